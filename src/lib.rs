@@ -16,3 +16,7 @@
 //! which module may use which, and a test reads it.
 
 pub mod fake;
+pub mod outcome;
+pub mod scan;
+pub mod secret;
+pub mod source;

@@ -1,0 +1,255 @@
+//! Secrets, and text that may be shown.
+//!
+//! Lives here: [`Secret`] (never printed), [`Mask`] (every secret of a run, in every encoding it is known to travel in)
+//! and [`Masked`] (text that went through a mask; the only text that an outcome takes). Does not: looking for secrets
+//! that nobody told us of (`scan`).
+
+mod encodings;
+
+use aho_corasick::AhoCorasick;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What stands where a secret stood.
+pub const MASK: &str = "«secret»";
+
+/// Secrets shorter than this many bytes are refused: hiding them would hide half of every text.
+pub const SHORTEST_SECRET_BYTES: usize = 6;
+
+/// A secret. It has no `Debug`, no `Display`, no `Serialize` and no `Clone`:
+///
+/// ```compile_fail
+/// println!("{:?}", muster::secret::Secret::new("hunter22"));
+/// ```
+/// ```compile_fail
+/// println!("{}", muster::secret::Secret::new("hunter22"));
+/// ```
+/// ```compile_fail
+/// serde_json::to_string(&muster::secret::Secret::new("hunter22"));
+/// ```
+pub struct Secret(Box<str>);
+
+impl Secret {
+    /// Takes a secret into custody.
+    pub fn new(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself, for the wire and nothing else.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Text in which every secret known to a [`Mask`] has been replaced. Only a mask makes it:
+///
+/// ```compile_fail
+/// let text: muster::secret::Masked = String::from("hunter22").into();
+/// ```
+/// ```compile_fail
+/// let text = muster::secret::Masked("hunter22".into());
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(transparent)]
+pub struct Masked(Box<str>);
+
+impl Masked {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Text that was masked when it was written to a run record. The one other door: only the reader of records may
+    /// use it, and a test says so.
+    pub(crate) fn written_before(text: String) -> Self {
+        Self(text.into())
+    }
+
+    /// Text that stands in the program itself and so can hold no secret of a run.
+    pub fn fixed(text: &'static str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl std::fmt::Display for Masked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Every secret of a run. It learns while the run goes on, and may be shared.
+#[derive(Default)]
+pub struct Mask {
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    waiting: Vec<Vec<Vec<u8>>>,
+    /// Engines of shrinking size: learning one secret rebuilds only the small ones.
+    engines: Vec<(Vec<Vec<Vec<u8>>>, AhoCorasick)>,
+    seen: std::collections::BTreeSet<Box<str>>,
+}
+
+impl Mask {
+    /// A mask that knows nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// From now on this is a secret. Shorter than [`SHORTEST_SECRET_BYTES`] it is not taken.
+    pub fn learn(&self, secret: &str) {
+        let mut known = self.lock();
+        if secret.len() >= SHORTEST_SECRET_BYTES && known.seen.insert(secret.into()) {
+            known.waiting.push(encodings::patterns(secret.as_bytes()));
+        }
+    }
+
+    /// Whether this very text is a secret that was learned.
+    pub fn is_secret(&self, text: &str) -> bool {
+        self.lock().seen.contains(text)
+    }
+
+    /// The text with every secret replaced by [`MASK`].
+    pub fn mask(&self, text: &str) -> Masked {
+        let mut known = self.lock();
+        known.build();
+        let spans = known.spans(text.as_bytes());
+        let (mut out, mut at) = (String::with_capacity(text.len()), 0);
+        for (from, to) in spans {
+            let (from, to) = (text.floor_char_boundary(from), text.ceil_char_boundary(to));
+            out.push_str(&text[at..from.max(at)]);
+            out.push_str(MASK);
+            at = to;
+        }
+        out.push_str(&text[at..]);
+        Masked(out.into())
+    }
+
+    /// Whether these bytes hold a secret, in any encoding.
+    pub fn finds_in(&self, bytes: &[u8]) -> bool {
+        let mut known = self.lock();
+        known.build();
+        known.engines.iter().any(|(_, engine)| engine.is_match(bytes))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    /// Builds an engine for what was learned since the last time, together with the engines that are not larger.
+    fn build(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let mut secrets = std::mem::take(&mut self.waiting);
+        while let Some((smaller, _)) = self.engines.pop_if(|(held, _)| held.len() <= 2 * secrets.len()) {
+            secrets.extend(smaller);
+        }
+        let patterns = secrets.iter().flatten();
+        match AhoCorasick::new(patterns) {
+            Ok(engine) => self.engines.push((secrets, engine)),
+            // Too many patterns for one engine: keep what was learned as engines of one secret each.
+            Err(_) => self.engines.extend(
+                secrets.into_iter().filter_map(|one| AhoCorasick::new(&one).ok().map(|engine| (vec![one], engine))),
+            ),
+        }
+    }
+
+    /// What to hide, in order and without overlaps.
+    fn spans(&self, bytes: &[u8]) -> Vec<(usize, usize)> {
+        let mut found: Vec<(usize, usize)> = self
+            .engines
+            .iter()
+            .flat_map(|(_, engine)| engine.find_overlapping_iter(bytes).map(|hit| (hit.start(), hit.end())))
+            .map(|(from, to)| if to - from >= encodings::ANCHOR_BYTES { widened(bytes, from, to) } else { (from, to) })
+            .collect();
+        found.sort_unstable();
+        found.dedup_by(|next, last| {
+            let overlaps = next.0 <= last.1;
+            if overlaps {
+                last.1 = last.1.max(next.1);
+            }
+            overlaps
+        });
+        found
+    }
+}
+
+/// A hit on a part of a long token hides the whole token around it.
+fn widened(bytes: &[u8], mut from: usize, mut to: usize) -> (usize, usize) {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=_.-%".contains(&byte);
+    while from > 0 && is_token(bytes[from - 1]) {
+        from -= 1;
+    }
+    while to < bytes.len() && is_token(bytes[to]) {
+        to += 1;
+    }
+    (from, to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::prelude::*;
+
+    fn mask_of(secrets: &[&str]) -> Mask {
+        let mask = Mask::new();
+        secrets.iter().for_each(|secret| mask.learn(secret));
+        mask
+    }
+
+    #[test]
+    fn a_secret_is_hidden_in_every_encoding() {
+        let mask = mask_of(&["hunter22 \"&<é"]);
+        let plain = "hunter22 \"&<é";
+        let hex: String = plain.bytes().map(|byte| format!("{byte:02x}")).collect();
+        for text in [
+            plain.to_owned(),
+            BASE64_STANDARD.encode(plain),
+            BASE64_URL_SAFE_NO_PAD.encode(format!("x{plain}")),
+            BASE64_STANDARD.encode(format!("xy{plain}z")),
+            hex.clone(),
+            hex.to_uppercase(),
+            "hunter22%20%22%26%3C%C3%A9".into(),
+            "hunter22+%22%26%3C%C3%A9".into(),
+            serde_json::to_string(plain).unwrap(),
+            "hunter22 \\\"\\u0026\\u003cé".into(),
+            serde_json::to_string(&serde_json::to_string(plain).unwrap()).unwrap(),
+        ] {
+            let masked = mask.mask(&format!("before {text} after"));
+            assert!(masked.as_str().contains(MASK), "{text} is not hidden: {masked}");
+            assert!(mask.finds_in(text.as_bytes()), "{text} is not found");
+        }
+    }
+
+    #[test]
+    fn secrets_that_overlap_are_hidden_together() {
+        assert_eq!(mask_of(&["abcdefgh", "efghijkl"]).mask("-abcdefghijkl-").as_str(), "-«secret»-");
+    }
+
+    #[test]
+    fn a_long_token_is_hidden_whole_and_by_its_parts() {
+        let token = format!("eyJhbGciOiJSUzI1NiJ9.{}.{}", "c".repeat(300), "Zx9Qw".repeat(60));
+        let mask = mask_of(&[&token]);
+        assert_eq!(mask.mask(&format!("Bearer {token}!")).as_str(), "Bearer «secret»!");
+        let cut = &token[..token.len() - 40];
+        assert_eq!(mask.mask(&format!("Bearer {cut}!")).as_str(), "Bearer «secret»!");
+    }
+
+    #[test]
+    fn what_is_learned_later_is_hidden_too() {
+        let mask = Mask::new();
+        for number in 0..200 {
+            mask.learn(&format!("secret-number-{number}"));
+            assert_eq!(mask.mask(&format!("a secret-number-{number} b")).as_str(), "a «secret» b");
+        }
+        assert_eq!(mask.mask("a secret-number-0 b").as_str(), "a «secret» b");
+    }
+
+    #[test]
+    fn text_without_secrets_stays_as_it_is() {
+        assert_eq!(mask_of(&["hunter22", "x"]).mask("x é hunter21").as_str(), "x é hunter21");
+    }
+}

@@ -1,0 +1,391 @@
+//! From the YAML tree to typed values, with every problem collected on the way.
+//!
+//! Lives here: the second of the two passes. A type derives `Deserialize` (never `untagged`, `flatten` or an inner
+//! tag) and is read from a [`Node`]: unknown keys are told with a suggestion and do not end the reading, a wrong
+//! value is told at its own place. Does not: what the values mean.
+
+use super::{Key, Node, Place, Problem, What, did_you_mean};
+use serde::de::{
+    self, Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess,
+    Visitor, value::StrDeserializer,
+};
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::marker::PhantomData;
+
+/// Problems found so far.
+pub type Problems = RefCell<Vec<Problem>>;
+
+/// Reads a value from a node; problems are added to the list, and `None` means that there is no value.
+pub fn read<T: DeserializeOwned>(node: &Node, problems: &Problems) -> Option<T> {
+    match T::deserialize(Reader { node, problems }) {
+        Ok(value) => Some(value),
+        Err(problem) => {
+            problems.borrow_mut().push(problem.placed(node.at));
+            None
+        }
+    }
+}
+
+impl Problem {
+    /// The innermost place wins.
+    fn placed(mut self, at: Place) -> Self {
+        self.at.get_or_insert(at);
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl de::Error for Problem {
+    fn custom<T: fmt::Display>(text: T) -> Self {
+        let text = text.to_string();
+        match text.split_once("\nhint: ") {
+            Some((text, hint)) => Problem { at: None, text: text.into(), hint: Some(hint.into()) },
+            None => Problem { at: None, text, hint: None },
+        }
+    }
+
+    fn invalid_type(found: de::Unexpected<'_>, wanted: &dyn de::Expected) -> Self {
+        Self::custom(format!("wanted {wanted}, found {found}"))
+    }
+
+    fn invalid_value(found: de::Unexpected<'_>, wanted: &dyn de::Expected) -> Self {
+        Self::custom(format!("wanted {wanted}, found {found}"))
+    }
+
+    fn unknown_variant(found: &str, known: &'static [&'static str]) -> Self {
+        let list = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        Problem {
+            at: None,
+            text: format!("wanted one of {list}, found `{found}`"),
+            hint: did_you_mean(found, known.iter().copied()),
+        }
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::custom(format!("the key `{field}` is missing"))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    node: &'a Node,
+    problems: &'a Problems,
+}
+
+impl<'a> Reader<'a> {
+    /// The entries whose keys are known; the others become problems.
+    fn known_entries(&self, map: &'a [(Key, Node)], known: &'static [&'static str]) -> Vec<&'a (Key, Node)> {
+        let is_known = |key: &str| known.contains(&key);
+        for (key, _) in map.iter().filter(|(key, _)| !is_known(&key.text)) {
+            let hint = did_you_mean(&key.text, known.iter().copied())
+                .unwrap_or_else(|| format!("known here are {}", known.join(", ")));
+            self.problems
+                .borrow_mut()
+                .push(Problem::new(key.at, format!("unknown key `{}`", key.text)).hint(hint));
+        }
+        map.iter().filter(|(key, _)| is_known(&key.text)).collect()
+    }
+}
+
+impl<'de, 'a: 'de> Deserializer<'de> for Reader<'a> {
+    type Error = Problem;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
+        let problems = self.problems;
+        match &self.node.what {
+            What::Null => visitor.visit_unit(),
+            What::Bool(value) => visitor.visit_bool(*value),
+            What::Int(value) => visitor.visit_i64(*value),
+            What::Float(value) => visitor.visit_f64(*value),
+            What::Text(value) => visitor.visit_str(value),
+            What::List(list) => visitor.visit_seq(Items { left: list.iter(), problems }),
+            What::Map(map) => visitor.visit_map(Entries { left: map.iter(), value: None, problems }),
+        }
+        .map_err(|problem| problem.placed(self.node.at))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        known: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Problem> {
+        let What::Map(map) = &self.node.what else {
+            return Err(Problem::new(self.node.at, format!("wanted a map, found {}", self.node.described()))
+                .hint(format!("known keys are {}", known.join(", "))));
+        };
+        let left = self.known_entries(map, known).into_iter();
+        visitor
+            .visit_map(Entries { left, value: None, problems: self.problems })
+            .map_err(|problem| problem.placed(self.node.at))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
+        match self.node.what {
+            What::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Problem> {
+        match name {
+            AT => {
+                HERE.set(self.node.at);
+                visitor.visit_newtype_struct(self)
+            }
+            NODE => {
+                FOUND.set(Some(self.node.clone()));
+                visitor.visit_unit()
+            }
+            _ => visitor.visit_newtype_struct(self),
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Problem> {
+        match &self.node.what {
+            What::Text(text) => {
+                let variant: StrDeserializer<'_, Problem> = text.as_str().into_deserializer();
+                visitor.visit_enum(variant).map_err(|problem| problem.placed(self.node.at))
+            }
+            _ => Err(Problem::new(self.node.at, format!("wanted a word, found {}", self.node.described()))),
+        }
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq
+        tuple tuple_struct map identifier ignored_any
+    }
+}
+
+struct Items<'a, I> {
+    left: I,
+    problems: &'a Problems,
+}
+
+impl<'de, 'a: 'de, I: Iterator<Item = &'a Node>> SeqAccess<'de> for Items<'a, I> {
+    type Error = Problem;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Problem> {
+        let problems = self.problems;
+        self.left
+            .next()
+            .map(|node| seed.deserialize(Reader { node, problems }).map_err(|problem| problem.placed(node.at)))
+            .transpose()
+    }
+}
+
+struct Entries<'a, I> {
+    left: I,
+    value: Option<&'a Node>,
+    problems: &'a Problems,
+}
+
+impl<'de, 'a: 'de, I: Iterator<Item = &'a (Key, Node)>> MapAccess<'de> for Entries<'a, I> {
+    type Error = Problem;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Problem> {
+        let Some((key, node)) = self.left.next() else { return Ok(None) };
+        self.value = Some(node);
+        HERE.set(key.at);
+        let text: StrDeserializer<'_, Problem> = key.text.as_str().into_deserializer();
+        seed.deserialize(KeyReader { text, at: key.at }).map(Some).map_err(|problem| problem.placed(key.at))
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Problem> {
+        let node = self.value.take().ok_or_else(|| de::Error::custom("value before key"))?;
+        seed.deserialize(Reader { node, problems: self.problems }).map_err(|problem| problem.placed(node.at))
+    }
+}
+
+/// A key as a value, so that a key can be an [`At`] too.
+struct KeyReader<'a> {
+    text: StrDeserializer<'a, Problem>,
+    at: Place,
+}
+
+impl<'de> Deserializer<'de> for KeyReader<'de> {
+    type Error = Problem;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
+        self.text.deserialize_any(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Problem> {
+        HERE.set(self.at);
+        visitor.visit_newtype_struct(self.text)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+const AT: &str = "$At";
+const NODE: &str = "$Node";
+
+thread_local! {
+    static HERE: Cell<Place> = Cell::default();
+    static FOUND: Cell<Option<Node>> = const { Cell::new(None) };
+}
+
+/// A value with its place, for types that are read from a tree. From anything else it has the place zero.
+#[derive(Debug, Clone, Default)]
+pub struct At<T> {
+    /// The value.
+    pub value: T,
+    /// Where it stands.
+    pub at: Place,
+}
+
+impl<T> std::ops::Deref for At<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: PartialEq> PartialEq for At<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+impl<T: Eq> Eq for At<T> {}
+impl<T: Ord> PartialOrd for At<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl<T: Ord> Ord for At<T> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.value.cmp(&other.value)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Placed<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Placed<T> {
+            type Value = At<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<At<T>, D::Error> {
+                let at = HERE.get();
+                Ok(At { value: T::deserialize(deserializer)?, at })
+            }
+        }
+        deserializer.deserialize_newtype_struct(AT, Placed(PhantomData))
+    }
+}
+
+impl<T: schemars::JsonSchema> schemars::JsonSchema for At<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        T::json_schema(generator)
+    }
+}
+
+/// Hands the whole node to types that read it themselves (templates, steps).
+///
+/// # Errors
+/// If the deserializer is not one of [`read`].
+pub(crate) fn whole_node<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Node, D::Error> {
+    struct Whole;
+    impl<'de> Visitor<'de> for Whole {
+        type Value = Node;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a value with its place")
+        }
+
+        fn visit_unit<E: de::Error>(self) -> Result<Node, E> {
+            FOUND.take().ok_or_else(|| E::custom("only a YAML tree can be read here"))
+        }
+    }
+    deserializer.deserialize_newtype_struct(NODE, Whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Source, draw, tree};
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[allow(dead_code, reason = "only read through Debug")]
+    struct Call {
+        op: At<String>,
+        status: Option<u16>,
+        json: Option<BTreeMap<At<String>, At<i64>>>,
+    }
+
+    fn problems_of(text: &str) -> Vec<String> {
+        let problems = Problems::default();
+        let node = tree(text).unwrap();
+        let _ = read::<Call>(&node, &problems);
+        let source = Source::new("a.yaml", text);
+        problems.into_inner().iter().map(|problem| draw(&source, problem)).collect()
+    }
+
+    #[test]
+    fn every_unknown_key_is_told_at_its_place() {
+        let all = problems_of("op: x\njsn: {}\nstats: 1\n").join("\n");
+        assert!(all.contains("a.yaml:2:1") && all.contains("did you mean `json`?"), "{all}");
+        assert!(all.contains("a.yaml:3:1") && all.contains("did you mean `status`?"), "{all}");
+    }
+
+    #[test]
+    fn a_wrong_value_is_told_at_its_place() {
+        let all = problems_of("op: x\nstatus: 70000\n").join("\n");
+        assert!(all.contains("wanted u16, found integer `70000`") && all.contains("a.yaml:2:9"), "{all}");
+    }
+
+    #[test]
+    fn a_list_where_a_map_is_wanted_is_refused() {
+        assert!(problems_of("- x\n")[0].contains("wanted a map, found a list"));
+    }
+
+    #[test]
+    fn keys_and_values_know_their_places() {
+        let node = tree("op: x\njson:\n  a: 1\n").unwrap();
+        let call: Call = read(&node, &Problems::default()).unwrap();
+        assert_eq!((call.op.at.line, call.op.at.column), (1, 5));
+        let (key, value) = call.json.unwrap().into_iter().next().unwrap();
+        assert_eq!((key.at.column, value.at.column), (3, 6));
+    }
+
+    #[test]
+    fn numbers_and_booleans_are_not_retyped() {
+        let node = tree("a: 0123\nb: yes\nc: 1_0\n").unwrap();
+        let What::Map(map) = node.what else { panic!() };
+        assert!(map.iter().all(|(_, node)| matches!(node.what, What::Text(_))), "{map:?}");
+    }
+}
