@@ -15,7 +15,9 @@
 //! One direction of data: `text → cases → plan → events → outcome → reports`. `ARCHITECTURE.md` holds the table of
 //! which module may use which, and a test reads it.
 
+pub mod client;
 pub mod fake;
+pub mod judge;
 pub mod outcome;
 pub mod scan;
 pub mod secret;

@@ -1,0 +1,213 @@
+//! gRPC with JSON messages (`application/grpc+json`) to one address, over HTTP/2: how the platform's proxy is spoken to.
+
+use super::http::{BODY_LIMIT_BYTES, address, build, header_list, innermost, sending};
+use super::{Answer, Connection, SendError, Unusable};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use http_body_util::BodyExt;
+use std::time::{Duration, Instant};
+
+/// A client of one gRPC address.
+#[derive(Debug, Clone)]
+pub struct Grpc {
+    base: reqwest::Url,
+    reused: reqwest::Client,
+    new: reqwest::Client,
+}
+
+impl Grpc {
+    /// A client of `base`: `http` speaks HTTP/2 at once, `https` agrees on it by ALPN.
+    ///
+    /// # Errors
+    /// If the address is no such URL, or TLS cannot be set up.
+    pub fn new(base: &str) -> Result<Self, Unusable> {
+        let base = address(base)?;
+        Ok(Self { reused: build(&base, 4, true)?, new: build(&base, 0, true)?, base })
+    }
+
+    /// Calls one unary method, `/service.Handler/Method`, with one JSON message. The status of the answer is the HTTP
+    /// status that belongs to its gRPC status, or the code of the platform's own error where its text is one.
+    /// Cancel safe: a dropped call resets its stream; the target may have seen the request.
+    ///
+    /// # Errors
+    /// If there is no whole answer within the time, or one without a gRPC status.
+    pub async fn call(
+        &self,
+        method: &str,
+        headers: &[(String, String)],
+        json: &[u8],
+        connection: Connection,
+        within: Duration,
+    ) -> Result<Answer, SendError> {
+        let client = match connection {
+            Connection::Reused => &self.reused,
+            Connection::New => &self.new,
+        };
+        let url = super::http::joined(&self.base, method)?;
+        let mut builder = client
+            .post(url)
+            .header("content-type", "application/grpc+json")
+            .header("te", "trailers")
+            .body(framed(json));
+        for (name, value) in headers {
+            builder = builder.header(name, value);
+        }
+        let exchange = async {
+            let started = Instant::now();
+            let response = builder.send().await.map_err(|error| sending(&error, within))?;
+            answer(response, started).await
+        };
+        tokio::time::timeout(within, exchange).await.unwrap_or(Err(SendError::TimedOut(within)))
+    }
+}
+
+/// One uncompressed message: a zero byte, its length, its bytes.
+fn framed(message: &[u8]) -> Bytes {
+    let mut frame = BytesMut::with_capacity(5 + message.len());
+    frame.put_u8(0);
+    frame.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
+    frame.put_slice(message);
+    frame.freeze()
+}
+
+async fn answer(response: reqwest::Response, started: Instant) -> Result<Answer, SendError> {
+    let (head, mut body) = ::http::Response::<reqwest::Body>::from(response).into_parts();
+    let (mut bytes, mut trailers) = (BytesMut::new(), None);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| SendError::Cut(innermost(&error)))?;
+        match frame.into_data() {
+            Ok(data) => bytes.extend_from_slice(&data),
+            Err(frame) => trailers = frame.into_trailers().ok(),
+        }
+        if bytes.len() > BODY_LIMIT_BYTES {
+            return Err(SendError::TooLarge);
+        }
+    }
+    // An error without messages comes as "trailers only": its status stands among the headers.
+    let last = if head.headers.contains_key("grpc-status") { Some(&head.headers) } else { trailers.as_ref() };
+    let value = |name: &str| last.and_then(|headers| headers.get(name)).map(::http::HeaderValue::as_bytes);
+    let status = value("grpc-status").and_then(|status| std::str::from_utf8(status).ok()?.parse::<u32>().ok());
+    let Some(grpc_status) = status else {
+        return Err(SendError::Broken(format!("HTTP status {} without a gRPC status", head.status.as_u16())));
+    };
+    let text = value("grpc-message").map(percent_encoding::percent_decode).map(Iterator::collect::<Vec<u8>>);
+    let body = if grpc_status == 0 { first_message(bytes)? } else { text.unwrap_or_default().into() };
+    Ok(Answer {
+        status: http_status(grpc_status, &body),
+        grpc_status: Some(grpc_status),
+        headers: header_list(&head.headers),
+        body,
+        took: started.elapsed(),
+    })
+}
+
+fn first_message(mut bytes: BytesMut) -> Result<Bytes, SendError> {
+    if bytes.is_empty() {
+        return Ok(Bytes::new());
+    }
+    if bytes.len() < 5 {
+        return Err(SendError::Cut("a message without its head".into()));
+    }
+    bytes.advance(1);
+    let length = bytes.get_u32() as usize;
+    if bytes.len() < length {
+        return Err(SendError::Cut("a message without its end".into()));
+    }
+    Ok(bytes.split_to(length).freeze())
+}
+
+/// The status of the answer as HTTP would say it: the platform's proxy answers its own refusals with status 13 and
+/// the real code in the JSON text, and services with the gRPC status that belongs to their code.
+fn http_status(grpc_status: u32, body: &[u8]) -> u16 {
+    let told = || serde_json::from_slice::<serde_json::Value>(body).ok()?.get("Code")?.as_u64();
+    match (grpc_status, told().and_then(|code| u16::try_from(code).ok())) {
+        (0, _) => 200,
+        (_, Some(code)) if code >= 400 => code,
+        (1 | 4, _) => 408,
+        (3, _) => 400,
+        (5, _) => 404,
+        (7, _) => 403,
+        (12, _) => 501,
+        (14, _) => 503,
+        (16, _) => 401,
+        _ => 500,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::StreamBody;
+    use hyper::body::Frame;
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+
+    type Script = fn() -> (Vec<(&'static str, &'static str)>, Vec<Frame<Bytes>>);
+
+    /// A server that answers every call with the frames of a script.
+    async fn serving(script: Script) -> Grpc {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let service = hyper::service::service_fn(move |request: ::http::Request<hyper::body::Incoming>| async move {
+                    assert_eq!(request.uri().path(), "/store.Store/Read");
+                    let (headers, frames) = script();
+                    let mut response = ::http::Response::builder().header("content-type", "application/grpc+json");
+                    for (name, value) in headers {
+                        response = response.header(name, value);
+                    }
+                    let frames = frames.into_iter().map(Ok::<_, std::convert::Infallible>);
+                    response.body(StreamBody::new(futures_util::stream::iter(frames)))
+                });
+                tokio::spawn(
+                    hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                        .serve_connection(TokioIo::new(stream), service),
+                );
+            }
+        });
+        Grpc::new(&format!("http://{address}")).unwrap()
+    }
+
+    fn trailers(status: &'static str, message: &'static str) -> Frame<Bytes> {
+        let mut trailers = ::http::HeaderMap::new();
+        trailers.insert("grpc-status", status.parse().unwrap());
+        trailers.insert("grpc-message", message.parse().unwrap());
+        Frame::trailers(trailers)
+    }
+
+    async fn called(client: &Grpc) -> Result<Answer, SendError> {
+        client.call("/store.Store/Read", &[], b"{}", Connection::New, Duration::from_secs(20)).await
+    }
+
+    #[tokio::test]
+    async fn a_success_gives_its_first_message() {
+        let client = serving(|| (vec![], vec![Frame::data(framed(b"{\"a\":1}")), trailers("0", "")])).await;
+        let answer = called(&client).await.unwrap();
+        assert_eq!((answer.status, answer.grpc_status, &answer.body[..]), (200, Some(0), &b"{\"a\":1}"[..]));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_of_the_proxy_has_the_code_of_its_text() {
+        let client = serving(|| (vec![], vec![trailers("13", "{\"Id\":\"store\",\"Code\":401}")])).await;
+        let answer = called(&client).await.unwrap();
+        assert_eq!((answer.status, answer.grpc_status), (401, Some(13)));
+    }
+
+    #[tokio::test]
+    async fn an_error_may_come_with_the_headers_alone() {
+        let client = serving(|| (vec![("grpc-status", "7"), ("grpc-message", "no%20way")], vec![])).await;
+        let answer = called(&client).await.unwrap();
+        assert_eq!((answer.status, &answer.body[..]), (403, &b"no way"[..]));
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_a_status_is_no_answer() {
+        let client = serving(|| (vec![], vec![Frame::data(framed(b"{}"))])).await;
+        assert_eq!(called(&client).await.unwrap_err().kind(), "transport.broken");
+    }
+
+    #[tokio::test]
+    async fn half_a_message_is_cut() {
+        let client = serving(|| (vec![], vec![Frame::data(framed(b"{}").slice(0..6)), trailers("0", "")])).await;
+        assert_eq!(called(&client).await.unwrap_err().kind(), "transport.cut");
+    }
+}

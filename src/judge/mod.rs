@@ -1,0 +1,14 @@
+//! Records in, failures out: pure functions, tested without sockets or sleeps.
+//!
+//! Lives here: what a reply must be (`reply`), which replies are refusals (`refusal`), who may call what (`access`).
+//! Does not: anything that sends, waits or masks.
+
+mod access;
+mod check;
+mod refusal;
+mod reply;
+
+pub use access::{Cell, Seen, allowed, denied};
+pub use check::{Check, JsonType};
+pub use refusal::{Form, Refusals};
+pub use reply::{Expectation, Mismatch, Reply, Transport, select};
