@@ -17,7 +17,9 @@
 
 pub mod client;
 pub mod fake;
+pub mod files;
 pub mod judge;
+pub mod ledger;
 pub mod outcome;
 pub mod scan;
 pub mod secret;

@@ -4,13 +4,15 @@
 //! tree into typed values while it collects every problem (`reader`). Does not: what a suite or a target may say.
 
 mod reader;
+mod time;
 mod tree;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use std::fmt;
 use std::sync::Arc;
 
-pub use reader::{At, Problems, read};
+pub use reader::{At, Problems, Whole, read};
+pub use time::{Span, span};
 pub use tree::{Key, Node, What, tree};
 
 /// A file that was read: its name as the reader of a message knows it, and its text.

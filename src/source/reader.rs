@@ -313,24 +313,40 @@ impl<T: schemars::JsonSchema> schemars::JsonSchema for At<T> {
     }
 }
 
-/// Hands the whole node to types that read it themselves (templates, steps).
-///
-/// # Errors
-/// If the deserializer is not one of [`read`].
-pub(crate) fn whole_node<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Node, D::Error> {
-    struct Whole;
-    impl<'de> Visitor<'de> for Whole {
-        type Value = Node;
+/// A node as it stands, for what is read later by someone else: steps, templates, values of any shape.
+#[derive(Debug, Clone)]
+pub struct Whole(pub Node);
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a value with its place")
-        }
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Taken;
+        impl<'de> Visitor<'de> for Taken {
+            type Value = Whole;
 
-        fn visit_unit<E: de::Error>(self) -> Result<Node, E> {
-            FOUND.take().ok_or_else(|| E::custom("only a YAML tree can be read here"))
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value with its place")
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<Whole, E> {
+                FOUND.take().map(Whole).ok_or_else(|| E::custom("only a YAML tree can be read here"))
+            }
         }
+        deserializer.deserialize_newtype_struct(NODE, Taken)
     }
-    deserializer.deserialize_newtype_struct(NODE, Whole)
+}
+
+impl schemars::JsonSchema for Whole {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Any".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!(true)
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,272 @@
+//! The disk door: every file that muster reads or writes.
+//!
+//! Lives here: reading whole files, writing them whole (temporary, fsync, rename), appending durably, locks. Does not:
+//! what stands in the files. Every error names the path.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// What the disk refused, and where.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {doing} {path}: {why}", path = path.display())]
+pub struct FileError {
+    doing: &'static str,
+    path: PathBuf,
+    #[source]
+    why: io::Error,
+}
+
+impl FileError {
+    fn new(doing: &'static str, path: &Path, why: io::Error) -> Self {
+        Self { doing, path: path.into(), why }
+    }
+
+    /// Whether the file was not there.
+    pub fn is_absent(&self) -> bool {
+        self.why.kind() == io::ErrorKind::NotFound
+    }
+}
+
+/// Reads a whole file.
+///
+/// # Errors
+/// If it is not there or cannot be read.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, FileError> {
+    let mut bytes = vec![];
+    File::open(path)
+        .and_then(|mut file| file.read_to_end(&mut bytes))
+        .map_err(|why| FileError::new("read", path, why))?;
+    Ok(bytes)
+}
+
+/// Reads a whole file as UTF-8.
+///
+/// # Errors
+/// If it is not there, cannot be read, or is not UTF-8.
+pub fn read_text(path: &Path) -> Result<String, FileError> {
+    String::from_utf8(read_bytes(path)?)
+        .map_err(|_| FileError::new("read", path, io::Error::other("it is not UTF-8")))
+}
+
+/// The files and folders in a folder, sorted by name.
+///
+/// # Errors
+/// If it cannot be listed.
+pub fn list(path: &Path) -> Result<Vec<PathBuf>, FileError> {
+    let listed = || -> io::Result<Vec<PathBuf>> {
+        std::fs::read_dir(path)?.map(|entry| entry.map(|entry| entry.path())).collect()
+    };
+    let mut found = listed().map_err(|why| FileError::new("list", path, why))?;
+    found.sort();
+    Ok(found)
+}
+
+/// Makes a folder that only its owner may enter, and those above it.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn make_folder(path: &Path) -> Result<(), FileError> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|why| FileError::new("make the folder", path, why))
+}
+
+/// Writes a file whole: either all of it stands there afterwards, durable, or what stood there before.
+///
+/// # Errors
+/// If any part of that fails.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let folder = parent(path);
+    let write = || -> io::Result<()> {
+        let mut file = tempfile::Builder::new()
+            .prefix(".muster-")
+            .permissions(std::fs::Permissions::from_mode(0o644))
+            .tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        File::open(folder)?.sync_all()
+    };
+    make_folder(folder)?;
+    write().map_err(|why| FileError::new("write", path, why))
+}
+
+/// Writes a file that only its owner may read (mode 0600), whole.
+///
+/// # Errors
+/// If any part of that fails.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    make_folder(parent(path))?;
+    let write = || -> io::Result<()> {
+        let mut file = tempfile::Builder::new().prefix(".muster-").tempfile_in(parent(path))?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map(drop).map_err(|error| error.error)
+    };
+    write().map_err(|why| FileError::new("write", path, why))
+}
+
+/// Removes a file; that it is not there is no error.
+///
+/// # Errors
+/// If it is there and cannot be removed.
+pub fn remove(path: &Path) -> Result<(), FileError> {
+    match std::fs::remove_file(path) {
+        Err(why) if why.kind() != io::ErrorKind::NotFound => Err(FileError::new("remove", path, why)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a folder and all in it; that it is not there is no error.
+///
+/// # Errors
+/// If it is there and cannot be removed.
+pub fn remove_folder(path: &Path) -> Result<(), FileError> {
+    match std::fs::remove_dir_all(path) {
+        Err(why) if why.kind() != io::ErrorKind::NotFound => Err(FileError::new("remove", path, why)),
+        _ => Ok(()),
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A file that grows line by line.
+#[derive(Debug)]
+pub struct Appender {
+    file: File,
+    path: PathBuf,
+}
+
+impl Appender {
+    /// Opens a file for appending, making it if need be, and cuts it to `length` bytes first if that is given (the
+    /// torn tail of a file whose writer died).
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn open(path: &Path, length: Option<u64>) -> Result<Self, FileError> {
+        make_folder(parent(path))?;
+        let open = || -> io::Result<File> {
+            let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+            if let Some(length) = length {
+                file.set_len(length)?;
+            }
+            file.sync_all()?;
+            File::open(parent(path))?.sync_all()?;
+            Ok(file)
+        };
+        Ok(Self { file: open().map_err(|why| FileError::new("open", path, why))?, path: path.into() })
+    }
+
+    /// Appends text in one write.
+    ///
+    /// # Errors
+    /// If not all of it could be written.
+    pub fn append(&mut self, text: &str) -> Result<(), FileError> {
+        self.file.write_all(text.as_bytes()).map_err(|why| FileError::new("append to", &self.path, why))
+    }
+
+    /// Appends text and returns when it would survive a power cut.
+    ///
+    /// # Errors
+    /// If not all of it could be written, or made durable.
+    pub fn append_durably(&mut self, text: &str) -> Result<(), FileError> {
+        self.append(text)?;
+        self.sync()
+    }
+
+    /// Returns when everything appended would survive a power cut.
+    ///
+    /// # Errors
+    /// If it could not be made durable.
+    pub fn sync(&mut self) -> Result<(), FileError> {
+        self.file.sync_data().map_err(|why| FileError::new("make durable", &self.path, why))
+    }
+}
+
+/// A lock that ends with its holder, however it dies.
+#[derive(Debug)]
+pub struct Lock {
+    _held: File,
+}
+
+/// Takes a lock; `None` if someone else holds it. The holder's line is written into the file for the next one to read.
+///
+/// # Errors
+/// If the file cannot be opened or written.
+pub fn try_lock(path: &Path, holder: &str) -> Result<Option<Lock>, FileError> {
+    make_folder(parent(path))?;
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|why| FileError::new("open", path, why))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::Error(why)) => return Err(FileError::new("lock", path, why)),
+    }
+    let mut held = &file;
+    file.set_len(0)
+        .and_then(|()| held.write_all(holder.as_bytes()))
+        .map_err(|why| FileError::new("write", path, why))?;
+    Ok(Some(Lock { _held: file }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_written_whole_and_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b.txt");
+        write_whole(&path, b"one").unwrap();
+        write_whole(&path, b"two").unwrap();
+        assert_eq!(read_text(&path).unwrap(), "two");
+        assert_eq!(list(&folder.path().join("a")).unwrap(), [path], "no temporary file stays");
+    }
+
+    #[test]
+    fn what_is_private_is_closed_to_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        write_private(&path, b"x").unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_torn_tail_is_cut_before_the_next_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        Appender::open(&path, None).unwrap().append_durably("one\ntw").unwrap();
+        Appender::open(&path, Some(4)).unwrap().append_durably("two\n").unwrap();
+        assert_eq!(read_text(&path).unwrap(), "one\ntwo\n");
+    }
+
+    #[test]
+    fn a_lock_has_one_holder_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let first = try_lock(&path, "run a").unwrap();
+        assert!(first.is_some() && try_lock(&path, "run b").unwrap().is_none());
+        drop(first);
+        assert!(try_lock(&path, "run b").unwrap().is_some());
+        assert_eq!(read_text(&path).unwrap(), "run b");
+    }
+
+    #[test]
+    fn an_error_names_the_path() {
+        let error = read_text(Path::new("/nowhere/at/all")).unwrap_err();
+        assert!(error.is_absent());
+        assert_eq!(error.to_string(), "cannot read /nowhere/at/all: No such file or directory (os error 2)");
+    }
+}

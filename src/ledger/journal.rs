@@ -1,0 +1,278 @@
+//! The journal: append-only, one checked line per entry, durable before the change is sent.
+
+use super::Change;
+use crate::files::{Appender, FileError};
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::path::Path;
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Entry {
+    /// The first line: which run, on which target.
+    Run {
+        /// The run's id.
+        run: String,
+        /// The target's name.
+        target: String,
+    },
+    /// A change is about to be sent.
+    Changing(Change),
+    /// It was answered.
+    Done {
+        /// The change's number.
+        number: u64,
+    },
+    /// It was put back, or proved never to have happened.
+    Undone {
+        /// The change's number.
+        number: u64,
+    },
+    /// Everything is put back: nothing to do for this run.
+    Closed,
+}
+
+/// The journal of one run, open for writing.
+#[derive(Debug)]
+pub struct Journal {
+    file: RefCell<Appender>,
+    next: std::cell::Cell<u64>,
+    open: RefCell<Vec<Change>>,
+}
+
+impl Journal {
+    /// Opens the journal of a run; what an earlier process wrote into it is taken up, its torn tail cut off.
+    ///
+    /// # Errors
+    /// If the file cannot be opened or read.
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        let written = match crate::files::read_bytes(path) {
+            Err(error) if !error.is_absent() => return Err(error),
+            read => read.unwrap_or_default(),
+        };
+        let reading = read_journal(&written);
+        let last = reading.entries.iter().map(|entry| if let Entry::Changing(it) = entry { it.number } else { 0 });
+        Ok(Self {
+            file: RefCell::new(Appender::open(path, Some(reading.whole))?),
+            next: std::cell::Cell::new(last.max().unwrap_or(0) + 1),
+            open: RefCell::new(open_changes(&reading.entries)),
+        })
+    }
+
+    /// Writes which run this is.
+    ///
+    /// # Errors
+    /// If it could not be made durable.
+    pub fn begin(&self, run: &str, target: &str) -> Result<(), FileError> {
+        self.write(&Entry::Run { run: run.into(), target: target.into() })
+    }
+
+    /// Makes a change durable before it is sent, and returns its number. A change whose undo equals that of an open
+    /// one of the same case is not repeated: the open one's number is returned.
+    ///
+    /// # Errors
+    /// If it could not be made durable: then the change must not be sent.
+    pub fn changing(&self, mut change: Change) -> Result<u64, FileError> {
+        let equal = |open: &&Change| {
+            open.undo.is_some() && open.undo == change.undo && open.case == change.case && open.key == change.key
+        };
+        if let Some(open) = self.open.borrow().iter().find(equal) {
+            return Ok(open.number);
+        }
+        change.number = self.next.get();
+        self.write(&Entry::Changing(change.clone()))?;
+        self.next.set(change.number + 1);
+        self.open.borrow_mut().push(change.clone());
+        Ok(change.number)
+    }
+
+    /// Notes that a change was answered. Not durable by itself: without this note it is undone all the same.
+    ///
+    /// # Errors
+    /// If it could not be written.
+    pub fn done(&self, number: u64) -> Result<(), FileError> {
+        self.file.borrow_mut().append(&line(&Entry::Done { number }))
+    }
+
+    /// Notes that a change was put back.
+    ///
+    /// # Errors
+    /// If it could not be written. Not durable by itself: an undo may be carried out again.
+    pub fn undone(&self, number: u64) -> Result<(), FileError> {
+        self.open.borrow_mut().retain(|change| change.number != number);
+        self.file.borrow_mut().append(&line(&Entry::Undone { number }))
+    }
+
+    /// The open changes of a case, the last one first.
+    pub fn open_of(&self, case: &str) -> Vec<Change> {
+        self.open.borrow().iter().rev().filter(|change| change.case == case).cloned().collect()
+    }
+
+    /// All open changes, the last one first.
+    pub fn open_all(&self) -> Vec<Change> {
+        self.open.borrow().iter().rev().cloned().collect()
+    }
+
+    /// Closes the journal if nothing is open.
+    ///
+    /// # Errors
+    /// If it could not be made durable.
+    pub fn close(&self) -> Result<bool, FileError> {
+        let is_empty = self.open.borrow().is_empty();
+        if is_empty {
+            self.write(&Entry::Closed)?;
+        }
+        Ok(is_empty)
+    }
+
+    fn write(&self, entry: &Entry) -> Result<(), FileError> {
+        self.file.borrow_mut().append_durably(&line(entry))
+    }
+}
+
+/// A line: the checksum of the JSON, a blank, the JSON.
+fn line(entry: &Entry) -> String {
+    let json = serde_json::to_string(entry).unwrap_or_default();
+    format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes()))
+}
+
+/// What a journal says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// Every good entry, in order, also those behind a damaged line.
+    pub entries: Vec<Entry>,
+    /// Bytes from the start up to the end of the last good line before any bad one.
+    pub whole: u64,
+    /// Whether a bad line has a good one behind it: that is damage, not a torn tail.
+    pub is_damaged: bool,
+}
+
+/// Reads a journal, whatever became of it.
+pub fn read_journal(bytes: &[u8]) -> Reading {
+    let mut reading = Reading { entries: vec![], whole: 0, is_damaged: false };
+    let mut is_bad = false;
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        match entry(line) {
+            Some(entry) => {
+                reading.is_damaged |= is_bad;
+                reading.entries.push(entry);
+                reading.whole += if is_bad { 0 } else { line.len() as u64 };
+            }
+            None => is_bad = true,
+        }
+    }
+    if reading.is_damaged {
+        reading.whole = bytes.len() as u64;
+    }
+    reading
+}
+
+fn entry(line: &[u8]) -> Option<Entry> {
+    let (checksum, json) = std::str::from_utf8(line).ok()?.strip_suffix('\n')?.split_once(' ')?;
+    let is_right = u32::from_str_radix(checksum, 16).ok()? == crc32fast::hash(json.as_bytes());
+    is_right.then(|| serde_json::from_str(json).ok())?
+}
+
+/// The changes that were neither put back nor closed, in the order in which they were made.
+pub fn open_changes(entries: &[Entry]) -> Vec<Change> {
+    let mut open: Vec<Change> = vec![];
+    for entry in entries {
+        match entry {
+            Entry::Changing(change) => open.push(change.clone()),
+            Entry::Undone { number } => open.retain(|change| change.number != *number),
+            Entry::Closed => open.clear(),
+            Entry::Run { .. } | Entry::Done { .. } => {}
+        }
+    }
+    open
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Undo;
+    use super::*;
+    use serde_json::json;
+
+    fn change(case: &str, email: &str) -> Change {
+        let with = json!({ "email": email }).as_object().cloned().unwrap();
+        Change {
+            number: 0,
+            case: case.into(),
+            operation: "signup.send_code".into(),
+            undo: Some(Undo { flow: "forget-customer".into(), with }),
+            key: None,
+        }
+    }
+
+    fn written(steps: impl Fn(&Journal)) -> Vec<u8> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        steps(&Journal::open(&path).unwrap());
+        crate::files::read_bytes(&path).unwrap()
+    }
+
+    #[test]
+    fn a_change_is_open_until_it_is_put_back() {
+        let bytes = written(|journal| {
+            journal.begin("r1", "fake").unwrap();
+            let first = journal.changing(change("a", "x@y")).unwrap();
+            let second = journal.changing(change("a", "z@y")).unwrap();
+            journal.done(first).unwrap();
+            journal.undone(second).unwrap();
+            assert_eq!(journal.open_of("a").len(), 1);
+            assert!(!journal.close().unwrap());
+        });
+        let open = open_changes(&read_journal(&bytes).entries);
+        assert_eq!(open.iter().map(|change| change.number).collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
+    fn an_equal_open_change_is_not_repeated() {
+        written(|journal| {
+            let first = journal.changing(change("a", "x@y")).unwrap();
+            assert_eq!(journal.changing(change("a", "x@y")).unwrap(), first);
+            assert_ne!(journal.changing(change("b", "x@y")).unwrap(), first);
+        });
+    }
+
+    #[test]
+    fn a_tail_torn_at_any_byte_loses_only_its_own_line() {
+        let bytes = written(|journal| {
+            journal.changing(change("a", "x@y")).unwrap();
+            journal.changing(change("a", "z@y")).unwrap();
+        });
+        let first = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        for cut in 0..bytes.len() {
+            let reading = read_journal(&bytes[..cut]);
+            assert!(!reading.is_damaged, "cut at {cut}");
+            assert_eq!(reading.entries.len(), usize::from(cut >= first), "cut at {cut}");
+            assert_eq!(reading.whole, if cut >= first { first as u64 } else { 0 }, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_in_the_middle_is_damage_and_the_rest_still_counts() {
+        let mut bytes = written(|journal| {
+            journal.changing(change("a", "x@y")).unwrap();
+            journal.changing(change("a", "z@y")).unwrap();
+        });
+        bytes[20] ^= 1;
+        let reading = read_journal(&bytes);
+        assert!(reading.is_damaged);
+        assert_eq!(open_changes(&reading.entries).len(), 1);
+    }
+
+    #[test]
+    fn a_journal_taken_up_again_goes_on_counting() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        Journal::open(&path).unwrap().changing(change("a", "x@y")).unwrap();
+        let again = Journal::open(&path).unwrap();
+        assert_eq!(again.open_all().len(), 1);
+        assert_eq!(again.changing(change("a", "z@y")).unwrap(), 2);
+        again.undone(1).unwrap();
+        again.undone(2).unwrap();
+        assert!(again.close().unwrap());
+    }
+}

@@ -1,0 +1,12 @@
+//! What muster changes on a target, and how each change is put back.
+//!
+//! Lives here: changes and their undo as data, the journal that makes them durable before anything is sent, and which
+//! of them are still open. Does not: carrying an undo out (`run::undo`).
+
+mod change;
+mod journal;
+mod keys;
+
+pub use change::{Change, Undo};
+pub use journal::{Entry, Journal, Reading, open_changes, read_journal};
+pub use keys::{Held, Keys};
