@@ -24,3 +24,4 @@ pub mod outcome;
 pub mod scan;
 pub mod secret;
 pub mod source;
+pub mod target;

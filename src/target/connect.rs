@@ -1,0 +1,102 @@
+//! From a target file to connections. Nothing is sent yet.
+
+use super::file::{KubernetesPlace, Via};
+use super::{Secrets, TargetFile};
+use crate::client::{Grpc, Http, Unusable};
+use std::time::Duration;
+
+const BEAT: Duration = Duration::from_millis(20);
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// A target that can be spoken to.
+pub struct Target {
+    /// Its file.
+    pub file: TargetFile,
+    /// Its secrets.
+    pub secrets: Secrets,
+    /// The HTTP API.
+    pub http: Http,
+    /// The gRPC proxy.
+    pub rpc: Option<Grpc>,
+    /// The admin address of a fake.
+    pub admin: Option<Http>,
+}
+
+/// Why a target cannot be spoken to.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// An address cannot be used.
+    #[error("`{key}` of target `{target}`: {why}")]
+    Address {
+        /// The target.
+        target: String,
+        /// The key of the target file.
+        key: &'static str,
+        /// What is wrong.
+        why: Unusable,
+    },
+}
+
+/// Makes the connections that a target file describes; they are opened when they are first used.
+///
+/// # Errors
+/// If an address of the file cannot be used.
+pub fn connect(file: TargetFile, secrets: Secrets) -> Result<Target, ConnectError> {
+    let wrong = |key| {
+        let target = file.name.value.clone();
+        move |why| ConnectError::Address { target, key, why }
+    };
+    let http = Http::new(&file.api).map_err(wrong("api"))?;
+    let rpc = file.proxy.as_ref().map(|at| Grpc::new(&as_url(at)).map_err(wrong("proxy"))).transpose()?;
+    let admin = file.admin.as_ref().map(|at| Http::new(at).map_err(wrong("admin"))).transpose()?;
+    Ok(Target { http, rpc, admin, file, secrets })
+}
+
+/// `host:port` means TLS.
+fn as_url(address: &str) -> String {
+    if address.contains("://") { address.to_owned() } else { format!("https://{address}") }
+}
+
+impl Target {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.file.name
+    }
+
+    /// A time of the suites at this target's pace.
+    pub fn paced(&self, time: Duration) -> Duration {
+        time.mul_f64(self.file.pace.value)
+    }
+
+    /// The beat of probes.
+    pub fn beat(&self) -> Duration {
+        self.file.beat.map_or(BEAT, |beat| beat.0)
+    }
+
+    /// The longest wait for one answer.
+    pub fn answer_within(&self) -> Duration {
+        self.file.answer_within.map_or(ANSWER_WITHIN, |within| within.0)
+    }
+
+    /// Which way operations are called unless a step says otherwise.
+    pub fn via(&self) -> Via {
+        self.file.via
+    }
+
+    /// Whether a need is provided (`Some(true)`), lacked (`Some(false)`), or not mentioned.
+    pub fn meets(&self, need: &str) -> Option<bool> {
+        let names = |list: &[crate::source::At<String>]| list.iter().any(|one| one.value == need);
+        if names(&self.file.provides) {
+            Some(true)
+        } else if names(&self.file.lacks) {
+            Some(false)
+        } else {
+            None
+        }
+    }
+
+    /// Where its cluster is.
+    pub fn kubernetes(&self) -> Option<&KubernetesPlace> {
+        self.file.kubernetes.as_ref()
+    }
+}

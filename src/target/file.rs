@@ -1,0 +1,289 @@
+//! The target file.
+
+use crate::source::{At, Invalid, Problem, Problems, Source, Span, Whole, did_you_mean, read, tree};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// A target file: where a platform is, which identities exist there, and what may be done to it.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+pub struct TargetFile {
+    /// The target's name: it names its state folder and stands in every report.
+    pub name: At<String>,
+    /// The HTTP API, such as `https://api.example.test`.
+    pub api: At<String>,
+    /// The gRPC proxy, as a URL or `host:port` (then with TLS).
+    pub proxy: Option<At<String>>,
+    /// Which way operations are called unless a step says otherwise.
+    #[serde(default)]
+    pub via: Via,
+    /// The header that says in which namespace a request is routed.
+    #[serde(default = "default_namespace_header")]
+    pub namespace_header: String,
+    /// The Kubernetes cluster behind it.
+    pub kubernetes: Option<KubernetesPlace>,
+    /// The admin address of a fake: moves its clock.
+    pub admin: Option<At<String>>,
+    /// Where live nodes are listed: the third recovery clock.
+    pub registry: Option<Registry>,
+    /// Needs that this target meets.
+    #[serde(default)]
+    pub provides: Vec<At<String>>,
+    /// Needs that this target does not meet; cases with one of them are skipped.
+    #[serde(default)]
+    pub lacks: Vec<At<String>>,
+    /// What may be done to it.
+    #[serde(default)]
+    pub permits: Permits,
+    /// Who can call.
+    #[serde(default)]
+    pub identities: BTreeMap<At<String>, IdentityKind>,
+    /// Messages that can be received, by name.
+    #[serde(default)]
+    pub mailbox: BTreeMap<At<String>, Mailbox>,
+    /// Groups of pods, by name.
+    #[serde(default)]
+    pub groups: BTreeMap<At<String>, Group>,
+    /// Multiplies every deadline and beat of the suites; more than 0.
+    #[serde(default = "one")]
+    pub pace: At<f64>,
+    /// The beat of probes.
+    pub beat: Option<Span>,
+    /// The longest wait for one answer; 30 s if absent. Not scaled by `pace`.
+    pub answer_within: Option<Span>,
+    /// The domain of the mail addresses that muster makes up.
+    #[serde(default = "default_mail_domain")]
+    pub mail_domain: String,
+}
+
+fn default_namespace_header() -> String {
+    "Micro-Namespace".into()
+}
+
+fn default_mail_domain() -> String {
+    "muster.example.test".into()
+}
+
+fn one() -> At<f64> {
+    At { value: 1.0, at: Default::default() }
+}
+
+/// Which way an operation is called.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    /// By the HTTP API.
+    #[default]
+    Http,
+    /// By the gRPC proxy.
+    Rpc,
+}
+
+/// Where the Kubernetes cluster is: a context of a kubeconfig, the pod muster runs in, or the address of a fake.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+pub struct KubernetesPlace {
+    /// A context of the kubeconfig; the current one if neither this nor `server` is given.
+    pub context: Option<String>,
+    /// The kubeconfig file; the usual places if absent.
+    pub config: Option<String>,
+    /// The address of an API without sign-in, for fakes.
+    pub server: Option<At<String>>,
+    /// The UID of the namespace `kube-system`: pins the cluster, so that a context that points elsewhere is noticed.
+    pub cluster_uid: Option<String>,
+    /// A file whose presence freezes all disruption.
+    pub freeze_file: Option<String>,
+}
+
+/// The operation that lists registered nodes.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+pub struct Registry {
+    /// The operation.
+    pub op: At<String>,
+    /// Its body; `$(service)` is the victim's service.
+    pub json: Option<Whole>,
+    /// Who asks; `operator` if absent.
+    #[serde(rename = "as")]
+    pub identity: Option<At<String>>,
+    /// JSON path to the ids or addresses of the nodes.
+    pub nodes: At<String>,
+}
+
+/// What may be done to a target. Nothing named is permitted.
+#[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
+pub struct Permits {
+    /// What may be written.
+    #[serde(default)]
+    pub write: WritePermit,
+    /// Groups whose pods may be broken.
+    #[serde(default)]
+    pub disrupt: Vec<At<String>>,
+}
+
+/// What may be written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WritePermit {
+    /// Nothing.
+    #[default]
+    None,
+    /// Things of this run's own making.
+    Own,
+    /// Shared things too, put back afterwards.
+    Shared,
+}
+
+/// A kind of identity.
+#[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
+pub struct IdentityKind {
+    /// The id of an account that exists.
+    pub id: Option<String>,
+    /// The namespace of that account; the platform's own if absent.
+    pub namespace: Option<String>,
+    /// Where its secret is.
+    pub secret: Option<SecretPlace>,
+    /// The flow that signs it in: inputs `id`, `secret`, `namespace`; output `token`.
+    pub signed_in_by: Option<At<String>>,
+    /// The flow that makes it.
+    pub minted_by: Option<At<String>>,
+    /// Further inputs of that flow; `$(of.…)` is the identity in the parentheses of a suite's `kind-of(name)`.
+    pub with: Option<Whole>,
+    /// How long it lives.
+    #[serde(default)]
+    pub life: Life,
+}
+
+/// How long a minted identity lives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Life {
+    /// For one case.
+    #[default]
+    Case,
+    /// For the run: shared among its cases, which must only read.
+    Run,
+}
+
+/// Where a secret is: never in the target file itself.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+pub struct SecretPlace {
+    /// The name of an environment variable.
+    pub env: Option<At<String>>,
+    /// A file; with `key`, the rest of its line `key=…`, else all of it but the last line break.
+    pub file: Option<At<String>>,
+    /// Which line of the file.
+    pub key: Option<String>,
+}
+
+/// How a message is received: by asking an operation until it shows one.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+pub struct Mailbox {
+    /// The operation.
+    pub op: At<String>,
+    /// Its body; `$(to)` is the address.
+    pub json: Option<Whole>,
+    /// Who asks; `operator` if absent.
+    #[serde(rename = "as")]
+    pub identity: Option<At<String>>,
+    /// JSON path to the message.
+    pub path: At<String>,
+    /// How the message is encoded.
+    #[serde(default)]
+    pub decode: Decode,
+    /// What is taken from it: the first group of this regular expression.
+    pub pattern: At<String>,
+}
+
+/// How a message is encoded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Decode {
+    /// As it is.
+    #[default]
+    None,
+    /// Standard base64.
+    Base64,
+}
+
+/// A group of pods.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+pub struct Group {
+    /// Its Kubernetes namespace.
+    pub namespace: String,
+    /// The label selector of all its pods.
+    pub selector: String,
+    /// The label selector of one member's pods; `$(member)` is its name.
+    pub pod_of: At<String>,
+    /// Its members: the services of the platform that these pods serve.
+    pub members: Vec<At<String>>,
+}
+
+/// Reads a target file.
+///
+/// # Errors
+/// Every problem, with its place.
+pub fn read_target(source: &Source) -> Result<TargetFile, Invalid> {
+    let node = tree(&source.text).map_err(|problem| Invalid::one(source, problem))?;
+    let problems = Problems::default();
+    let file: Option<TargetFile> = read(&node, &problems);
+    if let Some(file) = &file {
+        problems.borrow_mut().extend(look_over(file));
+    }
+    let mut invalid = Invalid::none();
+    invalid.add(source, problems.into_inner());
+    invalid.or(file)?.ok_or_else(|| Invalid::one(source, Problem::default()))
+}
+
+fn look_over(file: &TargetFile) -> Vec<Problem> {
+    let mut found = vec![];
+    let is_name = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    if !is_name(&file.name) {
+        found.push(Problem::new(
+            file.name.at,
+            format!("wanted a name of letters, digits, `-`, `_` and `.`, found `{}`", file.name.value),
+        ));
+    }
+    if !(file.pace.value > 0.0 && file.pace.value.is_finite()) {
+        found.push(Problem::new(file.pace.at, format!("wanted a pace above 0, found `{}`", file.pace.value)));
+    }
+    found.extend(contradictions(file));
+    found.extend(unknown_groups(file));
+    found.extend(file.identities.iter().flat_map(|(name, kind)| wrong_identity(name, kind)));
+    found
+}
+
+fn contradictions(file: &TargetFile) -> Vec<Problem> {
+    let both = |need: &&At<String>| file.provides.iter().any(|one| one.value == need.value);
+    file.lacks
+        .iter()
+        .filter(both)
+        .map(|need| Problem::new(need.at, format!("`{}` is both provided and lacked", need.value)))
+        .collect()
+}
+
+fn unknown_groups(file: &TargetFile) -> Vec<Problem> {
+    let names = || file.groups.keys().map(|name| name.value.as_str());
+    file.permits
+        .disrupt
+        .iter()
+        .filter(|group| !names().any(|name| name == group.value))
+        .map(|group| {
+            Problem::new(group.at, format!("there is no group `{}`", group.value))
+                .maybe_hint(did_you_mean(&group.value, names()))
+        })
+        .collect()
+}
+
+fn wrong_identity(name: &At<String>, kind: &IdentityKind) -> Vec<Problem> {
+    let mut found = vec![];
+    if kind.id.is_some() && kind.secret.is_none() {
+        found.push(
+            Problem::new(name.at, format!("the account of `{}` has no secret", name.value))
+                .hint("add `secret: { env: NAME }` or `secret: { file: PATH }`"),
+        );
+    }
+    if kind.id.is_some() && kind.minted_by.is_some() {
+        found.push(Problem::new(name.at, format!("`{}` has both `id` and `minted_by`", name.value)));
+    }
+    let places = kind.secret.iter().filter(|place| place.env.is_some() == place.file.is_some());
+    found.extend(places.map(|_| Problem::new(name.at, "wanted either `env` or `file` for its secret")));
+    found
+}
