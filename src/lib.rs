@@ -24,4 +24,5 @@ pub mod outcome;
 pub mod scan;
 pub mod secret;
 pub mod source;
+pub mod step;
 pub mod target;

@@ -1,0 +1,303 @@
+//! What a suite expects of a reply, as it is written: `status`, `headers`, `body`, `text`, `latency`, `refused`.
+//!
+//! Lives here: the syntax of expectations and of captures, and how they become what `judge` takes. Does not: judging.
+
+use super::look::Look;
+use super::stage::Stage;
+use super::{Data, Names};
+use crate::judge::{Check, Expectation, JsonType, Refusals};
+use crate::outcome::Failure;
+use crate::source::{At, Place, Problem, Span};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use serde_json_path::JsonPath;
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+/// What a reply must be. Without `status` and `refused` it must be a success.
+#[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
+pub struct Expect {
+    /// The HTTP status, or a list of them. Over gRPC, the code of the platform's error, 200 for a success.
+    pub status: Option<Data>,
+    /// Header names to conditions.
+    #[serde(default)]
+    pub headers: BTreeMap<At<String>, Data>,
+    /// JSON paths (RFC 9535) to conditions: a value, or `equals`, `matches`, `one_of`, `absent`, `length`, `type`.
+    #[serde(default)]
+    pub body: BTreeMap<At<String>, Data>,
+    /// A condition on the body as text.
+    pub text: Option<Data>,
+    /// The longest time to the last byte, inclusive. Scaled by the target's pace.
+    pub latency: Option<Span>,
+    /// The reply must be a refusal, in one of the forms that operations.yaml lists.
+    pub refused: Option<bool>,
+}
+
+impl Expect {
+    /// Looks over what is written.
+    pub(crate) fn look(&self, look: &mut Look<'_>, at: Place) {
+        let is_empty = self.status.is_none()
+            && self.headers.is_empty()
+            && self.body.is_empty()
+            && self.text.is_none()
+            && self.latency.is_none()
+            && self.refused.is_none();
+        if is_empty {
+            look.problem(Problem::new(at, "an expectation that no reply can fail").hint("name what must hold"));
+        }
+        if let Some(status) = &self.status {
+            look.data(status);
+            constant(status, statuses, look);
+        }
+        for (path, data) in &self.body {
+            look.json_path(path);
+            look.data(data);
+            constant(data, checks, look);
+        }
+        for data in self.headers.values().chain(self.text.iter()) {
+            look.data(data);
+            constant(data, checks, look);
+        }
+        if self.refused == Some(false) || (self.refused.is_some() && self.status.is_some()) {
+            look.problem(Problem::new(at, "`refused` is `true` or absent, and stands without `status`"));
+        }
+    }
+
+    /// The expectation with its templates rendered.
+    ///
+    /// # Errors
+    /// If a template has no value, or a condition is none.
+    pub(crate) fn rendered(&self, stage: &Stage<'_>) -> Result<Expectation, Vec<Failure>> {
+        let status = self.status.as_ref().map(|it| stage.parsed(it, statuses)).transpose()?;
+        let headers = self
+            .headers
+            .iter()
+            .map(|(name, data)| Ok((name.value.to_lowercase(), stage.parsed(data, checks)?)))
+            .collect::<Result<_, Vec<Failure>>>()?;
+        let body = self
+            .body
+            .iter()
+            .map(|(path, data)| Ok((stage.json_path(path)?, stage.parsed(data, checks)?)))
+            .collect::<Result<_, Vec<Failure>>>()?;
+        let text = self.text.as_ref().map(|it| stage.parsed(it, checks)).transpose()?.unwrap_or_default();
+        let refused: Option<Refusals> = self.refused.map(|_| stage.scene.book.refusals.clone());
+        let latency = self.latency.map(|most| stage.scene.target.paced(most.0));
+        Ok(Expectation { status, headers, body, text, latency, refused })
+    }
+}
+
+/// Tells at load what would be wrong with a condition that holds no expression.
+fn constant<T>(data: &Data, parse: fn(&Value) -> Result<T, String>, look: &mut Look<'_>) {
+    if let Some(Err(why)) = data.constant().map(|value| parse(&value)) {
+        look.problem(Problem::new(data.at, why));
+    }
+}
+
+fn statuses(value: &Value) -> Result<Vec<u16>, String> {
+    let one = |value: &Value| {
+        value
+            .as_u64()
+            .and_then(|it| u16::try_from(it).ok())
+            .filter(|it| (100..600).contains(it))
+            .ok_or_else(|| format!("wanted a status from 100 to 599, found {value}"))
+    };
+    match value {
+        Value::Array(list) if !list.is_empty() => list.iter().map(one).collect(),
+        value => Ok(vec![one(value)?]),
+    }
+}
+
+/// The names of the conditions.
+const OPERATORS: [&str; 6] = ["equals", "matches", "one_of", "absent", "length", "type"];
+
+/// A map whose keys are all names of conditions is a list of conditions; anything else must be equal.
+pub(crate) fn checks(value: &Value) -> Result<Vec<Check>, String> {
+    match value {
+        Value::Object(map) if !map.is_empty() && map.keys().any(|key| OPERATORS.contains(&key.as_str())) => {
+            map.iter().map(|(name, value)| check(name, value)).collect()
+        }
+        value => Ok(vec![Check::Equals(value.clone())]),
+    }
+}
+
+fn check(name: &str, value: &Value) -> Result<Check, String> {
+    match name {
+        "equals" => Ok(Check::Equals(value.clone())),
+        "matches" => pattern(value),
+        "one_of" => match value {
+            Value::Array(list) if !list.is_empty() => Ok(Check::OneOf(list.clone())),
+            _ => Err(format!("`one_of` wants a list, found {value}")),
+        },
+        "absent" => value.as_bool().map(Check::Absent).ok_or(format!("`absent` wants true or false, found {value}")),
+        "length" => range(value).map(Check::Length),
+        "type" => serde_json::from_value::<JsonType>(value.clone())
+            .map(Check::Type)
+            .map_err(|_| format!("`type` wants string, number, boolean, array, object or null, found {value}")),
+        other => Err(format!(
+            "`{other}` is no condition (wanted {}; to compare with a map, use `equals`)",
+            OPERATORS.join(", ")
+        )),
+    }
+}
+
+fn pattern(value: &Value) -> Result<Check, String> {
+    let text = value.as_str().ok_or(format!("`matches` wants a regular expression, found {value}"))?;
+    let regex = regex::Regex::new(text).map_err(|_| format!("`{text}` is no regular expression"))?;
+    if regex.is_match("") && regex.is_match("\u{1}any text at all\u{1}") {
+        return Err(format!("`{text}` matches every text: it can never fail"));
+    }
+    Ok(Check::Matches(regex))
+}
+
+fn range(value: &Value) -> Result<RangeInclusive<u64>, String> {
+    let wrong = || format!("`length` wants a number, or `at_least` and `at_most`, found {value}");
+    match value {
+        Value::Number(number) => number.as_u64().map(|it| it..=it).ok_or_else(wrong),
+        Value::Object(map) if map.keys().all(|key| key == "at_least" || key == "at_most") && !map.is_empty() => {
+            let bound = |name: &str, otherwise: u64| map.get(name).map_or(Some(otherwise), Value::as_u64);
+            let (least, most) = bound("at_least", 0).zip(bound("at_most", u64::MAX)).ok_or_else(wrong)?;
+            if least > most || (least == 0 && most == u64::MAX) { Err(wrong()) } else { Ok(least..=most) }
+        }
+        _ => Err(wrong()),
+    }
+}
+
+/// What is taken from a reply, by name.
+pub type Captures = BTreeMap<At<String>, CaptureFrom>;
+
+/// Where a value is taken from.
+#[derive(Debug, Clone)]
+pub struct CaptureFrom {
+    path: At<String>,
+    /// The value if there is none at the path; without it the step fails.
+    or: Option<Value>,
+    is_secret: bool,
+}
+
+#[derive(Deserialize)]
+struct LongForm {
+    path: At<String>,
+    or: Option<crate::source::Whole>,
+    #[serde(default)]
+    secret: bool,
+}
+
+impl<'de> Deserialize<'de> for CaptureFrom {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        let node = crate::source::Whole::deserialize(deserializer)?.0;
+        if let crate::source::What::Text(text) = &node.what {
+            let path = At { value: text.clone(), at: node.at };
+            return Ok(Self { path, or: None, is_secret: false });
+        }
+        let problems = crate::source::Problems::default();
+        let long: Option<LongForm> = crate::source::read(&node, &problems);
+        if let Some(problem) = problems.into_inner().into_iter().next() {
+            return Err(D::Error::custom(problem.text));
+        }
+        let long = long.ok_or_else(|| D::Error::custom("wanted a JSON path"))?;
+        let or = long.or.map(|whole| Data::new(&whole.0)).transpose().map_err(|it| D::Error::custom(it.text))?;
+        let or = or.map(|data| data.constant().ok_or_else(|| D::Error::custom("`or` wants a plain value")));
+        Ok(Self { path: long.path, or: or.transpose()?, is_secret: long.secret })
+    }
+}
+
+impl schemars::JsonSchema for CaptureFrom {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "CaptureFrom".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "a JSON path, or a path with a value for when nothing stands there",
+            "oneOf": [
+                { "type": "string" },
+                {
+                    "type": "object",
+                    "properties": { "path": { "type": "string" }, "or": true, "secret": { "type": "boolean" } },
+                    "required": ["path"],
+                    "additionalProperties": false
+                }
+            ]
+        })
+    }
+}
+
+/// Looks over captures and makes their names known.
+pub(crate) fn look_captures(captures: &Captures, look: &mut Look<'_>) {
+    for (name, from) in captures {
+        look.json_path(&from.path);
+        look.declare(name);
+    }
+}
+
+/// Takes every capture from a reply.
+///
+/// # Errors
+/// If nothing stands at a path without `or`.
+pub(crate) fn capture(
+    captures: &Captures,
+    json: Option<&Value>,
+    stage: &mut Stage<'_>,
+) -> Result<(), Vec<Failure>> {
+    for (name, from) in captures {
+        let path = stage.json_path(&from.path)?;
+        let found = json.and_then(|json| path.query(json).first().cloned());
+        let Some(value) = found.or_else(|| from.or.clone()) else {
+            let text = format!("capture `{}`: nothing stands at {}", name.value, from.path.value);
+            return Err(vec![stage.fail("expect.capture", &text)]);
+        };
+        if from.is_secret {
+            stage.learn(&value);
+        }
+        stage.names.insert(name.value.clone(), value);
+    }
+    Ok(())
+}
+
+/// Compiles a JSON path.
+pub(crate) fn json_path(text: &str) -> Result<JsonPath, String> {
+    JsonPath::parse(text).map_err(|error| format!("`{text}` is no JSON path: {error}"))
+}
+
+/// A map of names to data, rendered.
+pub(crate) fn render_map(
+    map: &BTreeMap<At<String>, Data>,
+    names: &Names,
+) -> Result<Map<String, Value>, super::TemplateError> {
+    map.iter().map(|(name, data)| Ok((name.value.clone(), data.render(names)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_map_of_conditions_is_told_from_a_map_to_compare_with() {
+        assert!(matches!(checks(&json!({"status": "active"})).unwrap()[..], [Check::Equals(_)]));
+        assert!(matches!(checks(&json!({"length": 3, "type": "array"})).unwrap()[..], [_, _]));
+        assert_eq!(
+            checks(&json!({"length": 3, "id": 1})).unwrap_err(),
+            "`id` is no condition (wanted equals, matches, one_of, absent, length, type; to compare with a map, use \
+             `equals`)"
+        );
+    }
+
+    #[test]
+    fn a_condition_that_cannot_fail_is_none() {
+        assert_eq!(checks(&json!({"matches": ".*"})).unwrap_err(), "`.*` matches every text: it can never fail");
+        assert!(checks(&json!({"length": {"at_least": 0}})).is_err());
+        assert!(checks(&json!({"one_of": []})).is_err());
+    }
+
+    #[test]
+    fn statuses_are_statuses() {
+        assert_eq!(statuses(&json!([200, 404])).unwrap(), [200, 404]);
+        assert_eq!(statuses(&json!("200")).unwrap_err(), "wanted a status from 100 to 599, found \"200\"");
+    }
+}
