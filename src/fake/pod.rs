@@ -45,3 +45,21 @@ pub(crate) struct Deployment {
     /// The container's image.
     pub(crate) image: String,
 }
+
+/// What the platform's runtime wants of the cluster, in the order in which it wants it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Make this Deployment, or replace the pods of the one with this namespace and name.
+    Apply(Deployment),
+    /// Remove the Deployment and its pods.
+    Remove {
+        /// The Kubernetes namespace.
+        namespace: String,
+        /// The Deployment's name.
+        name: String,
+    },
+    /// Make a Kubernetes namespace, if it is not there.
+    MakeNamespace(String),
+    /// Remove a Kubernetes namespace and all that is in it.
+    RemoveNamespace(String),
+}
