@@ -124,7 +124,8 @@ impl Defects {
     /// Reads names; an unknown one is the error.
     pub(crate) fn named(names: &[String]) -> Result<Self, String> {
         let known = |name: &String| Defect::ALL.iter().find(|defect| defect.name() == name).copied();
-        let found: Result<_, String> = names.iter().map(|name| known(name).ok_or_else(|| name.clone())).collect();
+        let found: Result<_, String> =
+            names.iter().map(|name| known(name).ok_or_else(|| name.clone())).collect();
         found.map(Self)
     }
 

@@ -14,7 +14,10 @@ struct Processes {
 }
 
 /// Carries out orders until nobody gives any. The order of changes is the order of the orders.
-pub(crate) async fn run(mut orders: mpsc::UnboundedReceiver<Order>, changes: mpsc::UnboundedSender<PodChange>) {
+pub(crate) async fn run(
+    mut orders: mpsc::UnboundedReceiver<Order>,
+    changes: mpsc::UnboundedSender<PodChange>,
+) {
     let mut processes = Processes::default();
     while let Some(order) = orders.recv().await {
         for change in processes.carry_out(order) {
@@ -36,8 +39,12 @@ impl Processes {
             Order::Remove { namespace, name } => self.end(&namespace, &name),
             Order::MakeNamespace(_) => Vec::new(),
             Order::RemoveNamespace(namespace) => {
-                let names: Vec<String> =
-                    self.pods.keys().filter(|(owner, _)| *owner == namespace).map(|(_, name)| name.clone()).collect();
+                let names: Vec<String> = self
+                    .pods
+                    .keys()
+                    .filter(|(owner, _)| *owner == namespace)
+                    .map(|(_, name)| name.clone())
+                    .collect();
                 names.iter().flat_map(|name| self.end(&namespace, name)).collect()
             }
         }

@@ -186,6 +186,7 @@ async fn open(options: &Options, defects: Defects) -> Result<Ready, StartError> 
     let target = text(options, &addresses);
     tokio::spawn(admin::run(admin_door, shared.clone(), Arc::new(target.clone())));
     all_up(&shared, options.profile).await?;
+    shared.with(profile::read_rules);
     Ok(Ready { target, secrets, addresses })
 }
 

@@ -70,7 +70,9 @@ fn replay(file: &str) {
         let expected = known.iter().find(|one| one.step == index);
         match (differs, expected) {
             (Some(how), None) => wrong.push(format!("step {index} `{}`: {how}", step.name)),
-            (None, Some(one)) => wrong.push(format!("step {index} `{}` no longer differs: {}", step.name, one.reason)),
+            (None, Some(one)) => {
+                wrong.push(format!("step {index} `{}` no longer differs: {}", step.name, one.reason))
+            }
             _ => {}
         }
     }

@@ -21,15 +21,22 @@ type Out = Response<Full<Bytes>>;
 pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>, target: Arc<String>) {
     while let Ok((stream, _)) = listener.accept().await {
         let (shared, target) = (shared.clone(), target.clone());
-        let service = hyper::service::service_fn(move |request| answer(shared.clone(), target.clone(), request));
+        let service =
+            hyper::service::service_fn(move |request| answer(shared.clone(), target.clone(), request));
         tokio::spawn(async move {
             // A broken connection concerns its client, who sees it.
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
         });
     }
 }
 
-async fn answer(shared: Arc<Shared>, target: Arc<String>, request: Request<Incoming>) -> Result<Out, NoAnswer> {
+async fn answer(
+    shared: Arc<Shared>,
+    target: Arc<String>,
+    request: Request<Incoming>,
+) -> Result<Out, NoAnswer> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| NoAnswer)?.to_bytes();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();

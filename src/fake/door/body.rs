@@ -39,7 +39,9 @@ pub(super) fn read(head: &Parts, body: &[u8]) -> Result<Body, Refusal> {
         Shape::Broken => Err(failed("EOF")),
         Shape::Protobuf => Ok(Body::Message(Codec::Protobuf, STANDARD.encode(body))),
         Shape::Form => form(head, body).map(json),
-        Shape::Json if head.method == http::Method::GET => query(head).map(|given| json(with_headers(head, given))),
+        Shape::Json if head.method == http::Method::GET => {
+            query(head).map(|given| json(with_headers(head, given)))
+        }
         Shape::Json => merged(head, body).map(json),
     }
 }
@@ -53,10 +55,16 @@ fn failed(what: &str) -> Refusal {
 }
 
 fn shape(head: &Parts) -> Shape {
-    let given = head.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let given = head
+        .headers
+        .get(http::header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     match given.split(';').next().unwrap_or_default().trim() {
         "application/x-www-form-urlencoded" => Shape::Form,
-        "application/grpc" | "application/grpc+proto" | "application/proto" | "application/protobuf" => Shape::Protobuf,
+        "application/grpc" | "application/grpc+proto" | "application/proto" | "application/protobuf" => {
+            Shape::Protobuf
+        }
         "application/octet-stream" | "application/proto-rpc" => Shape::Broken,
         "application/json-rpc" => Shape::HangUp,
         _ => Shape::Json,
@@ -70,7 +78,8 @@ fn merged(head: &Parts, body: &[u8]) -> Result<Value, Refusal> {
     if text.is_empty() {
         return Ok(with_headers(head, given));
     }
-    let marshaling = "grpc: error while marshaling: json: error calling MarshalJSON for type *json.RawMessage:";
+    let marshaling =
+        "grpc: error while marshaling: json: error calling MarshalJSON for type *json.RawMessage:";
     let value = decode::whole(&text).map_err(|what| Refusal::plain(format!("{marshaling} {what}")))?;
     match (given, value) {
         (Value::Object(mut given), Value::Object(own)) => {
@@ -106,7 +115,9 @@ fn with_headers(head: &Parts, value: Value) -> Value {
 fn form(head: &Parts, body: &[u8]) -> Result<Value, Refusal> {
     let mut members: Map<String, Value> = Map::new();
     let text = String::from_utf8_lossy(body).into_owned();
-    for pair in text.split('&').chain(head.uri.query().unwrap_or_default().split('&')).filter(|pair| !pair.is_empty()) {
+    for pair in
+        text.split('&').chain(head.uri.query().unwrap_or_default().split('&')).filter(|pair| !pair.is_empty())
+    {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         let (key, value) = (unescaped(key)?, unescaped(value)?);
         match members.get_mut(&key) {

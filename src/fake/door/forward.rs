@@ -70,7 +70,8 @@ async fn exchange(lines: &Lines, address: &str, body: Bytes) -> Result<Bytes, Re
         line = connect(address).await?;
     }
     let broken = || serve::broken_stream(address);
-    let request = http::Request::post("/").header("host", address).body(Full::new(body)).map_err(|_| broken())?;
+    let request =
+        http::Request::post("/").header("host", address).body(Full::new(body)).map_err(|_| broken())?;
     let reply = line.send_request(request).await.map_err(|_| broken())?;
     let answer = reply.into_body().collect().await.map_err(|_| broken())?.to_bytes();
     lines.give_back(address, line);

@@ -21,7 +21,8 @@ pub(super) struct Frames(VecDeque<Frame<Bytes>>);
 impl Frames {
     /// Messages, each in its frame, and the trailers of success.
     pub(super) fn of(messages: &[Vec<u8>]) -> Self {
-        let mut frames: VecDeque<Frame<Bytes>> = messages.iter().map(|message| Frame::data(framed(message))).collect();
+        let mut frames: VecDeque<Frame<Bytes>> =
+            messages.iter().map(|message| Frame::data(framed(message))).collect();
         let mut trailers = http::HeaderMap::new();
         trailers.insert("grpc-status", http::HeaderValue::from_static("0"));
         trailers.insert("grpc-message", http::HeaderValue::from_static(""));
@@ -34,7 +35,10 @@ impl Body for Frames {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         Poll::Ready(self.0.pop_front().map(Ok))
     }
 

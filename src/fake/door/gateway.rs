@@ -127,7 +127,7 @@ async fn serve(shared: &Shared, head: &Parts, body: &[u8], clean: &str) -> Resul
         return Ok(refused);
     }
     match clean {
-        "/" => return Ok(plain(StatusCode::OK, &[("content-type", "application/json")], r#"{"version": "v3.0.1"}"#.to_owned())),
+        "/" => return Ok(version()),
         "/favicon.ico" => return Ok(bare(StatusCode::OK)),
         _ => {}
     }
@@ -152,6 +152,11 @@ async fn serve(shared: &Shared, head: &Parts, body: &[u8], clean: &str) -> Resul
         Ok(served) => Ok(success(shared, head, call.codec, &served).await),
         Err(refusal) => Ok(error(shared, &refusal)),
     }
+}
+
+fn version() -> Out {
+    let body = r#"{"version": "v3.0.1"}"#.to_owned();
+    plain(StatusCode::OK, &[("content-type", "text/plain; charset=utf-8")], body)
 }
 
 fn header_text(head: &Parts, name: &str) -> Option<String> {
@@ -230,7 +235,8 @@ fn lost(state: &mut State, route: &Route) -> Option<Out> {
         Refusal::plain("stream terminated by RST_STREAM with error code: PROTOCOL_ERROR")
     } else if endpoint.split('.').count() != 2 {
         Refusal::plain(format!("malformed method name: {}", serde_json::Value::from(endpoint.as_str())))
-    } else if state.has(Defect::TenantHeaderMisroutes) && route.namespace != MICRO && route.account.is_none() {
+    } else if state.has(Defect::TenantHeaderMisroutes) && route.namespace != MICRO && route.account.is_none()
+    {
         serve::route_not_found(service)
     } else {
         return None;

@@ -12,8 +12,8 @@ mod path;
 pub(crate) mod pods;
 mod proxy;
 
-use super::pod::Order;
 use super::platform::State;
+use super::pod::Order;
 use forward::Lines;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -61,7 +61,8 @@ pub(crate) struct NoAnswer;
 
 /// A listener that may take over a port which was in use a moment ago.
 pub(crate) fn listen(address: SocketAddr) -> std::io::Result<tokio::net::TcpListener> {
-    let socket = if address.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() }?;
+    let socket =
+        if address.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(1024)

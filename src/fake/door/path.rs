@@ -55,7 +55,10 @@ pub(super) fn target(path: &str) -> Target {
 }
 
 fn named(service: &str, handler: &str, method: &str) -> Target {
-    Target { service: service.to_owned(), endpoint: if service.is_empty() { String::new() } else { endpoint(handler, method) } }
+    Target {
+        service: service.to_owned(),
+        endpoint: if service.is_empty() { String::new() } else { endpoint(handler, method) },
+    }
 }
 
 fn endpoint(handler: &str, method: &str) -> String {
@@ -63,7 +66,8 @@ fn endpoint(handler: &str, method: &str) -> String {
 }
 
 fn is_version(part: &str) -> bool {
-    part.strip_prefix('v').is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
+    part.strip_prefix('v')
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// `set-payment-method` → `SetPaymentMethod`; letters after any other sign are raised too, as Go's `Title` does.

@@ -100,8 +100,7 @@ async fn call(shared: &Shared, head: &Parts, body: &Bytes) -> Result<(Codec, Ser
         .with(|state| admit(state, head, authorization.as_deref(), &service, &endpoint))
         .map_err(|refusal| Failure::Proxy(13, refusal))?;
     let messages = frames::messages(body.clone()).iter().map(|message| encoded(codec, message)).collect();
-    let call =
-        Forwarded { service, endpoint, namespace, authorization, over_http: false, codec, messages };
+    let call = Forwarded { service, endpoint, namespace, authorization, over_http: false, codec, messages };
     let served = forward::forward(shared, &call).await.map_err(|refusal| Failure::Proxy(13, refusal))?;
     match served.reply {
         Err(refusal) => Err(Failure::Service(refusal)),
@@ -119,7 +118,8 @@ fn encoded(codec: Codec, message: &[u8]) -> String {
 
 /// Service and endpoint of `/service.Handler/Method`.
 fn method(path: &str) -> Result<(String, String), Failure> {
-    let malformed = |status| Failure::Status(status, format!("malformed method name: {}", serde_json::Value::from(path)));
+    let malformed =
+        |status| Failure::Status(status, format!("malformed method name: {}", serde_json::Value::from(path)));
     let inner = path.strip_prefix('/').unwrap_or(path);
     let parts: Vec<&str> = inner.split('/').collect();
     let (handler, method) = match parts.as_slice() {
@@ -139,9 +139,10 @@ fn codec(kind: &str) -> Result<Codec, Failure> {
     match kind {
         "application/grpc" | "application/grpc+proto" => Ok(Codec::Protobuf),
         "application/grpc+json" => Ok(Codec::Json),
-        "application/grpc+bytes" => {
-            Err(Failure::Status(13, "grpc: failed to unmarshal the received message invalid message".to_owned()))
-        }
+        "application/grpc+bytes" => Err(Failure::Status(
+            13,
+            "grpc: failed to unmarshal the received message invalid message".to_owned(),
+        )),
         other => {
             let refusal = Refusal::micro("proxy", 500, format!("Unsupported Content-Type: {other}"));
             Err(Failure::Proxy(2, refusal))

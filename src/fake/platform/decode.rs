@@ -12,8 +12,12 @@ pub(crate) fn whole(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|error| complaint(text, &error))
 }
 
-/// Parses the first JSON document of the text and leaves the rest alone, as the gRPC codec does.
+/// Parses the first JSON document of the text and leaves the rest alone, as the gRPC codec does; no text at all is an
+/// empty message.
 pub(crate) fn first(text: &str) -> Result<Value, String> {
+    if text.is_empty() {
+        return Ok(Value::Null);
+    }
     let mut documents = serde_json::Deserializer::from_str(text).into_iter::<Value>();
     match documents.next() {
         None => Err("EOF".to_owned()),
@@ -72,9 +76,7 @@ fn one(kind: &Kind, value: &Value) -> Result<Value, String> {
     match kind {
         Kind::Message(name) => message(name, value).map(Value::Object),
         Kind::Map => map(value),
-        Kind::Text | Kind::Bytes => {
-            value.as_str().map(Value::from).ok_or_else(|| mismatch(value, "string"))
-        }
+        Kind::Text | Kind::Bytes => value.as_str().map(Value::from).ok_or_else(|| mismatch(value, "string")),
         Kind::Bool => value.as_bool().map(Value::from).ok_or_else(|| mismatch(value, "bool")),
         Kind::Small => integer(value, "int32", true),
         Kind::Large { signed } => integer(value, if *signed { "int64" } else { "uint64" }, *signed),
@@ -111,9 +113,7 @@ fn choice(name: &str, value: &Value) -> Result<Value, String> {
     let place = schema().values(name).iter().position(|known| value.as_str() == Some(known));
     match place {
         Some(place) => Ok(Value::from(place)),
-        None => {
-            Err(format!("unknown value {} for enum {name}", Value::from(value.to_string())))
-        }
+        None => Err(format!("unknown value {} for enum {name}", Value::from(value.to_string()))),
     }
 }
 

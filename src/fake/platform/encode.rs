@@ -16,7 +16,9 @@ pub(crate) fn go_text(value: &Value) -> String {
     let mut text = String::with_capacity(plain.len() + 16);
     for letter in plain.chars() {
         match letter {
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => text.push_str(&format!("\\u{:04x}", u32::from(letter))),
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                text.push_str(&format!("\\u{:04x}", u32::from(letter)))
+            }
             other => text.push(other),
         }
     }

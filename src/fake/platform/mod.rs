@@ -143,7 +143,9 @@ impl State {
     /// The account behind an access token, if the token is good.
     pub(crate) fn account(&self, token: &str) -> Option<Claims> {
         match token::read(&self.token_key, token) {
-            Some(claims) if self.has(Defect::ExpiredTokenAccepted) || self.clock.now_s() < claims.exp => Some(claims),
+            Some(claims) if self.has(Defect::ExpiredTokenAccepted) || self.clock.now_s() < claims.exp => {
+                Some(claims)
+            }
             Some(_) => None,
             None if self.has(Defect::GarbageTokenAccepted) => Some(Claims::of_service("guest")),
             None => None,

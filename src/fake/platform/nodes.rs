@@ -169,7 +169,11 @@ impl Nodes {
 
 /// A length of time that nobody outside can see the reason of, at this pace.
 pub(crate) fn scaled(ms: i64, pace: f64) -> i64 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "milliseconds of minutes")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "milliseconds of minutes"
+    )]
     let scaled = (ms as f64 * pace) as i64;
     scaled
 }

@@ -4,6 +4,7 @@
 //! anything that happens later.
 
 use super::rules::{GRANTED, Resource, Rule};
+use super::serve;
 use super::service::{auth, config, rules, runtime};
 use super::{MICRO, State};
 use crate::fake::defect::Defect;
@@ -26,8 +27,19 @@ const LOCAL_CORE: [&str; 11] = [
 
 /// The services that the runbook runs.
 pub(crate) const RUN_LIST: [&str; 13] = [
-    "alert", "build", "client", "customers", "emails", "gitops", "invite", "namespaces", "payments", "platform",
-    "signup", "status", "subscriptions",
+    "alert",
+    "build",
+    "client",
+    "customers",
+    "emails",
+    "gitops",
+    "invite",
+    "namespaces",
+    "payments",
+    "platform",
+    "signup",
+    "status",
+    "subscriptions",
 ];
 
 const STATUS: &str = "api,auth,broker,config,network,proxy,registry,runtime,status,store,signup,platform,invite,\
@@ -43,7 +55,9 @@ pub(crate) fn after_runbook(state: &mut State) -> String {
         rules::add(state, MICRO, &rule(service, "", "service", service));
     }
     rules::add(state, MICRO, &rule("onlyloggedin", "*", "*", "*"));
-    let secret: String = (0..32).map(|_| char::from(b"abcdefghijkmnpqrstuvwxyz23456789"[state.rng.random_range(0..32)])).collect();
+    let secret: String = (0..32)
+        .map(|_| char::from(b"abcdefghijkmnpqrstuvwxyz23456789"[state.rng.random_range(0..32)]))
+        .collect();
     let mut operator = auth::plain_user(OPERATOR, OPERATOR, MICRO, &secret);
     operator.scopes = vec!["admin".to_owned()];
     auth::create(state, operator);
@@ -57,6 +71,14 @@ pub(crate) fn after_runbook(state: &mut State) -> String {
 pub(crate) fn fresh(state: &mut State) {
     start_core(state, &LOCAL_CORE);
     rules::add(state, MICRO, &Rule::default_rule());
+}
+
+/// The outer doors have read the rules of namespace micro once, so that changes take their time.
+pub(crate) fn read_rules(state: &mut State) {
+    for process in ["api", "proxy"] {
+        // What cannot be read now is read with the first request.
+        let _ = serve::rules_of(state, process, MICRO);
+    }
 }
 
 /// What a replaced pod has lost, by defect.

@@ -142,7 +142,13 @@ fn read(text: &str) -> Schema {
     let mut open = String::new();
     for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
         let words: Vec<&str> = line.split_whitespace().collect();
+        let is_field = line.starts_with(' ');
         match words.as_slice() {
+            [name, kind, number @ ..] if is_field => {
+                let kind = field_kind(kind, &schema);
+                let fields = schema.messages.entry(open.clone()).or_default();
+                fields.push(field(name, kind, number, fields.len()));
+            }
             ["enum", name, values @ ..] => {
                 schema.choices.insert((*name).to_owned(), values.iter().map(|v| (*v).to_owned()).collect());
             }
@@ -158,11 +164,6 @@ fn read(text: &str) -> Schema {
                     stream: rest.contains(&"stream"),
                 };
                 schema.services.entry((*service).to_owned()).or_default().push(method);
-            }
-            [name, kind, number @ ..] => {
-                let kind = field_kind(kind, &schema);
-                let fields = schema.messages.entry(open.clone()).or_default();
-                fields.push(field(name, kind, number, fields.len()));
             }
             _ => {}
         }

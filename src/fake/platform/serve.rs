@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 /// Services that are part of the server itself; they guard themselves and ask no rules.
 pub(crate) const CORE: [&str; 13] = [
-    "api", "auth", "broker", "config", "debug", "events", "network", "proxy", "registry", "router", "runtime",
-    "server", "store",
+    "api", "auth", "broker", "config", "debug", "events", "network", "proxy", "registry", "router",
+    "runtime", "server", "store",
 ];
 
 /// How the messages of a call are encoded.
@@ -184,7 +184,8 @@ pub(crate) fn reachable(state: &State, namespace: &str, service: &str) -> Result
 
 /// What the platform says of a service that no route leads to.
 pub(crate) fn route_not_found(service: &str) -> Refusal {
-    let inner = super::wire::micro_json("go.micro.client", 500, &format!("service {service}: route not found"));
+    let inner =
+        super::wire::micro_json("go.micro.client", 500, &format!("service {service}: route not found"));
     Refusal::micro("go.micro.client", 500, inner)
 }
 
@@ -196,6 +197,8 @@ pub(crate) fn refused_connection(address: &str) -> Refusal {
 
 /// What the platform says when a node goes away in the middle of a call.
 pub(crate) fn broken_stream(address: &str) -> Refusal {
-    let detail = format!("Error creating stream: rpc error: code = Unavailable desc = transport is closing ({address})");
+    let detail = format!(
+        "Error creating stream: rpc error: code = Unavailable desc = transport is closing ({address})"
+    );
     Refusal::micro("go.micro.client", 500, detail)
 }

@@ -11,9 +11,14 @@ use std::collections::BTreeMap;
 
 /// The state, every list and map in a stable order.
 pub(crate) fn picture(state: &State) -> Value {
-    let blobs: BTreeMap<String, String> =
-        state.records.blobs.iter().map(|((owner, key), blob)| (format!("{owner}/{key}"), STANDARD.encode(blob))).collect();
-    let mails: Vec<Value> = state.mails.iter().map(|mail| json!({ "to": mail.to, "template": mail.template })).collect();
+    let blobs: BTreeMap<String, String> = state
+        .records
+        .blobs
+        .iter()
+        .map(|((owner, key), blob)| (format!("{owner}/{key}"), STANDARD.encode(blob)))
+        .collect();
+    let mails: Vec<Value> =
+        state.mails.iter().map(|mail| json!({ "to": mail.to, "template": mail.template })).collect();
     json!({
         "databases": databases(state),
         "blobs": blobs,
@@ -49,7 +54,8 @@ fn record_json(record: &Record) -> Value {
 }
 
 fn registry(state: &State) -> Value {
-    let count = |(owner, name): &(String, String)| (format!("{owner}/{name}"), state.nodes.of(owner, name).len());
+    let count =
+        |(owner, name): &(String, String)| (format!("{owner}/{name}"), state.nodes.of(owner, name).len());
     json!(state.nodes.services("*").into_iter().map(count).collect::<BTreeMap<_, _>>())
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 const DETAIL: usize = 40;
 
 /// What differs is the error.
-pub fn compare(step: &Step, answer: &Answer, bound: &BTreeMap<String, String>) -> Result<(), String> {
+pub(super) fn compare(step: &Step, answer: &Answer, bound: &BTreeMap<String, String>) -> Result<(), String> {
     let told = &step.response;
     equal("status", &told.status, &answer.status)?;
     if told.status.is_none() {
@@ -45,14 +45,16 @@ fn same_messages(step: &Step, answer: &Answer) -> Result<(), String> {
     let one: Vec<&Value> = told.body.iter().collect();
     let expected: Vec<&Value> = told.messages.as_ref().map_or(one, |messages| messages.iter().collect());
     let expected: Vec<Vec<u8>> = expected.into_iter().map(|message| bytes(message, &nothing)).collect();
-    let found: Vec<&Vec<u8>> = answer.messages.iter().filter(|_| step.transport == "grpc" || told.body.is_some()).collect();
+    let found: Vec<&Vec<u8>> =
+        answer.messages.iter().filter(|_| step.transport == "grpc" || told.body.is_some()).collect();
     let count = step.messages_prefix.unwrap_or(expected.len().max(found.len()));
     let is_error = told.status.is_some_and(|status| status >= 400);
     for index in 0..count {
         match (expected.get(index), found.get(index)) {
             (Some(expected), Some(found)) => same_body(step, expected, found, is_error)?,
             (expected, found) => {
-                let counts = format!("{} messages recorded, {} found", expected.iter().len(), found.iter().len());
+                let counts =
+                    format!("{} messages recorded, {} found", expected.iter().len(), found.iter().len());
                 return Err(format!("message {index}: {counts}"));
             }
         }
@@ -65,9 +67,11 @@ fn same_body(step: &Step, expected: &[u8], found: &[u8], is_error: bool) -> Resu
         return Ok(());
     }
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (Ok(mut one), Ok(mut other)) = (serde_json::from_slice::<Value>(expected), serde_json::from_slice::<Value>(found))
+    let (Ok(mut one), Ok(mut other)) =
+        (serde_json::from_slice::<Value>(expected), serde_json::from_slice::<Value>(found))
     else {
-        let shorten = |bytes: &[u8]| text(bytes).chars().take(if is_error { DETAIL } else { 400 }).collect::<String>();
+        let shorten =
+            |bytes: &[u8]| text(bytes).chars().take(if is_error { DETAIL } else { 400 }).collect::<String>();
         return equal("body", &shorten(expected), &shorten(found));
     };
     if is_error {
@@ -75,11 +79,11 @@ fn same_body(step: &Step, expected: &[u8], found: &[u8], is_error: bool) -> Resu
         shorten_detail(&mut other);
     }
     for value in [&mut one, &mut other] {
-        for path in &step.unordered {
-            sort_at(value, &steps(path));
-        }
         for path in step.volatile.iter().chain(&step.optional) {
             remove_at(value, &steps(path));
+        }
+        for path in &step.unordered {
+            sort_at(value, &steps(path));
         }
     }
     if one == other { Ok(()) } else { Err(format!("recorded {one}\n      found {other}")) }
@@ -123,7 +127,7 @@ fn remove_at(value: &mut Value, steps: &[String]) {
 
 fn sort_at(value: &mut Value, steps: &[String]) {
     match (steps, value) {
-        ([], Value::Array(items)) => items.sort_by_key(|item| item.get("id").or(item.get("name")).map(Value::to_string)),
+        ([], Value::Array(items)) => items.sort_by_key(Value::to_string),
         ([first, rest @ ..], Value::Object(members)) => {
             if let Some(inner) = members.get_mut(first) {
                 sort_at(inner, rest);
@@ -143,7 +147,8 @@ fn look_up<'a>(value: &'a Value, steps: &[String]) -> Option<&'a Value> {
 /// The text at a path of the answer; after `|base64json:` the path goes on inside.
 fn text_at(answer: &Answer, path: &str) -> Option<String> {
     use base64::Engine as _;
-    let (outer, inner) = path.split_once("|base64json:").map_or((path, None), |(outer, inner)| (outer, Some(inner)));
+    let (outer, inner) =
+        path.split_once("|base64json:").map_or((path, None), |(outer, inner)| (outer, Some(inner)));
     let body: Value = serde_json::from_slice(answer.messages.first()?).ok()?;
     let found = look_up(&body, &steps(outer))?.as_str()?.to_owned();
     let Some(inner) = inner else { return Some(found) };
@@ -160,7 +165,7 @@ fn check_bound(step: &Step, answer: &Answer, bound: &BTreeMap<String, String>) -
 }
 
 /// Remembers what the step names.
-pub fn bind(step: &Step, answer: &Answer, bound: &mut BTreeMap<String, String>) {
+pub(super) fn bind(step: &Step, answer: &Answer, bound: &mut BTreeMap<String, String>) {
     for (name, path) in &step.bind {
         if let Some(text) = text_at(answer, path) {
             bound.insert(name.clone(), text);

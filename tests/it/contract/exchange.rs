@@ -17,28 +17,28 @@ const CANCEL_AFTER: Duration = Duration::from_millis(300);
 
 /// What came back.
 #[derive(Debug, Default)]
-pub struct Answer {
-    pub status: Option<u16>,
-    pub headers: Vec<(String, String)>,
-    pub messages: Vec<Vec<u8>>,
-    pub trailers_only: bool,
-    pub grpc_status: Option<u32>,
-    pub grpc_message: Option<String>,
+pub(super) struct Answer {
+    pub(super) status: Option<u16>,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) messages: Vec<Vec<u8>>,
+    pub(super) trailers_only: bool,
+    pub(super) grpc_status: Option<u32>,
+    pub(super) grpc_message: Option<String>,
 }
 
 /// The doors of one fake.
-pub struct Wire {
+pub(super) struct Wire {
     addresses: Addresses,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Wire {
-    pub fn to(addresses: &Addresses) -> Self {
+    pub(super) fn to(addresses: &Addresses) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         Self { addresses: *addresses, runtime }
     }
 
-    pub fn ask(&self, step: &Step, bound: &BTreeMap<String, String>) -> Answer {
+    pub(super) fn ask(&self, step: &Step, bound: &BTreeMap<String, String>) -> Answer {
         if step.transport == "http" {
             http(self.addresses.api, &step.request, bound).unwrap_or_default()
         } else {
@@ -49,7 +49,7 @@ impl Wire {
         }
     }
 
-    pub fn advance_ms(&self, by_ms: u64) {
+    pub(super) fn advance_ms(&self, by_ms: u64) {
         let body = format!("{{\"advance\":\"{by_ms}ms\"}}");
         let head = format!("POST /clock HTTP/1.1\r\nHost: admin\r\nContent-Length: {}\r\n\r\n", body.len());
         let answer = exchange(self.addresses.admin, format!("{head}{body}").as_bytes(), false).unwrap();
@@ -97,7 +97,8 @@ fn whole(received: &[u8], is_head: bool) -> Option<Answer> {
     let head = String::from_utf8_lossy(&received[..end]).into_owned();
     let mut lines = head.split("\r\n");
     let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-    let header = |line: &str| line.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
+    let header =
+        |line: &str| line.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
     let headers: Vec<(String, String)> = lines.filter_map(header).collect();
     let length = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     let length = length.and_then(|(_, value)| value.parse().ok()).filter(|_| !is_head).unwrap_or(0);
@@ -116,16 +117,16 @@ async fn grpc(to: SocketAddr, asked: &Asked, bound: &BTreeMap<String, String>) -
     let trailers = collected.trailers().cloned();
     let trailers_only = head.headers.contains_key("grpc-status");
     let ending = trailers.unwrap_or_else(|| head.headers.clone());
-    let text = |name: &str| ending.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let text =
+        |name: &str| ending.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     Some(Answer {
         status: Some(head.status.as_u16()),
         headers: Vec::new(),
         messages: unframed(collected.to_bytes()),
         trailers_only,
         grpc_status: text("grpc-status").and_then(|status| status.parse().ok()),
-        grpc_message: text("grpc-message").map(|message| {
-            percent_encoding::percent_decode_str(&message).decode_utf8_lossy().into_owned()
-        }),
+        grpc_message: text("grpc-message")
+            .map(|message| percent_encoding::percent_decode_str(&message).decode_utf8_lossy().into_owned()),
     })
 }
 
@@ -134,7 +135,8 @@ fn grpc_request(
     asked: &Asked,
     bound: &BTreeMap<String, String>,
 ) -> http::Request<Full<Bytes>> {
-    let mut request = http::Request::post(format!("http://{to}{}", filled(&asked.path, bound))).header("te", "trailers");
+    let mut request =
+        http::Request::post(format!("http://{to}{}", filled(&asked.path, bound))).header("te", "trailers");
     for (name, value) in &asked.headers {
         let value = http::HeaderValue::from_bytes(filled(value, bound).as_bytes()).unwrap();
         request = request.header(name, value);

@@ -6,66 +6,66 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 #[derive(Debug, Deserialize)]
-pub struct Recording {
-    pub steps: Vec<Step>,
+pub(super) struct Recording {
+    pub(super) steps: Vec<Step>,
 }
 
 #[derive(Debug, Deserialize)]
-pub struct Step {
-    pub name: String,
-    pub transport: String,
+pub(super) struct Step {
+    pub(super) name: String,
+    pub(super) transport: String,
     #[serde(default)]
-    pub wait_ms: u64,
-    pub poll: Option<Poll>,
-    pub request: Asked,
-    pub response: Told,
+    pub(super) wait_ms: u64,
+    pub(super) poll: Option<Poll>,
+    pub(super) request: Asked,
+    pub(super) response: Told,
     #[serde(default)]
-    pub bind: BTreeMap<String, String>,
+    pub(super) bind: BTreeMap<String, String>,
     #[serde(default)]
-    pub bound: BTreeMap<String, String>,
+    pub(super) bound: BTreeMap<String, String>,
     #[serde(default)]
-    pub volatile: Vec<String>,
+    pub(super) volatile: Vec<String>,
     #[serde(default)]
-    pub optional: Vec<String>,
+    pub(super) optional: Vec<String>,
     #[serde(default)]
-    pub unordered: Vec<String>,
-    pub messages_prefix: Option<usize>,
+    pub(super) unordered: Vec<String>,
+    pub(super) messages_prefix: Option<usize>,
 }
 
 #[derive(Debug, Deserialize)]
-pub struct Poll {
-    pub every_ms: u64,
-    pub max_ms: u64,
+pub(super) struct Poll {
+    pub(super) every_ms: u64,
+    pub(super) max_ms: u64,
 }
 
 #[derive(Debug, Deserialize)]
-pub struct Asked {
-    pub method: String,
-    pub path: String,
-    pub headers: Vec<(String, String)>,
-    pub body: Option<Value>,
-    pub messages: Option<Vec<Value>>,
-    pub cancel_after_s: Option<f64>,
+pub(super) struct Asked {
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Option<Value>,
+    pub(super) messages: Option<Vec<Value>>,
+    pub(super) cancel_after_s: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
-pub struct Told {
-    pub status: Option<u16>,
+pub(super) struct Told {
+    pub(super) status: Option<u16>,
     #[serde(default)]
-    pub headers: Vec<(String, String)>,
-    pub body: Option<Value>,
-    pub messages: Option<Vec<Value>>,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Option<Value>,
+    pub(super) messages: Option<Vec<Value>>,
     #[serde(default)]
-    pub trailers_only: bool,
-    pub grpc_status: Option<u32>,
-    pub grpc_message: Option<String>,
+    pub(super) trailers_only: bool,
+    pub(super) grpc_status: Option<u32>,
+    pub(super) grpc_message: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
-pub struct Difference {
-    pub file: String,
-    pub step: usize,
-    pub reason: String,
+pub(super) struct Difference {
+    pub(super) file: String,
+    pub(super) step: usize,
+    pub(super) reason: String,
 }
 
 fn fixtures() -> PathBuf {
@@ -73,14 +73,14 @@ fn fixtures() -> PathBuf {
 }
 
 impl Recording {
-    pub fn read(file: &str) -> Self {
+    pub(super) fn read(file: &str) -> Self {
         let path = fixtures().join("captures").join(format!("{file}.json"));
         serde_json::from_reader(std::io::BufReader::new(std::fs::File::open(path).unwrap())).unwrap()
     }
 }
 
 impl Difference {
-    pub fn of_file(file: &str) -> Vec<Self> {
+    pub(super) fn of_file(file: &str) -> Vec<Self> {
         let path = fixtures().join("contract-differences.yaml");
         let text = std::io::read_to_string(std::fs::File::open(path).unwrap()).unwrap();
         let all: Vec<Self> = serde_saphyr::from_str(&text).unwrap();
@@ -89,7 +89,7 @@ impl Difference {
 }
 
 /// The bytes of a body or message of a recording, with bound values filled in.
-pub fn bytes(value: &Value, bound: &BTreeMap<String, String>) -> Vec<u8> {
+pub(super) fn bytes(value: &Value, bound: &BTreeMap<String, String>) -> Vec<u8> {
     use base64::Engine as _;
     match value {
         Value::String(text) => filled(text, bound).into_bytes(),
@@ -102,6 +102,6 @@ pub fn bytes(value: &Value, bound: &BTreeMap<String, String>) -> Vec<u8> {
 }
 
 /// The text with every `${name}` filled in.
-pub fn filled(text: &str, bound: &BTreeMap<String, String>) -> String {
+pub(super) fn filled(text: &str, bound: &BTreeMap<String, String>) -> String {
     bound.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${{{name}}}"), value))
 }

@@ -81,7 +81,8 @@ pub(crate) fn exists(state: &State, namespace: &str, id: &str) -> bool {
 
 /// Deletes an account by id, if it is there.
 pub(crate) fn forget(state: &mut State, namespace: &str, id: &str) {
-    let Some(account) = state.records.load::<Account>(MICRO, TABLE, &format!("account/{namespace}/{id}")) else {
+    let Some(account) = state.records.load::<Account>(MICRO, TABLE, &format!("account/{namespace}/{id}"))
+    else {
         return;
     };
     for key in state.records.keys(MICRO, TABLE, &format!("refresh/{namespace}/{id}/")) {
@@ -146,7 +147,8 @@ fn generate(state: &mut State, request: &Request) -> Reply {
     if state.records.get(MICRO, TABLE, &format!("accountByName/{namespace}/{name}")).is_some() {
         return Err(Refusal::micro(id, 400, "Account with this Name already exists"));
     }
-    let secret = if request.text("secret").is_empty() { state.uuid() } else { request.text("secret").to_owned() };
+    let secret =
+        if request.text("secret").is_empty() { state.uuid() } else { request.text("secret").to_owned() };
     let mut account = plain_user(account_id, name, &namespace, &secret);
     if !request.text("type").is_empty() {
         request.text("type").clone_into(&mut account.kind);
@@ -175,7 +177,8 @@ fn inspect(state: &State, request: &Request) -> Reply {
 /// Namespace micro gets the account admin/micro whenever it has no user account.
 fn ensure_default_admin(state: &mut State, namespace: &str) {
     let is_missing = find(state, namespace, "admin").is_none();
-    let by_defect = (state.has(Defect::DefaultAdminBack) && namespace == MICRO) || state.has(Defect::DefaultAdminInTenants);
+    let by_defect = (state.has(Defect::DefaultAdminBack) && namespace == MICRO)
+        || state.has(Defect::DefaultAdminInTenants);
     let has_user = || accounts(state, namespace).iter().any(|account| account.kind == "user");
     if is_missing && (by_defect || (namespace == MICRO && !has_user())) {
         let mut admin = plain_user("admin", "admin", namespace, "micro");
@@ -268,7 +271,9 @@ fn by_refresh_token(state: &State, request: &Request, namespace: &str) -> Result
     }
     let keys = state.records.keys(MICRO, TABLE, &format!("refresh/{namespace}/"));
     let key = keys.iter().find(|key| key.ends_with(&format!("/{given}"))).ok_or_else(invalid)?;
-    let id = key.strip_prefix(&format!("refresh/{namespace}/")).and_then(|rest| rest.strip_suffix(&format!("/{given}")));
+    let id = key
+        .strip_prefix(&format!("refresh/{namespace}/"))
+        .and_then(|rest| rest.strip_suffix(&format!("/{given}")));
     let account = id.and_then(|id| find(state, namespace, id)).ok_or_else(invalid)?;
     Ok((claims_of(&account), given.to_owned()))
 }

@@ -12,8 +12,10 @@ use serde_json::json;
 
 pub(super) fn answer(state: &mut State, request: &Request) -> Reply {
     let (service, endpoint) = (request.text("service"), request.text("endpoint"));
-    let malformed = || Refusal::plain(format!("malformed method name: {}", serde_json::Value::from(endpoint)));
-    let handler = endpoint.split('.').next().filter(|_| endpoint.split('.').count() == 2).ok_or_else(malformed)?;
+    let malformed =
+        || Refusal::plain(format!("malformed method name: {}", serde_json::Value::from(endpoint)));
+    let handler =
+        endpoint.split('.').next().filter(|_| endpoint.split('.').count() == 2).ok_or_else(malformed)?;
     reachable(state, &request.namespace, service)?;
     let unknown = |what: &str| Refusal::plain(format!("unknown service {what}"));
     if !schema().has_handler(service, handler) {
@@ -23,7 +25,8 @@ pub(super) fn answer(state: &mut State, request: &Request) -> Reply {
     let body = STANDARD.decode(request.text("body")).unwrap_or_default();
     let read = decode::whole(&String::from_utf8_lossy(&body));
     let read = read.and_then(|value| decode::message(&method.input, &value)).map_err(Refusal::plain)?;
-    let inner = Request { service: service.to_owned(), endpoint: endpoint.to_owned(), body: read, ..request.clone() };
+    let inner =
+        Request { service: service.to_owned(), endpoint: endpoint.to_owned(), body: read, ..request.clone() };
     let told = match ask(state, &inner)? {
         Answer::Message(told) => told,
         Answer::Stream(mut all) => all.pop().unwrap_or_default(),

@@ -146,7 +146,8 @@ fn read(state: &State, request: &Request) -> Reply {
     let namespace = may_read(state, request)?;
     let not_found = || Refusal::micro(request.error_id(), 404, "Not found");
     let root = root(state, &namespace).ok_or_else(not_found)?;
-    let shown = look_up(&root, request.text("path")).map(|value| readable(state, value, false)).unwrap_or_default();
+    let shown =
+        look_up(&root, request.text("path")).map(|value| readable(state, value, false)).unwrap_or_default();
     message(json!({ "change": {
         "namespace": namespace, "path": request.text("path"),
         "changeSet": { "data": encode::go_text(&shown), "format": "json" },
@@ -160,7 +161,8 @@ fn set(state: &mut State, request: &Request) -> Reply {
     };
     let namespace = request.text("namespace");
     authorize(request, &or_micro(namespace), id)?;
-    let invalid = |what: String| Refusal::micro(request.error_id(), 400, format!("Request is invalid JSON: {what}"));
+    let invalid =
+        |what: String| Refusal::micro(request.error_id(), 400, format!("Request is invalid JSON: {what}"));
     let mut value = decode::whole(text(given, "data")).map_err(invalid)?;
     if namespace.is_empty() {
         return Err(Refusal::plain("key required"));

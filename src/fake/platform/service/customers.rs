@@ -88,7 +88,11 @@ fn create(state: &mut State, request: &Request) -> Reply {
     let customer = match by_email(state, email) {
         Some(known) if known.status == "unverified" => Customer { updated: now_s, ..known },
         Some(known) if known.status != "deleted" && !state.has(Defect::SecondSignupAccepted) => {
-            return Err(Refusal::micro("customers.create.exists", 400, "Customer with this email already exists"));
+            return Err(Refusal::micro(
+                "customers.create.exists",
+                400,
+                "Customer with this email already exists",
+            ));
         }
         _ => Customer {
             id: state.uuid(),
@@ -137,7 +141,8 @@ fn update(state: &mut State, request: &Request) -> Reply {
     if !["unverified", "verified", "active"].contains(&status) {
         return Err(Refusal::micro("customers.update.badstatus", 400, "Invalid status passed"));
     }
-    let customer = by_id(state, request.inner("customer", "id")).ok_or_else(|| Refusal::plain("not found"))?;
+    let customer =
+        by_id(state, request.inner("customer", "id")).ok_or_else(|| Refusal::plain("not found"))?;
     set_status(state, customer, status);
     empty()
 }

@@ -77,7 +77,9 @@ fn mail(state: &mut State, email: &str) -> Reply {
     let template = config::text_at(state, "micro.invite.sendgrid.invite_template_id");
     let letter = emails::letter(email, &template.unwrap_or_else(|| "d-invite".to_owned()), &json!({}));
     let sent = call_as(state, "invite", "emails", "Emails.Send", letter);
-    sent.map_err(|refusal| Refusal::micro("invite", 500, format!("Failed to send email: {}", refusal.to_json())))?;
+    sent.map_err(|refusal| {
+        Refusal::micro("invite", 500, format!("Failed to send email: {}", refusal.to_json()))
+    })?;
     empty()
 }
 

@@ -110,7 +110,13 @@ fn call(
 }
 
 /// A service of namespace micro calls another with its own account.
-fn call_as(state: &mut State, from: &str, service: &str, endpoint: &str, body: Value) -> Result<Message, Refusal> {
+fn call_as(
+    state: &mut State,
+    from: &str,
+    service: &str,
+    endpoint: &str,
+    body: Value,
+) -> Result<Message, Refusal> {
     call(state, Some(Claims::of_service(from)), (MICRO, service), endpoint, body)
 }
 

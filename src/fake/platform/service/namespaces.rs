@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 const TABLE: &str = "namespaces";
 /// Words that new namespaces are named with.
 const WORDS: [&str; 48] = [
-    "amber", "anchor", "bishop", "blanket", "cactus", "canyon", "cedar", "clamor", "clause", "cobalt", "cricket",
-    "devious", "dolphin", "drizzle", "ember", "falcon", "fiddle", "footman", "garnet", "glacier", "harbor", "hazel",
-    "indigo", "jasmine", "juniper", "kettle", "lagoon", "lantern", "magnet", "meadow", "nectar", "nimble", "oyster",
-    "pebble", "pepper", "quartz", "raven", "ribbon", "saddle", "sierra", "stuffed", "thistle", "timber", "tulip",
-    "velvet", "walnut", "willow", "zephyr",
+    "amber", "anchor", "bishop", "blanket", "cactus", "canyon", "cedar", "clamor", "clause", "cobalt",
+    "cricket", "devious", "dolphin", "drizzle", "ember", "falcon", "fiddle", "footman", "garnet", "glacier",
+    "harbor", "hazel", "indigo", "jasmine", "juniper", "kettle", "lagoon", "lantern", "magnet", "meadow",
+    "nectar", "nimble", "oyster", "pebble", "pepper", "quartz", "raven", "ribbon", "saddle", "sierra",
+    "stuffed", "thistle", "timber", "tulip", "velvet", "walnut", "willow", "zephyr",
 ];
 
 /// A namespace, as the store keeps it.
@@ -103,8 +103,14 @@ fn create(state: &mut State, request: &Request) -> Reply {
     let made = call_as(state, "namespaces", "platform", "Platform.CreateNamespace", json!({ "name": id }));
     made.map_err(|_| Refusal::micro("namespaces.create.creation", 500, "Error creating namespace"))?;
     let now_s = state.clock.now_s();
-    let namespace =
-        Namespace { id, users: owners.clone(), owners, created: now_s, updated: now_s, status: "active".to_owned() };
+    let namespace = Namespace {
+        id,
+        users: owners.clone(),
+        owners,
+        created: now_s,
+        updated: now_s,
+        status: "active".to_owned(),
+    };
     save(state, &namespace);
     message(json!({ "namespace": shown(&namespace) }))
 }
@@ -129,7 +135,11 @@ fn list(state: &State, request: &Request) -> Reply {
     let (owner, user) = (request.text("owner"), request.text("user"));
     let prefix = match (owner.is_empty(), user.is_empty()) {
         (false, false) => {
-            return Err(Refusal::micro("namespaces.list.validation", 400, "Cannot specify both owner and user"));
+            return Err(Refusal::micro(
+                "namespaces.list.validation",
+                400,
+                "Cannot specify both owner and user",
+            ));
         }
         (false, true) => format!("owner/{owner}/"),
         (true, false) => format!("user/{user}/"),

@@ -11,7 +11,8 @@ pub(super) fn answer(state: &State, request: &Request) -> Reply {
     match request.endpoint.as_str() {
         "Network.Services" => {
             authorize(request, MICRO, &request.error_id())?;
-            let services: Vec<&str> = state.nodes.services(MICRO).into_iter().map(|(_, name)| name.as_str()).collect();
+            let services: Vec<&str> =
+                state.nodes.services(MICRO).into_iter().map(|(_, name)| name.as_str()).collect();
             message(json!({ "services": services }))
         }
         "Network.Nodes" => message(json!({ "nodes": nodes(state) })),

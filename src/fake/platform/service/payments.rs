@@ -17,8 +17,12 @@ pub(super) fn answer(request: &Request) -> Reply {
             missing("payments", "Customer Type required")
         }
         "Provider.CreatePaymentMethod" if request.text("id").is_empty() => missing("payments", "ID required"),
-        "Provider.DeleteCustomer" if customer.is_empty() => missing("paymentsdeletecustomer", "Customer ID required"),
-        "Provider.GetProviderID" if customer.is_empty() => missing("paymentsgetproviderid", "Customer ID required"),
+        "Provider.DeleteCustomer" if customer.is_empty() => {
+            missing("paymentsdeletecustomer", "Customer ID required")
+        }
+        "Provider.GetProviderID" if customer.is_empty() => {
+            missing("paymentsgetproviderid", "Customer ID required")
+        }
         _ => empty(),
     }
 }

@@ -50,7 +50,8 @@ fn by_id(state: &State, namespace: &str, id: &str) -> Option<Post> {
 
 fn all(state: &State, namespace: &str, index: &str) -> Vec<Post> {
     let keys = state.records.keys(namespace, TABLE, index);
-    let mut posts: Vec<Post> = keys.iter().filter_map(|key| state.records.load(namespace, TABLE, key)).collect();
+    let mut posts: Vec<Post> =
+        keys.iter().filter_map(|key| state.records.load(namespace, TABLE, key)).collect();
     posts.sort_by_key(|post| std::cmp::Reverse(post.order));
     posts
 }

@@ -33,8 +33,7 @@ fn get(state: &State, request: &Request) -> Reply {
     let domain = visible_domain(state, request)?;
     let service = request.text("service");
     let keys = state.nodes.services(&domain).into_iter().filter(|(_, name)| name == service);
-    let found: Vec<Value> =
-        keys.map(|(owner, name)| shown(name, state.nodes.of(owner, name))).collect();
+    let found: Vec<Value> = keys.map(|(owner, name)| shown(name, state.nodes.of(owner, name))).collect();
     if found.is_empty() {
         return Err(Refusal::micro(request.error_id(), 404, "service not found"));
     }
@@ -52,8 +51,10 @@ fn shown(name: &str, nodes: &[Node]) -> Value {
     let metadata = json!({
         "broker": "memory", "protocol": "grpc", "registry": "mdns", "server": "grpc", "transport": "grpc",
     });
-    let nodes: Vec<Value> =
-        nodes.iter().map(|node| json!({ "id": node.id, "address": node.address, "metadata": metadata })).collect();
+    let nodes: Vec<Value> = nodes
+        .iter()
+        .map(|node| json!({ "id": node.id, "address": node.address, "metadata": metadata }))
+        .collect();
     let endpoints: Vec<Value> = schema().methods(name).iter().map(endpoint).collect();
     json!({ "name": name, "version": "latest", "endpoints": endpoints, "nodes": nodes, "options": {} })
 }

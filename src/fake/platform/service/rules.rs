@@ -24,7 +24,9 @@ pub(super) fn answer(state: &mut State, request: &Request) -> Reply {
 pub(crate) fn list(state: &mut State, namespace: &str, keep: bool) -> Vec<Rule> {
     let keys = state.records.keys(MICRO, TABLE, &format!("rules/{namespace}/"));
     let mut rules: Vec<Rule> = keys.iter().filter_map(|key| state.records.load(MICRO, TABLE, key)).collect();
-    let is_back = namespace == MICRO && state.has(Defect::DefaultRuleBack) && rules.iter().all(|rule| rule.id != "default");
+    let is_back = namespace == MICRO
+        && state.has(Defect::DefaultRuleBack)
+        && rules.iter().all(|rule| rule.id != "default");
     if rules.is_empty() || is_back {
         let default = Rule::default_rule();
         if keep {

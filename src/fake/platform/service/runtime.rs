@@ -58,7 +58,11 @@ fn deployment(namespace: &str, running: &Running) -> Deployment {
         namespace: namespace.to_owned(),
         name: format!("{}-{}", running.name, running.version),
         service: running.name.clone(),
-        labels: vec![label("name", &running.name), label("version", &running.version), label("micro", "service")],
+        labels: vec![
+            label("name", &running.name),
+            label("version", &running.version),
+            label("micro", "service"),
+        ],
         replicas: 1,
         image: IMAGE.to_owned(),
     }
@@ -121,7 +125,8 @@ fn create(state: &mut State, request: &Request, namespace: &str, given: &Message
         group: caller.map(|caller| caller.iss.clone()).unwrap_or_default(),
         started: state.clock.now_text(),
     };
-    let known: Option<Running> = state.records.load(MICRO, TABLE, &key(namespace, &running.name, &running.version));
+    let known: Option<Running> =
+        state.records.load(MICRO, TABLE, &key(namespace, &running.name, &running.version));
     if known.is_none_or(|known| known.source != running.source) {
         run(state, namespace, &running);
     }

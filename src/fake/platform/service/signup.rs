@@ -82,7 +82,8 @@ fn send(state: &mut State, request: &Request) -> Reply {
     if config::is_on(state, "micro.signup.test_env") || state.has(Defect::LogShowsCodes) {
         state.log(MICRO, "signup", format!("Sending verification token '{}'", code.token));
     }
-    let template = config::text_at(state, "micro.signup.sendgrid.template_id").unwrap_or_else(|| "d-code".to_owned());
+    let template =
+        config::text_at(state, "micro.signup.sendgrid.template_id").unwrap_or_else(|| "d-code".to_owned());
     let letter = emails::letter(email, &template, &json!({ "token": code.token }));
     let sent = call_as(state, "signup", "emails", "Emails.Send", letter);
     sent.map_err(|_| internal("signup.SendVerificationEmail"))?;
@@ -101,7 +102,8 @@ fn new_code(state: &mut State, email: &str, customer_id: &str) -> Code {
 
 /// Whether the code that was typed is the one that was sent.
 fn fits(state: &State, code: &Code, typed: &str) -> bool {
-    let is_old = || state.records.load::<Code>(MICRO, TABLE, typed).is_some_and(|old| old.email == code.email);
+    let is_old =
+        || state.records.load::<Code>(MICRO, TABLE, typed).is_some_and(|old| old.email == code.email);
     code.token == typed
         || state.has(Defect::WrongCodeAccepted)
         || (state.has(Defect::OldCodeAccepted) && is_old())
@@ -112,7 +114,8 @@ fn is_expired(state: &State, code: &Code) -> bool {
 }
 
 fn wrong_code(state: &State, id: &str, code: &Code, detail: &str) -> Refusal {
-    let more = if state.has(Defect::CodeInError) { format!(", expected {}", code.token) } else { String::new() };
+    let more =
+        if state.has(Defect::CodeInError) { format!(", expected {}", code.token) } else { String::new() };
     Refusal::micro(id, 403, format!("{detail}{more}"))
 }
 
@@ -182,13 +185,15 @@ fn complete(state: &mut State, request: &Request) -> Reply {
         return Err(Refusal::micro(bad, 403, "The token you provided has expired"));
     }
     let namespace = settle(state, request.text("namespace"), &namespaces, &code)?;
-    let secret = if request.text("secret").is_empty() { state.uuid() } else { request.text("secret").to_owned() };
+    let secret =
+        if request.text("secret").is_empty() { state.uuid() } else { request.text("secret").to_owned() };
     let account = auth::plain_user(&code.customer_id, email, &namespace, &secret);
     open_account(state, &account)?;
     publish(state, &Event::SignupCompleted { email: email.to_owned(), customer: code.customer_id });
     let claims = auth::claims_of(&account);
     let token = auth::issue(state, claims, &auth::refresh_token_of(state, &account), TOKEN_LIFE_S);
-    let shown = if state.has(Defect::SignupWrongNamespace) { "other-lost-place".to_owned() } else { namespace };
+    let shown =
+        if state.has(Defect::SignupWrongNamespace) { "other-lost-place".to_owned() } else { namespace };
     message(json!({ "authToken": token, "namespace": shown }))
 }
 
@@ -249,7 +254,11 @@ fn recover(state: &mut State, request: &Request) -> Reply {
         return Err(Refusal::micro(id, 400, "We don't recognize this account"));
     }
     let template = config::text_at(state, "micro.signup.sendgrid.recovery_template_id");
-    let letter = emails::letter(email, &template.unwrap_or_else(|| "d-recover".to_owned()), &json!({ "namespaces": names }));
+    let letter = emails::letter(
+        email,
+        &template.unwrap_or_else(|| "d-recover".to_owned()),
+        &json!({ "namespaces": names }),
+    );
     call_as(state, "signup", "emails", "Emails.Send", letter).map_err(|_| internal(id))?;
     state.recoveries.insert(email.to_owned(), now_ms);
     empty()

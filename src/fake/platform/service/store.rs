@@ -5,7 +5,9 @@
 use super::{authorize, or_micro, unknown};
 use crate::fake::defect::Defect;
 use crate::fake::platform::records::Record;
-use crate::fake::platform::wire::{Answer, Message, Refusal, Reply, Request, empty, flag, message, number, text};
+use crate::fake::platform::wire::{
+    Answer, Message, Refusal, Reply, Request, empty, flag, message, number, text,
+};
 use crate::fake::platform::{MICRO, State};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -74,14 +76,18 @@ fn read(state: &mut State, request: &Request) -> Reply {
     } else {
         return Err(Refusal::micro(request.error_id(), 404, "not found"));
     };
-    let found = keys.iter().filter_map(|key| Some(shown(state, request, key, state.records.get(&database, &table, key)?)));
+    let found = keys
+        .iter()
+        .filter_map(|key| Some(shown(state, request, key, state.records.get(&database, &table, key)?)));
     message(json!({ "records": found.collect::<Vec<_>>() }))
 }
 
 /// A refusal that says too much, if a defect wants it so.
 fn talkative(state: &State, refusal: Refusal, (database, table): (&str, &str), key: &str) -> Refusal {
     let Refusal::Micro { id, code, detail } = refusal else { return refusal };
-    let Some(record) = state.records.get(database, table, key) else { return Refusal::micro(id, code, detail) };
+    let Some(record) = state.records.get(database, table, key) else {
+        return Refusal::micro(id, code, detail);
+    };
     let more = if state.has(Defect::StoreErrorShowsValue) {
         format!("{detail}: {}", String::from_utf8_lossy(&record.value))
     } else if state.has(Defect::StoreErrorShowsExistence) {
