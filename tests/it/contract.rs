@@ -3,6 +3,8 @@
 //! Lives here: replaying `fixtures/captures` over real sockets and comparing. Does not: the fake; what it is known to
 //! do otherwise stands in `fixtures/contract-differences.yaml`.
 
+#![expect(clippy::unwrap_used, reason = "what a test cannot do without may panic")]
+
 mod compare;
 mod exchange;
 mod recording;

@@ -123,7 +123,7 @@ fn with_cors(head: &Parts, mut reply: Out) -> Out {
 
 async fn serve(shared: &Shared, head: &Parts, body: &[u8], clean: &str) -> Result<Out, NoAnswer> {
     let route = shared.with(|state| route(state, head, clean));
-    if let Err(refused) = shared.with(|state| check(state, &route)) {
+    if let Some(refused) = shared.with(|state| refused(state, &route)) {
         return Ok(refused);
     }
     match clean {
@@ -200,24 +200,21 @@ fn subdomain(head: &Parts) -> Option<String> {
     }
 }
 
-/// The rules of the namespace.
-fn check(state: &mut State, route: &Route) -> Result<(), Out> {
+/// What the rules of the namespace have against the call.
+fn refused(state: &mut State, route: &Route) -> Option<Out> {
     let Target { service, endpoint } = &route.target;
     let is_debug = endpoint.starts_with("Debug.") && state.has(Defect::DebugOpenToAnonymous);
     if is_debug || state.has(Defect::GatewayRulesIgnored) {
-        return Ok(());
+        return None;
     }
     let text = [("content-type", "text/plain; charset=utf-8"), ("x-content-type-options", "nosniff")];
-    let rules = serve::rules_of(state, "api", &route.namespace).map_err(|refusal| {
-        plain(StatusCode::INTERNAL_SERVER_ERROR, &text, format!("{}\n", refusal.to_json()))
-    })?;
-    if rules::allow(&rules, route.account.as_ref(), service, endpoint) {
-        return Ok(());
-    }
-    Err(match route.account {
-        Some(_) => plain(StatusCode::FORBIDDEN, &text, "Forbidden request\n".to_owned()),
-        None => plain(StatusCode::UNAUTHORIZED, &text, "unauthorized request\n".to_owned()),
-    })
+    let (status, body) = match serve::rules_of(state, "api", &route.namespace) {
+        Ok(rules) if rules::allow(&rules, route.account.as_ref(), service, endpoint) => return None,
+        Ok(_) if route.account.is_some() => (StatusCode::FORBIDDEN, "Forbidden request\n".to_owned()),
+        Ok(_) => (StatusCode::UNAUTHORIZED, "unauthorized request\n".to_owned()),
+        Err(refusal) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{}\n", refusal.to_json())),
+    };
+    Some(plain(status, &text, body))
 }
 
 /// What is said of a service that nobody knows, or of a name that cannot be called.

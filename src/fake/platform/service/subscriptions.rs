@@ -8,8 +8,8 @@ use crate::fake::platform::wire::{Refusal, Reply, Request, empty};
 pub(super) fn answer(request: &Request) -> Reply {
     let customer = request.text("customerID");
     let is_own = || request.caller.as_ref().is_some_and(|caller| caller.sub == customer);
-    let cancels = request.endpoint == "Subscriptions.Cancel";
-    if !is_micro(request) && !(cancels && is_own()) {
+    let cancels_own = request.endpoint == "Subscriptions.Cancel" && is_own();
+    if !is_micro(request) && !cancels_own {
         return Err(Refusal::micro("subscriptions", 401, "Unauthorized request"));
     }
     match request.endpoint.as_str() {
