@@ -3,4 +3,5 @@
 //! Lives here: everything that answers as the target would. Does not: anything that judges an answer; this room uses
 //! no other module of the crate, so that a mistake cannot be made on both sides at once.
 
-mod pod;
+pub mod cluster;
+pub mod pod;
