@@ -1,1 +1,3 @@
+//! Tests through the outside: real sockets, real programs.
 
+mod cluster;
