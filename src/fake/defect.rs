@@ -111,13 +111,16 @@ defects! {
     PodSlow "pod-slow" false "a replaced pod is ready only after its budget";
     PodNotServed "pod-not-served" false "a replaced pod is ready and registered, and refuses connections for too long";
     GhostNodeStays "ghost-node-stays" false "a dead pod's node stays in the registry for ever";
+    PodNeverReplaced "pod-never-replaced" false "a deleted pod is not replaced";
+    PodReadyTooEarly "pod-ready-too-early" false "a replaced pod is called ready before it serves";
+    WatchSilent "watch-silent" false "watches of the Kubernetes API stay open and say nothing";
     NamespaceLabelMissing "namespace-label-missing" false "the Kubernetes namespaces lack the label owner=micro";
     RulesForgottenOnRestart "rules-forgotten-on-restart" false "a replaced auth pod forgets the rules and is open to all";
     AccountsForgottenOnRestart "accounts-forgotten-on-restart" false "a replaced auth pod refuses the tokens of before";
 }
 
 /// The defects that are on.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Defects(BTreeSet<Defect>);
 
 impl Defects {

@@ -4,11 +4,13 @@
 //! no other module of the crate, so that a mistake cannot be made on both sides at once.
 
 mod clock;
+pub mod cluster;
+mod clustered;
 mod defect;
 mod door;
 mod local;
 mod platform;
-mod pod;
+pub mod pod;
 mod start;
 mod target;
 

@@ -2,11 +2,15 @@
 //!
 //! Lives here: the thread and the runtime in which all doors live. Does not: what they answer.
 
+use super::cluster::Cluster;
+use super::clustered::{self, Wanted};
 use super::defect::Defects;
+use super::door::admin::{self, Backstage};
 use super::door::gate::Gate;
-use super::door::{Outer, Shared, admin, listen, pods};
+use super::door::{Outer, Shared, listen, pods};
 use super::local;
 use super::platform::{State, profile};
+use super::pod::{Order, PodChange};
 use super::target::{self, Places};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -163,8 +167,7 @@ async fn live(
 
 async fn open(options: &Options, defects: Defects) -> Result<Ready, StartError> {
     let (orders, to_do) = mpsc::unbounded_channel();
-    let (changed, changes) = mpsc::unbounded_channel();
-    let state = State::new(options.seed, options.pace, defects, options.now);
+    let state = State::new(options.seed, options.pace, defects.clone(), options.now);
     let shared = Shared::new(state, orders);
     let secrets = shared.with(|state| match options.profile {
         Profile::Runbook => format!("MUSTER_OPERATOR={}\n", profile::after_runbook(state)),
@@ -175,19 +178,40 @@ async fn open(options: &Options, defects: Defects) -> Result<Ready, StartError> 
     });
     let gates = gates(options, &shared)?;
     let admin_door = listen(options.addresses.admin).map_err(StartError::Door)?;
-    let addresses = Addresses {
+    let mut addresses = Addresses {
         api: gates["api"].address,
         proxy: gates["proxy"].address,
         kubernetes: options.addresses.kubernetes,
         admin: admin_door.local_addr().map_err(StartError::Door)?,
     };
-    tokio::spawn(local::run(to_do, changed));
+    let (changed, changes) = mpsc::unbounded_channel();
     tokio::spawn(pods::run(shared.clone(), gates, changes));
-    let target = text(options, &addresses);
-    tokio::spawn(admin::run(admin_door, shared.clone(), Arc::new(target.clone())));
-    all_up(&shared, options.profile).await?;
+    let cluster = host(options, defects, to_do, changed).await?;
+    if let Some(cluster) = &cluster {
+        addresses.kubernetes = cluster.address;
+    }
+    let target = text(options, &addresses, cluster.as_deref());
+    let settled = tokio::time::timeout(START_WITHIN, all_up(&shared, options.profile, cluster.as_deref()));
+    settled.await.map_err(|_| StartError::Pods)?;
     shared.with(profile::read_rules);
+    tokio::spawn(admin::run(admin_door, Backstage { shared, cluster, target: target.clone() }));
     Ok(Ready { target, secrets, addresses })
+}
+
+/// Whatever carries out the platform's orders: a cluster, or its stand-in.
+async fn host(
+    options: &Options,
+    defects: Defects,
+    orders: mpsc::UnboundedReceiver<Order>,
+    changes: mpsc::UnboundedSender<PodChange>,
+) -> Result<Option<Arc<Cluster>>, StartError> {
+    if options.profile == Profile::Fresh {
+        tokio::spawn(local::run(orders, changes));
+        return Ok(None);
+    }
+    let Options { seed, pace, now, .. } = *options;
+    let wanted = Wanted { seed, pace, now, listen: options.addresses.kubernetes, defects };
+    clustered::start(wanted, orders, changes).await.map(Some).map_err(StartError::Door)
 }
 
 fn gates(options: &Options, shared: &Arc<Shared>) -> Result<BTreeMap<&'static str, Gate>, StartError> {
@@ -196,27 +220,27 @@ fn gates(options: &Options, shared: &Arc<Shared>) -> Result<BTreeMap<&'static st
     Ok(BTreeMap::from([("api", api), ("proxy", proxy)]))
 }
 
-fn text(options: &Options, addresses: &Addresses) -> String {
+fn text(options: &Options, addresses: &Addresses, cluster: Option<&Cluster>) -> String {
     target::text(&Places {
         api: addresses.api,
         proxy: addresses.proxy,
-        kubernetes: None,
+        kubernetes: cluster.map(|cluster| (cluster.address, cluster.uid_of_kube_system.as_str())),
         admin: addresses.admin,
         pace: options.pace,
         secrets_file: &options.secrets_file.to_string_lossy(),
     })
 }
 
-/// Waits until every pod of the profile runs.
-async fn all_up(shared: &Shared, profile: Profile) -> Result<(), StartError> {
+/// Waits until every pod of the profile runs, and the cluster calls it Ready.
+async fn all_up(shared: &Shared, profile: Profile, cluster: Option<&Cluster>) {
     let wanted = match profile {
         Profile::Runbook => profile::CORE.len() + profile::RUN_LIST.len(),
         Profile::Fresh => profile::CORE.len(),
     };
-    let up = async {
-        while shared.with(|state| state.nodes.pods().count()) < wanted {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    tokio::time::timeout(START_WITHIN, up).await.map_err(|_| StartError::Pods)
+    while shared.with(|state| state.nodes.pods().count()) < wanted {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    if let Some(cluster) = cluster {
+        cluster.settled().await;
+    }
 }

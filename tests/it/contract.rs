@@ -6,7 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot do without may panic")]
 
 mod compare;
-mod exchange;
+pub(crate) mod exchange;
 mod recording;
 
 use exchange::Wire;

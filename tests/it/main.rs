@@ -1,3 +1,5 @@
-//! Everything that is tested from outside of the crate, in one binary.
+//! Tests through the outside: real sockets, real programs.
 
+mod cluster;
 mod contract;
+mod fake;

@@ -4,8 +4,10 @@
 //! platform has.
 
 use super::{NoAnswer, Shared};
+use crate::fake::cluster::Cluster;
 use crate::fake::defect::{Defect, Defects};
 use crate::fake::platform::shown;
+use crate::fake::pod::Order;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -17,12 +19,32 @@ use tokio::net::TcpListener;
 
 type Out = Response<Full<Bytes>>;
 
+/// What the admin door shows.
+pub(crate) struct Backstage {
+    /// The platform.
+    pub(crate) shared: Arc<Shared>,
+    /// The cluster, if there is one.
+    pub(crate) cluster: Option<Arc<Cluster>>,
+    /// The target file's text.
+    pub(crate) target: String,
+}
+
+impl Backstage {
+    fn picture(&self) -> Value {
+        let mut picture = self.shared.with(|state| shown::picture(state));
+        if let (Some(cluster), Some(members)) = (&self.cluster, picture.as_object_mut()) {
+            members.insert("cluster".to_owned(), cluster.dump());
+        }
+        picture
+    }
+}
+
 /// Serves the admin door until its task is dropped.
-pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>, target: Arc<String>) {
+pub(crate) async fn run(listener: TcpListener, backstage: Backstage) {
+    let backstage = Arc::new(backstage);
     while let Ok((stream, _)) = listener.accept().await {
-        let (shared, target) = (shared.clone(), target.clone());
-        let service =
-            hyper::service::service_fn(move |request| answer(shared.clone(), target.clone(), request));
+        let backstage = backstage.clone();
+        let service = hyper::service::service_fn(move |request| answer(backstage.clone(), request));
         tokio::spawn(async move {
             // A broken connection concerns its client, who sees it.
             let _ = hyper::server::conn::http1::Builder::new()
@@ -32,20 +54,16 @@ pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>, target: Arc<
     }
 }
 
-async fn answer(
-    shared: Arc<Shared>,
-    target: Arc<String>,
-    request: Request<Incoming>,
-) -> Result<Out, NoAnswer> {
+async fn answer(backstage: Arc<Backstage>, request: Request<Incoming>) -> Result<Out, NoAnswer> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| NoAnswer)?.to_bytes();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     Ok(match (&head.method, head.uri.path()) {
-        (&Method::GET, "/state") => json_reply(&shared.with(|state| shown::picture(state))),
-        (&Method::GET, "/target") => reply(StatusCode::OK, target.as_str().to_owned()),
-        (&Method::GET, "/defects") => json_reply(&list(&shared)),
-        (&Method::POST, "/defects") => set_defects(&shared, &body),
-        (&Method::POST, "/clock") => move_clock(&shared, &body),
+        (&Method::GET, "/state") => json_reply(&backstage.picture()),
+        (&Method::GET, "/target") => reply(StatusCode::OK, backstage.target.clone()),
+        (&Method::GET, "/defects") => json_reply(&list(&backstage.shared)),
+        (&Method::POST, "/defects") => set_defects(&backstage.shared, &body),
+        (&Method::POST, "/clock") => move_clock(&backstage.shared, &body),
         _ => reply(StatusCode::NOT_FOUND, "GET /state /target /defects, POST /clock /defects\n".to_owned()),
     })
 }
@@ -75,7 +93,10 @@ fn set_defects(shared: &Shared, body: &Value) -> Out {
     let names: Vec<String> = names.iter().filter_map(Value::as_str).map(str::to_owned).collect();
     match Defects::named(&names) {
         Ok(defects) => {
-            shared.with(|state| state.defects = defects);
+            shared.with(|state| {
+                state.orders.push(Order::Misbehave(defects.clone()));
+                state.defects = defects;
+            });
             json_reply(&list(shared))
         }
         Err(unknown) => reply(StatusCode::BAD_REQUEST, format!("no defect is called `{unknown}`\n")),

@@ -17,10 +17,10 @@ const CANCEL_AFTER: Duration = Duration::from_millis(300);
 
 /// What came back.
 #[derive(Debug, Default)]
-pub(super) struct Answer {
-    pub(super) status: Option<u16>,
+pub(crate) struct Answer {
+    pub(crate) status: Option<u16>,
     pub(super) headers: Vec<(String, String)>,
-    pub(super) messages: Vec<Vec<u8>>,
+    pub(crate) messages: Vec<Vec<u8>>,
     pub(super) trailers_only: bool,
     pub(super) grpc_status: Option<u32>,
     pub(super) grpc_message: Option<String>,
@@ -74,7 +74,8 @@ fn http(to: SocketAddr, asked: &Asked, bound: &BTreeMap<String, String>) -> Opti
     exchange(to, &request, asked.method == "HEAD")
 }
 
-fn exchange(to: SocketAddr, request: &[u8], is_head: bool) -> Option<Answer> {
+/// Sends bytes and reads one answer; none if the connection is refused or dropped.
+pub(crate) fn exchange(to: SocketAddr, request: &[u8], is_head: bool) -> Option<Answer> {
     let mut stream = TcpStream::connect(to).ok()?;
     stream.set_read_timeout(Some(HANG)).ok()?;
     stream.set_nodelay(true).ok()?;
