@@ -43,6 +43,14 @@ replays! {
     databases_come_into_being_as_recorded: "store-databases",
     records_expire_as_recorded: "store-expiry",
     lists_are_ordered_as_recorded: "store-list",
+    config_values_are_kept_as_recorded: "config-values",
+    bodies_are_read_as_recorded: "gateway-bodies",
+    queries_are_read_as_recorded: "gateway-query",
+    big_and_slow_calls_end_as_recorded: "gateway-large-and-slow",
+    small_services_answer_as_recorded: "m3o-small-services",
+    config_runtime_and_registry_are_divided_as_recorded: "ns-config-runtime-registry",
+    the_runtime_refuses_as_recorded: "runtime-errors",
+    broker_and_events_answer_as_recorded: "broker-and-events",
 }
 
 /// A fresh fake with every misbehaviour that the real platform had.

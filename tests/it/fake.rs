@@ -194,3 +194,13 @@ fn the_same_state_is_shown_twice_and_the_target_names_every_door() {
     let state = || send(admin, "GET", "/state", "", &Value::Null).unwrap().1;
     assert_eq!(state(), state());
 }
+
+#[test]
+fn a_pod_answers_more_calls_than_one_of_its_servers_keeps() {
+    let stage = Stage::set(&[]);
+    let well = || (0..500).all(|_| stage.is_well("store"));
+    std::thread::scope(|scope| {
+        let askers: Vec<_> = (0..4).map(|_| scope.spawn(well)).collect();
+        assert!(askers.into_iter().all(|asker| asker.join().unwrap()));
+    });
+}

@@ -58,7 +58,7 @@ fn choose(state: &mut State, namespace: &str, service: &str) -> Result<String, R
         return Err(serve::route_not_found(service));
     }
     let chosen = state.rng.random_range(0..count);
-    Ok(state.nodes.of(namespace, service)[chosen].address.clone())
+    Ok(state.nodes.of(namespace, service)[chosen].door.clone())
 }
 
 async fn exchange(lines: &Lines, address: &str, body: Bytes) -> Result<Bytes, Refusal> {

@@ -83,6 +83,8 @@ pub(crate) struct State {
     pub(crate) mails: Vec<Mail>,
     /// Statistics by namespace and service.
     pub(crate) tallies: BTreeMap<(String, String), Tally>,
+    /// Secrets in clear, by namespace and id, for defects that show them; in no picture of the state.
+    pub(crate) clear: BTreeMap<(String, String), String>,
     /// When a recovery mail was last sent to an address, in milliseconds since the Unix epoch.
     pub(crate) recoveries: BTreeMap<String, i64>,
     /// Whether a pod of this service and namespace has ever ended: the next one replaces it.
@@ -110,6 +112,7 @@ impl State {
             deliveries: Vec::new(),
             mails: Vec::new(),
             tallies: BTreeMap::new(),
+            clear: BTreeMap::new(),
             recoveries: BTreeMap::new(),
             replaced: BTreeMap::new(),
             orders: Vec::new(),

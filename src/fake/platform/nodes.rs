@@ -18,8 +18,10 @@ const REMEMBERED_MS: i64 = 60_000;
 pub(crate) struct Node {
     /// Its id in the registry.
     pub(crate) id: String,
-    /// Where it is, as host and port.
+    /// Where it is, as the registry shows it: host and port.
     pub(crate) address: String,
+    /// Where it really is; the door of a pod may move unseen.
+    pub(crate) door: String,
     /// The pod behind it, by UID; empty if a client registered it.
     pub(crate) pod: String,
     /// When it vanishes, in milliseconds since the Unix epoch; none while its pod lives.
@@ -67,6 +69,7 @@ impl Nodes {
         let node = Node {
             id: format!("{}-{}", pod.service, pod.uid),
             address: address.clone(),
+            door: address.clone(),
             pod: pod.uid.clone(),
             expires_ms: None,
         };
@@ -102,7 +105,7 @@ impl Nodes {
             address.clone_into(&mut live.address);
         }
         for node in self.listed.values_mut().flatten().filter(|node| node.pod == uid) {
-            address.clone_into(&mut node.address);
+            address.clone_into(&mut node.door);
         }
     }
 

@@ -24,6 +24,8 @@ pub(crate) type Table = BTreeMap<String, Record>;
 #[derive(Debug, Default)]
 pub(crate) struct Records {
     tables: BTreeMap<(String, String), Table>,
+    /// When the next record may expire.
+    soonest_ms: Option<i64>,
     /// Blobs by namespace and key.
     pub(crate) blobs: BTreeMap<(String, String), Vec<u8>>,
 }
@@ -41,6 +43,7 @@ impl Records {
 
     /// Writes a record.
     pub(crate) fn put(&mut self, database: &str, table: &str, key: &str, record: Record) {
+        self.soonest_ms = self.soonest_ms.into_iter().chain(record.expires_ms).min();
         let table = self.tables.entry((database.to_owned(), table.to_owned())).or_default();
         table.insert(key.to_owned(), record);
     }
@@ -76,9 +79,14 @@ impl Records {
 
     /// Forgets records whose time has come.
     pub(crate) fn expire(&mut self, now_ms: i64) {
+        if self.soonest_ms.is_none_or(|soonest_ms| now_ms < soonest_ms) {
+            return;
+        }
         for table in self.tables.values_mut() {
             table.retain(|_, record| record.expires_ms.is_none_or(|at| now_ms < at));
         }
+        self.soonest_ms =
+            self.tables.values().flat_map(Table::values).filter_map(|record| record.expires_ms).min();
     }
 
     /// Forgets every database but one.

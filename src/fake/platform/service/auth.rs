@@ -49,6 +49,8 @@ pub(super) fn answer(state: &mut State, request: &Request) -> Reply {
 
 /// Makes an account, its secret in clear.
 pub(crate) fn create(state: &mut State, mut account: Account) {
+    let place = (account.issuer.clone(), account.id.clone());
+    state.clear.insert(place, account.secret.clone());
     account.secret = hash(state, &account.id, &account.secret);
     let refresh = state.uuid();
     let (issuer, id) = (account.issuer.clone(), account.id.clone());
@@ -245,11 +247,10 @@ fn by_secret(state: &mut State, request: &Request, namespace: &str) -> Result<(C
     let account = find(state, namespace, id).or_else(|| deleted(state, namespace, id));
     let account = account.ok_or_else(|| refuse("Account not found with this ID"))?;
     if hash(state, &account.id, secret) != account.secret && !state.has(Defect::WrongPasswordAccepted) {
-        let detail = if state.has(Defect::SecretInError) {
-            format!("Secret not correct: {secret} does not fit {}", account.secret)
-        } else {
-            "Secret not correct".to_owned()
-        };
+        let clear = state.clear.get(&(account.issuer.clone(), account.id.clone()));
+        let shown = clear.filter(|_| state.has(Defect::SecretInError));
+        let detail = shown
+            .map_or("Secret not correct".to_owned(), |clear| format!("Secret not correct, it is {clear}"));
         return Err(refuse(&detail));
     }
     Ok((claims_of(&account), refresh_token_of(state, &account)))
@@ -327,6 +328,7 @@ fn change_secret(state: &mut State, request: &Request) -> Reply {
     }
     if !state.has(Defect::OldPasswordAccepted) {
         account.secret = hash(state, &account.id, request.text("new_secret"));
+        state.clear.insert((namespace, account.id.clone()), request.text("new_secret").to_owned());
         save(state, &account);
     }
     empty()

@@ -134,6 +134,7 @@ fn register(state: &mut State, request: &Request) -> Reply {
         let node = Node {
             id: text(given, "id").to_owned(),
             address: text(given, "address").to_owned(),
+            door: text(given, "address").to_owned(),
             pod: String::new(),
             expires_ms,
         };

@@ -4,6 +4,7 @@
 
 use super::{authorize, or_micro, unknown};
 use crate::fake::defect::Defect;
+use crate::fake::platform::profile::RUN_LIST;
 use crate::fake::platform::wire::{Answer, Message, Refusal, Reply, Request, empty, message, number, text};
 use crate::fake::platform::{MICRO, State};
 use crate::fake::pod::{Deployment, Order};
@@ -43,7 +44,8 @@ pub(super) fn answer(state: &mut State, request: &Request) -> Reply {
 /// Has a service run in a namespace.
 pub(crate) fn run(state: &mut State, namespace: &str, running: &Running) {
     state.records.save(MICRO, TABLE, &key(namespace, &running.name, &running.version), running);
-    if !state.has(Defect::ServiceNotRunning) || namespace == MICRO {
+    let never_starts = state.has(Defect::ServiceNotRunning) && !RUN_LIST.contains(&running.name.as_str());
+    if !never_starts {
         state.orders.push(Order::Apply(deployment(namespace, running)));
     }
 }

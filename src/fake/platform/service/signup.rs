@@ -233,13 +233,8 @@ fn recover(state: &mut State, request: &Request) -> Reply {
     let (email, id) = (request.text("email"), "signup.recover");
     let now_ms = state.clock.now_ms();
     let wait_ms = scaled(60_000, state.pace);
-    let last_ms = state.recoveries.get(email).copied();
-    if let Some(last_ms) = last_ms.filter(|last_ms| now_ms - last_ms < wait_ms) {
-        let detail = "We have issued a recovery email recently. Please check that.";
-        let mail = state.mails.iter().rev().find(|mail| mail.to == email).map(|mail| mail.data.clone());
-        let shown = mail.filter(|_| state.has(Defect::RecoverShowsSecret));
-        let detail = shown.map_or(detail.to_owned(), |data| format!("{detail} It says {data} ({last_ms})"));
-        return Err(Refusal::micro(id, 400, detail));
+    if state.recoveries.get(email).is_some_and(|last_ms| now_ms - last_ms < wait_ms) {
+        return Err(Refusal::micro(id, 400, recovered_recently(state, email)));
     }
     let read = call_as(state, "signup", "customers", "Customers.Read", json!({ "email": email }));
     let customer = read.map_err(|refusal| match refusal.as_micro() {
@@ -262,4 +257,14 @@ fn recover(state: &mut State, request: &Request) -> Reply {
     call_as(state, "signup", "emails", "Emails.Send", letter).map_err(|_| internal(id))?;
     state.recoveries.insert(email.to_owned(), now_ms);
     empty()
+}
+
+/// The refusal of a second recovery; with a defect it shows what was mailed to the address before.
+fn recovered_recently(state: &State, email: &str) -> String {
+    let detail = "We have issued a recovery email recently. Please check that.";
+    if !state.has(Defect::RecoverShowsSecret) {
+        return detail.to_owned();
+    }
+    let mailed = state.mails.iter().filter(|mail| mail.to == email).map(|mail| mail.data.as_str());
+    format!("{detail} They said {}", mailed.collect::<Vec<_>>().join(" "))
 }
