@@ -11,6 +11,9 @@ use http::request::Parts;
 use percent_encoding::percent_decode;
 use serde_json::{Map, Value};
 
+/// How long a message may be, in bytes.
+const MESSAGE_LIMIT: usize = 4 * 1024 * 1024;
+
 /// What kind of body a content type announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
@@ -34,16 +37,30 @@ pub(super) enum Body {
 
 /// The message of a request.
 pub(super) fn read(head: &Parts, body: &[u8]) -> Result<Body, Refusal> {
+    if body.len() > MESSAGE_LIMIT {
+        let sizes = format!("{} vs. {MESSAGE_LIMIT}", body.len());
+        return Err(Refusal::plain(format!("trying to send message larger than max ({sizes})")));
+    }
     match shape(head) {
         Shape::HangUp => Ok(Body::HangUp),
         Shape::Broken => Err(failed("EOF")),
-        Shape::Protobuf => Ok(Body::Message(Codec::Protobuf, STANDARD.encode(body))),
+        Shape::Protobuf => protobuf(head, body),
         Shape::Form => form(head, body).map(json),
         Shape::Json if head.method == http::Method::GET => {
             query(head).map(|given| json(with_headers(head, given)))
         }
         Shape::Json => merged(head, body).map(json),
     }
+}
+
+/// A body as it is; where there is none, the gateway puts JSON, which no protobuf reader understands.
+fn protobuf(head: &Parts, body: &[u8]) -> Result<Body, Refusal> {
+    let encoded = if head.method == http::Method::GET || body.is_empty() {
+        STANDARD.encode(query(head)?.to_string())
+    } else {
+        STANDARD.encode(body)
+    };
+    Ok(Body::Message(Codec::Protobuf, encoded))
 }
 
 fn json(value: Value) -> Body {
@@ -134,7 +151,7 @@ fn form(head: &Parts, body: &[u8]) -> Result<Value, Refusal> {
 fn query(head: &Parts) -> Result<Value, Refusal> {
     let mut root = Value::Object(Map::new());
     for pair in head.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-        let split = pair.split_once('=');
+        let split = pair.rsplit_once('=');
         let (key, value) = split.ok_or_else(|| failed("qson: invalid url query param provided"))?;
         let (key, value) = (unescaped(key)?, unescaped(value)?);
         let literal = serde_json::from_str(&value).unwrap_or(Value::String(value));

@@ -79,6 +79,8 @@ pub(crate) struct State {
     pub(crate) nodes: Nodes,
     /// Events on their way.
     pub(crate) deliveries: Vec<Delivery>,
+    /// Events that clients have published, oldest first.
+    pub(crate) published: Vec<serde_json::Value>,
     /// Mails sent.
     pub(crate) mails: Vec<Mail>,
     /// Statistics by namespace and service.
@@ -110,6 +112,7 @@ impl State {
             rule_caches: RuleCaches::default(),
             nodes: Nodes::default(),
             deliveries: Vec::new(),
+            published: Vec::new(),
             mails: Vec::new(),
             tallies: BTreeMap::new(),
             clear: BTreeMap::new(),

@@ -93,11 +93,22 @@ pub(super) fn bytes(value: &Value, bound: &BTreeMap<String, String>) -> Vec<u8> 
     use base64::Engine as _;
     match value {
         Value::String(text) => filled(text, bound).into_bytes(),
+        Value::Object(members) if members.contains_key("parts") => {
+            members["parts"].as_array().unwrap().iter().flat_map(|part| piece(part, bound)).collect()
+        }
         Value::Object(members) => {
             let encoded = members.get("base64").and_then(Value::as_str).unwrap_or_default();
             base64::engine::general_purpose::STANDARD.decode(encoded).unwrap()
         }
         _ => Vec::new(),
+    }
+}
+
+/// A part of a long body: a text, or one that is repeated.
+fn piece(part: &Value, bound: &BTreeMap<String, String>) -> Vec<u8> {
+    match (part["repeat"].as_str(), part["times"].as_u64()) {
+        (Some(text), Some(times)) => text.repeat(usize::try_from(times).unwrap()).into_bytes(),
+        _ => filled(part.as_str().unwrap(), bound).into_bytes(),
     }
 }
 

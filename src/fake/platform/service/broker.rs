@@ -10,6 +10,9 @@ pub(super) fn answer(request: &Request) -> Reply {
         return Err(Refusal::micro(request.error_id(), 401, "Access denied to namespace"));
     }
     match request.endpoint.as_str() {
+        "Broker.Publish" if request.message("message").is_none() => {
+            Err(Refusal::micro(request.error_id(), 400, "Missing message"))
+        }
         "Broker.Publish" => empty(),
         "Broker.Subscribe" => Ok(Answer::Endless),
         _ => Err(unknown(request)),

@@ -39,7 +39,7 @@ pub(crate) fn is_on(state: &State, path: &str) -> bool {
 pub(crate) fn put(state: &mut State, path: &str, value: &Value) {
     let mut root = root(state, MICRO).unwrap_or_else(|| json!({}));
     place(&mut root, &steps(path), value.clone(), true);
-    state.records.save(MICRO, TABLE, MICRO, &root);
+    keep(state, MICRO, &root);
 }
 
 fn value_at(state: &State, path: &str) -> Option<Value> {
@@ -47,7 +47,52 @@ fn value_at(state: &State, path: &str) -> Option<Value> {
 }
 
 fn root(state: &State, namespace: &str) -> Option<Value> {
-    state.records.load(MICRO, TABLE, namespace)
+    state.records.load(MICRO, TABLE, namespace).map(|stored: Value| opened(&stored))
+}
+
+fn keep(state: &mut State, namespace: &str, root: &Value) {
+    state.records.save(MICRO, TABLE, namespace, &stored(root));
+}
+
+/// As the store keeps it: every value that is no map is a leaf with its JSON as text.
+fn stored(value: &Value) -> Value {
+    match value {
+        Value::Object(members) if is_secret(members) => {
+            json!({ "leaf": true, "secret": true, "value": text(members, SECRET) })
+        }
+        Value::Object(members) => {
+            Value::Object(members.iter().map(|(key, value)| (key.clone(), stored(value))).collect())
+        }
+        leaf => json!({ "leaf": true, "value": leaf.to_string() }),
+    }
+}
+
+fn opened(stored: &Value) -> Value {
+    match stored.as_object() {
+        Some(leaf) if flag(leaf, "leaf") && flag(leaf, "secret") => json!({ SECRET: text(leaf, "value") }),
+        Some(leaf) if flag(leaf, "leaf") => serde_json::from_str(text(leaf, "value")).unwrap_or_default(),
+        Some(members) => {
+            Value::Object(members.iter().map(|(key, value)| (key.clone(), opened(value))).collect())
+        }
+        None => Value::Null,
+    }
+}
+
+/// Numbers as Go reads them: large ones lose digits.
+fn as_read_by_go(value: Value) -> Value {
+    match value {
+        Value::Number(number) => match number.as_f64() {
+            Some(float) if float.abs() > 9_007_199_254_740_992.0 => {
+                serde_json::from_str(&float.to_string()).unwrap_or(Value::Number(number))
+            }
+            _ => Value::Number(number),
+        },
+        Value::Array(items) => items.into_iter().map(as_read_by_go).collect(),
+        Value::Object(members) => {
+            Value::Object(members.into_iter().map(|(key, value)| (key, as_read_by_go(value))).collect())
+        }
+        other => other,
+    }
 }
 
 fn steps(path: &str) -> Vec<&str> {
@@ -163,7 +208,7 @@ fn set(state: &mut State, request: &Request) -> Reply {
     authorize(request, &or_micro(namespace), id)?;
     let invalid =
         |what: String| Refusal::micro(request.error_id(), 400, format!("Request is invalid JSON: {what}"));
-    let mut value = decode::whole(text(given, "data")).map_err(invalid)?;
+    let mut value = as_read_by_go(decode::whole(text(given, "data")).map_err(invalid)?);
     if namespace.is_empty() {
         return Err(Refusal::plain("key required"));
     }
@@ -173,7 +218,7 @@ fn set(state: &mut State, request: &Request) -> Reply {
     let mut root = root(state, namespace).unwrap_or_else(|| json!({}));
     place(&mut root, &steps(request.text("path")), value, !state.has(Defect::ConfigMergeReplaces));
     if !state.has(Defect::ConfigSetLost) {
-        state.records.save(MICRO, TABLE, namespace, &root);
+        keep(state, namespace, &root);
     }
     empty()
 }
@@ -184,12 +229,15 @@ fn delete(state: &mut State, request: &Request) -> Reply {
     authorize(request, &namespace, &id)?;
     let mut root = root(state, &namespace).ok_or_else(|| Refusal::micro(id, 404, "Not found"))?;
     let steps = steps(request.text("path"));
+    if let (Some(members), [first, _, ..]) = (root.as_object_mut(), steps.as_slice()) {
+        members.entry(*first).or_insert(Value::Null);
+    }
     if let Some((last, above)) = steps.split_last() {
         let parent = above.iter().try_fold(&mut root, |at, step| at.get_mut(*step));
         if let Some(members) = parent.and_then(Value::as_object_mut) {
             members.shift_remove(*last);
         }
     }
-    state.records.save(MICRO, TABLE, &namespace, &root);
+    keep(state, &namespace, &root);
     empty()
 }

@@ -3,7 +3,7 @@
 //! Lives here: Network.*. Does not: the forwarding (`door::forward`).
 
 use super::{authorize, unknown};
-use crate::fake::platform::wire::{Reply, Request, message};
+use crate::fake::platform::wire::{Reply, Request, empty, message};
 use crate::fake::platform::{MICRO, State};
 use serde_json::{Value, json};
 
@@ -11,9 +11,7 @@ pub(super) fn answer(state: &State, request: &Request) -> Reply {
     match request.endpoint.as_str() {
         "Network.Services" => {
             authorize(request, MICRO, &request.error_id())?;
-            let services: Vec<&str> =
-                state.nodes.services(MICRO).into_iter().map(|(_, name)| name.as_str()).collect();
-            message(json!({ "services": services }))
+            empty()
         }
         "Network.Nodes" => message(json!({ "nodes": nodes(state) })),
         _ => Err(unknown(request)),

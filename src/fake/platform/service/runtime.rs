@@ -5,7 +5,10 @@
 use super::{authorize, or_micro, unknown};
 use crate::fake::defect::Defect;
 use crate::fake::platform::profile::RUN_LIST;
-use crate::fake::platform::wire::{Answer, Message, Refusal, Reply, Request, empty, message, number, text};
+use crate::fake::platform::serve::CORE;
+use crate::fake::platform::wire::{
+    Answer, Message, Refusal, Reply, Request, empty, flag, message, number, text,
+};
 use crate::fake::platform::{MICRO, State};
 use crate::fake::pod::{Deployment, Order};
 use serde::{Deserialize, Serialize};
@@ -36,6 +39,8 @@ pub(super) fn answer(state: &mut State, request: &Request) -> Reply {
     match request.endpoint.as_str() {
         "Runtime.Read" => read(state, request),
         "Runtime.Logs" => logs(state, request),
+        "Source.Upload" => Err(Refusal::micro(request.error_id(), 400, "No service was sent")),
+        "Build.Read" => Err(Refusal::micro(request.error_id(), 404, "Build not found")),
         "Runtime.Create" | "Runtime.Update" | "Runtime.Delete" => change(state, request),
         _ => Err(unknown(request)),
     }
@@ -117,7 +122,30 @@ fn version(given: &Message) -> &str {
     if text(given, "version").is_empty() { "latest" } else { text(given, "version") }
 }
 
+/// Why no code can be had from a source: only the two repositories of services exist here.
+fn problem_of(source: &str) -> Option<String> {
+    let clone = |what: &str| Some(format!("Git clone failed: Cloning into '.'...\nfatal: {what}\n"));
+    if source.is_empty() {
+        return clone("unable to access 'https://': Could not resolve host: info");
+    }
+    if source.contains(' ') {
+        let what =
+            format!("unable to access 'https://{source}/': URL using bad/illegal format or missing URL");
+        return clone(&what);
+    }
+    if source.starts_with("source://") {
+        return Some("not found".to_owned());
+    }
+    let exists = ["github.com/micro/services", "github.com/m3o/services"]
+        .iter()
+        .any(|known| source.starts_with(known));
+    (!exists).then(|| "zip: not a valid zip file".to_owned())
+}
+
 fn create(state: &mut State, request: &Request, namespace: &str, given: &Message) -> Reply {
+    if let Some(problem) = problem_of(text(given, "source")) {
+        return Err(Refusal::micro(request.error_id(), 500, problem));
+    }
     let caller = request.caller.as_ref();
     let running = Running {
         name: text(given, "name").to_owned(),
@@ -191,6 +219,9 @@ fn logs(state: &State, request: &Request) -> Reply {
     authorize(request, &namespace, &request.error_id())?;
     let service = request.text("service");
     let is_known = !state.records.keys(MICRO, TABLE, &format!("service:{namespace}:{service}:")).is_empty();
+    if CORE.contains(&service) && flag(&request.body, "stream") {
+        return Ok(Answer::Endless);
+    }
     if !is_known || service.is_empty() {
         return Err(Refusal::plain(format!("Logs not found for service {service}")));
     }
