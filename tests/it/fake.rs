@@ -40,7 +40,11 @@ struct Stage {
 
 impl Stage {
     fn set(defects: &[Defect]) -> Self {
-        let fake = start(options(defects)).unwrap();
+        Self::at_pace(0.01, defects)
+    }
+
+    fn at_pace(pace: f64, defects: &[Defect]) -> Self {
+        let fake = start(Options { pace, ..options(defects) }).unwrap();
         let secret = fake.secrets.trim().strip_prefix("MUSTER_OPERATOR=").unwrap().to_owned();
         let mut stage = Self { fake, token: String::new() };
         let asked = json!({ "id": "muster", "secret": secret, "token_expiry": 3600 });
@@ -203,4 +207,64 @@ fn a_pod_answers_more_calls_than_one_of_its_servers_keeps() {
         let askers: Vec<_> = (0..4).map(|_| scope.spawn(well)).collect();
         assert!(askers.into_iter().all(|asker| asker.join().unwrap()));
     });
+}
+#[test]
+fn a_service_without_its_store_says_so_and_stays_healthy() {
+    let stage = Stage::at_pace(0.3, &[Defect::PodNeverReplaced]);
+    assert!(stage.is_well("customers"), "it has read the rules");
+    stage.kill("default", "micro-store");
+    until("an outage of the store", || !stage.is_well("store"));
+    let (status, told) = stage.call("/customers/read", json!({ "email": "nobody@example.test" }));
+    assert_eq!(status, 500);
+    assert!(told["Detail"].as_str().unwrap().contains("connection refused"), "{told}");
+    assert!(stage.is_well("customers"));
+}
+
+#[test]
+fn a_pod_killed_without_grace_leaves_a_ghost_until_its_time_is_over() {
+    let stage = Stage::at_pace(0.02, &[]);
+    let pod = stage.pod_of("micro", "invite").unwrap();
+    let path = format!("/api/v1/namespaces/micro/pods/{pod}?gracePeriodSeconds=0");
+    assert_eq!(stage.kubernetes("DELETE", &path, &Value::Null).0, 200);
+    let nodes = || {
+        let (_, told) = stage.call("/registry/Registry/GetService", json!({ "service": "invite" }));
+        told["services"][0]["nodes"].as_array().map_or(0, Vec::len)
+    };
+    until("a ghost beside the new node", || nodes() == 2);
+    until("the end of the ghost", || nodes() == 1);
+    assert!(stage.is_well("invite"));
+}
+
+#[test]
+fn a_tenant_s_service_is_open_to_whoever_names_the_tenant() {
+    let stage = Stage::set(&[]);
+    let account = json!({ "id": "ann", "secret": "pw", "options": { "namespace": "tenant-a" } });
+    assert_eq!(stage.call("/auth/Auth/Generate", account).0, 200);
+    let service = json!({ "name": "helloworld", "source": "github.com/micro/services/helloworld" });
+    let asked = json!({ "resource": { "service": service }, "options": { "namespace": "tenant-a" } });
+    assert_eq!(stage.call("/runtime/Runtime/Create", asked).0, 200);
+    let request = b"GET /helloworld?name=Ann HTTP/1.1\r\nHost: api\r\nMicro-Namespace: tenant-a\r\n\r\n";
+    until("an answer", || {
+        exchange(stage.fake.addresses.api, request, false).is_some_and(|answer| answer.status == Some(200))
+    });
+    assert!(stage.pod_of("tenant-a", "helloworld").is_some());
+}
+
+#[test]
+fn the_clock_can_be_moved_past_the_life_of_a_token() {
+    let stage = Stage::set(&[]);
+    let admin = stage.fake.addresses.admin;
+    assert_eq!(send(admin, "POST", "/clock", "", &json!({ "advance": "2h" })).unwrap().0, 200);
+    assert_eq!(stage.call("/store/Debug/Health", json!({})).0, 401);
+}
+
+#[test]
+fn defects_can_be_switched_while_it_runs() {
+    let stage = Stage::set(&[]);
+    let admin = stage.fake.addresses.admin;
+    let on = json!({ "on": ["health-wrong"] });
+    assert_eq!(send(admin, "POST", "/defects", "", &on).unwrap().0, 200);
+    assert!(!stage.is_well("registry"));
+    assert_eq!(send(admin, "POST", "/defects", "", &json!({ "on": [] })).unwrap().0, 200);
+    assert!(stage.is_well("registry"));
 }

@@ -175,7 +175,8 @@ impl State {
         let now_ms = self.clock.now_ms();
         let since_heartbeat_ms = self.rng.random_range(0..HEARTBEAT_MS);
         let ghost_until = now_ms + scaled(TTL_MS - since_heartbeat_ms, self.pace);
-        let ghost_until = match (graceful, self.has(Defect::GhostNodeStays)) {
+        let can_deregister = pod.service == "registry" || self.nodes.is_up(MICRO, "registry");
+        let ghost_until = match (graceful && can_deregister, self.has(Defect::GhostNodeStays)) {
             (_, true) => Some(i64::MAX),
             (true, false) => None,
             (false, false) => Some(ghost_until),
