@@ -85,6 +85,14 @@ impl Stage {
         assert_eq!(status, 200, "{told}");
     }
 
+    fn is_ready(&self, namespace: &str, name: &str) -> bool {
+        let Some(pod) = self.pod_of(namespace, name) else { return false };
+        let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}");
+        let (_, told) = self.kubernetes("GET", &path, &Value::Null);
+        let conditions = told["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        conditions.iter().any(|one| one["type"] == "Ready" && one["status"] == "True")
+    }
+
     fn is_well(&self, service: &str) -> bool {
         let answer = self.try_call(&format!("/{service}/Debug/Health"), &json!({}));
         answer.is_some_and(|(status, _)| status == 200)
@@ -162,10 +170,8 @@ fn a_pod_that_is_never_ready_is_seen_by_the_cluster() {
     let stage = Stage::set(&[Defect::PodNeverReady]);
     stage.kill("default", "micro-config");
     until("a new pod", || stage.pod_of("default", "micro-config").is_some());
-    let pod = stage.pod_of("default", "micro-config").unwrap();
-    let (_, told) = stage.kubernetes("GET", &format!("/api/v1/namespaces/default/pods/{pod}"), &Value::Null);
-    let conditions = told["status"]["conditions"].as_array().cloned().unwrap_or_default();
-    assert!(!conditions.iter().any(|one| one["type"] == "Ready" && one["status"] == "True"), "{told}");
+    until("its service", || stage.is_well("config"));
+    assert!(!stage.is_ready("default", "micro-config"));
 }
 
 #[test]
@@ -195,6 +201,9 @@ fn the_same_state_is_shown_twice_and_the_target_names_every_door() {
     for address in [api, proxy, kubernetes, admin] {
         assert!(stage.fake.target.contains(&address.to_string()), "{address} in {}", stage.fake.target);
     }
+    let read: Value = serde_saphyr::from_str(&stage.fake.target).unwrap();
+    assert_eq!(read["identities"]["operator"]["secret"]["file"], "/somewhere/secrets");
+    assert_eq!(read["groups"]["services"]["members"].as_array().map(Vec::len), Some(13));
     let state = || send(admin, "GET", "/state", "", &Value::Null).unwrap().1;
     assert_eq!(state(), state());
 }
@@ -267,4 +276,39 @@ fn defects_can_be_switched_while_it_runs() {
     assert!(!stage.is_well("registry"));
     assert_eq!(send(admin, "POST", "/defects", "", &json!({ "on": [] })).unwrap().0, 200);
     assert!(stage.is_well("registry"));
+}
+
+#[test]
+fn the_gateway_s_defects_can_be_seen() {
+    let stage = Stage::set(&[Defect::GatewayErrorLowercaseKeys, Defect::UnknownServiceAnswers]);
+    assert_eq!(stage.call("/nosuch/Foo/Bar", json!({})), (200, json!({})));
+    let (status, told) = stage.call("/store/Store/Read", json!({ "key": "none" }));
+    assert_eq!((status, &told["detail"]), (404, &json!("not found")));
+    let stage = Stage::set(&[Defect::GatewayRulesIgnored]);
+    assert_eq!(stage.anonymous("/store/Store/List", json!({})).1["Detail"], "An account is required");
+}
+
+#[test]
+fn the_defects_of_replaced_pods_can_be_seen() {
+    let stage = Stage::set(&[Defect::PodSlow]);
+    stage.kill("default", "micro-config");
+    until("a served pod", || stage.is_well("config"));
+    assert!(!stage.is_ready("default", "micro-config"));
+    until("a ready pod", || stage.is_ready("default", "micro-config"));
+
+    let stage = Stage::set(&[Defect::PodNotServed]);
+    stage.kill("default", "micro-config");
+    until("an outage", || !stage.is_well("config"));
+    until("a ready pod", || stage.is_ready("default", "micro-config"));
+    assert!(!stage.is_well("config"));
+    until("a served pod", || stage.is_well("config"));
+
+    let stage = Stage::set(&[Defect::GhostNodeStays, Defect::NamespaceLabelMissing]);
+    stage.kill("default", "micro-config");
+    until("a ghost beside the new node", || {
+        let (_, told) = stage.call("/registry/Registry/GetService", json!({ "service": "config" }));
+        told["services"][0]["nodes"].as_array().is_some_and(|nodes| nodes.len() == 2)
+    });
+    let (_, told) = stage.kubernetes("GET", "/api/v1/namespaces/micro", &Value::Null);
+    assert!(told["metadata"]["labels"]["owner"].is_null(), "{told}");
 }

@@ -34,8 +34,12 @@ impl Gate {
         Ok(Self { address, kind, shared, waiting: Some(listener), open: None })
     }
 
-    /// Serves from now on; the port may still be held for a moment by the door that was closed.
+    /// Serves from now on, if it does not already for another pod; the port may still be held for a moment by the door
+    /// that was closed.
     pub(crate) async fn open(&mut self) {
+        if self.open.is_some() {
+            return;
+        }
         if let Some(listener) = self.listener().await {
             let (closer, closed) = watch::channel(());
             tokio::spawn(accept(listener, self.kind, self.shared.clone(), closed));
