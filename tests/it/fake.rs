@@ -184,6 +184,12 @@ fn a_service_that_is_run_gets_pods_and_answers() {
         stage.call("/helloworld", json!({ "name": "Ann" })).1 == json!({ "msg": "Hello Ann" })
     });
     assert!(stage.pod_of("micro", "helloworld").is_some());
+    let pod = stage.pod_of("micro", "helloworld");
+    stage.call("/runtime/Runtime/Update", json!({ "resource": { "service": service } }));
+    until("another pod", || {
+        let other = stage.pod_of("micro", "helloworld");
+        other.is_some() && other != pod
+    });
     stage.call("/runtime/Runtime/Delete", json!({ "resource": { "service": service } }));
     until("the end of its pod", || stage.pod_of("micro", "helloworld").is_none());
 }

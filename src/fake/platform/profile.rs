@@ -140,6 +140,7 @@ fn run(state: &mut State, service: &str) {
         owner: OPERATOR.to_owned(),
         group: MICRO.to_owned(),
         started: state.clock.now_text(),
+        builds: 0,
     };
     runtime::run(state, MICRO, &running);
 }

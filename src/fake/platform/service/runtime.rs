@@ -33,6 +33,9 @@ pub(crate) struct Running {
     pub(crate) group: String,
     /// When, as text.
     pub(crate) started: String,
+    /// How often it has been updated; each time its pods are replaced.
+    #[serde(default)]
+    pub(crate) builds: u32,
 }
 
 pub(super) fn answer(state: &mut State, request: &Request) -> Reply {
@@ -61,15 +64,16 @@ fn key(namespace: &str, name: &str, version: &str) -> String {
 
 fn deployment(namespace: &str, running: &Running) -> Deployment {
     let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let mut labels =
+        vec![label("name", &running.name), label("version", &running.version), label("micro", "service")];
+    if running.builds > 0 {
+        labels.push(label("build", &running.builds.to_string()));
+    }
     Deployment {
         namespace: namespace.to_owned(),
         name: format!("{}-{}", running.name, running.version),
         service: running.name.clone(),
-        labels: vec![
-            label("name", &running.name),
-            label("version", &running.version),
-            label("micro", "service"),
-        ],
+        labels,
         replicas: 1,
         image: IMAGE.to_owned(),
     }
@@ -154,6 +158,7 @@ fn create(state: &mut State, request: &Request, namespace: &str, given: &Message
         owner: caller.map(|caller| caller.name.clone()).unwrap_or_default(),
         group: caller.map(|caller| caller.iss.clone()).unwrap_or_default(),
         started: state.clock.now_text(),
+        builds: 0,
     };
     let known: Option<Running> =
         state.records.load(MICRO, TABLE, &key(namespace, &running.name, &running.version));
@@ -174,6 +179,7 @@ fn update(state: &mut State, request: &Request, namespace: &str, given: &Message
         text(given, "source").clone_into(&mut running.source);
     }
     running.started = state.clock.now_text();
+    running.builds += 1;
     run(state, namespace, &running);
     empty()
 }
