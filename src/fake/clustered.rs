@@ -10,6 +10,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
+/// How long a container takes to start: least and most, before `pace`. The two dozen pods of the runbook are killed
+/// one after the other, so this is most of the time of a run.
+const START_SECONDS: (f64, f64) = (1.0, 4.0);
+
 /// How the cluster shall be.
 pub(crate) struct Wanted {
     /// All chance comes from it.
@@ -33,6 +37,7 @@ pub(crate) async fn start(
     let mut settings = Settings::new(wanted.seed, wanted.now);
     settings.pace = wanted.pace;
     settings.listen = wanted.listen;
+    settings.start_seconds = START_SECONDS;
     while let Ok(order) = orders.try_recv() {
         if let Order::Apply(deployment) = order {
             settings.deployments.push(deployment);

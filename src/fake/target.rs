@@ -34,6 +34,6 @@ pub(crate) fn text(places: &Places<'_>) -> String {
         .replace("{kubernetes}", &kubernetes)
         .replace("{provides}", provides)
         .replace("{admin}", &places.admin.to_string())
-        .replace("{pace}", &places.pace.to_string())
+        .replace("{pace}", &format!("{:?}", places.pace))
         .replace("{secrets_file}", &serde_json::Value::from(places.secrets_file).to_string())
 }
