@@ -3,4 +3,16 @@
 //! Lives here: everything that answers as the target would. Does not: anything that judges an answer; this room uses
 //! no other module of the crate, so that a mistake cannot be made on both sides at once.
 
-mod pod;
+mod clock;
+pub mod cluster;
+mod clustered;
+mod defect;
+mod door;
+mod local;
+mod platform;
+pub mod pod;
+mod start;
+mod target;
+
+pub use defect::Defect;
+pub use start::{Addresses, Fake, Options, Profile, StartError, start};

@@ -1,1 +1,5 @@
+//! Tests through the outside: real sockets, real programs.
 
+mod cluster;
+mod contract;
+mod fake;

@@ -1,0 +1,130 @@
+//! The `Table` form of lists, which `kubectl get` prints.
+//!
+//! Lives here: columns and cells, as the real printers write them. Does not: which objects are shown.
+
+use super::kind::Kind;
+use super::object::{self, is_leaving, name_of, number, text};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// Columns that are shown always, and those that only `-o wide` shows.
+struct Columns {
+    always: &'static [&'static str],
+    wide: &'static [&'static str],
+}
+
+/// The table of some objects of one kind, as of `now`; `version` is that of the list.
+pub(super) fn table(kind: Kind, objects: &[&Value], version: &str, now: Timestamp) -> Value {
+    json!({
+        "kind": "Table", "apiVersion": "meta.k8s.io/v1",
+        "metadata": { "resourceVersion": version },
+        "columnDefinitions": definitions(&columns(kind)),
+        "rows": objects.iter().map(|object| row(kind, object, now)).collect::<Vec<_>>(),
+    })
+}
+
+fn columns(kind: Kind) -> Columns {
+    match kind {
+        Kind::Namespace => Columns { always: &["Name", "Status", "Age"], wide: &[] },
+        Kind::Pod => Columns {
+            always: &["Name", "Ready", "Status", "Restarts", "Age"],
+            wide: &["IP", "Node", "Nominated Node", "Readiness Gates"],
+        },
+        Kind::Deployment => Columns {
+            always: &["Name", "Ready", "Up-to-date", "Available", "Age"],
+            wide: &["Containers", "Images", "Selector"],
+        },
+        Kind::Budget => Columns {
+            always: &["Name", "Min Available", "Max Unavailable", "Allowed Disruptions", "Age"],
+            wide: &[],
+        },
+        Kind::Lease => Columns { always: &["Name", "Holder", "Age"], wide: &[] },
+    }
+}
+
+fn definitions(columns: &Columns) -> Vec<Value> {
+    let always = columns.always.iter().map(|name| (name, 0));
+    let wide = columns.wide.iter().map(|name| (name, 1));
+    always.chain(wide).map(|(name, priority)| definition(name, priority)).collect()
+}
+
+fn definition(name: &str, priority: u8) -> Value {
+    let format = if name == "Name" { "name" } else { "" };
+    json!({ "name": name, "type": "string", "format": format, "description": name, "priority": priority })
+}
+
+fn row(kind: Kind, object: &Value, now: Timestamp) -> Value {
+    json!({
+        "cells": cells(kind, object, now),
+        "object": {
+            "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"],
+        },
+    })
+}
+
+fn cells(kind: Kind, object: &Value, now: Timestamp) -> Value {
+    let name = name_of(object);
+    let age = age(object, now);
+    match kind {
+        Kind::Namespace => json!([name, object["status"]["phase"], age]),
+        Kind::Pod => pod_cells(object, &age),
+        Kind::Deployment => deployment_cells(object, &age),
+        Kind::Budget => {
+            json!([name, object["spec"]["minAvailable"], "N/A", object["status"]["disruptionsAllowed"], age])
+        }
+        Kind::Lease => json!([name, object["spec"]["holderIdentity"], age]),
+    }
+}
+
+fn pod_cells(pod: &Value, age: &str) -> Value {
+    let ready = if object::is_ready(pod) { "1/1" } else { "0/1" };
+    let (ip, node) = (text(pod, "/status/podIP"), text(pod, "/spec/nodeName"));
+    json!([name_of(pod), ready, pod_status(pod), 0, age, ip, node, "<none>", "<none>"])
+}
+
+fn pod_status(pod: &Value) -> &str {
+    let waiting = text(pod, "/status/containerStatuses/0/state/waiting/reason");
+    if is_leaving(pod) {
+        "Terminating"
+    } else if waiting.is_empty() {
+        text(pod, "/status/phase")
+    } else {
+        waiting
+    }
+}
+
+fn deployment_cells(deployment: &Value, age: &str) -> Value {
+    let ready =
+        format!("{}/{}", number(deployment, "/status/readyReplicas"), number(deployment, "/spec/replicas"));
+    let container = "/spec/template/spec/containers/0";
+    json!([
+        name_of(deployment),
+        ready,
+        number(deployment, "/status/updatedReplicas"),
+        number(deployment, "/status/availableReplicas"),
+        age,
+        text(deployment, &format!("{container}/name")),
+        text(deployment, &format!("{container}/image")),
+        selector(deployment),
+    ])
+}
+
+fn selector(deployment: &Value) -> String {
+    let labels = deployment["spec"]["selector"]["matchLabels"].as_object().into_iter().flatten();
+    labels
+        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
+/// As `kubectl` shows ages: seconds below two minutes, then minutes, hours, days.
+fn age(object: &Value, now: Timestamp) -> String {
+    let created = text(object, "/metadata/creationTimestamp").parse::<Timestamp>();
+    let Ok(created) = created else { return "<unknown>".to_owned() };
+    match now.as_second().saturating_sub(created.as_second()).max(0) {
+        seconds if seconds < 120 => format!("{seconds}s"),
+        seconds if seconds < 3 * 3_600 => format!("{}m", seconds / 60),
+        seconds if seconds < 48 * 3_600 => format!("{}h", seconds / 3_600),
+        seconds => format!("{}d", seconds / 86_400),
+    }
+}

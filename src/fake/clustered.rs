@@ -1,0 +1,88 @@
+//! Platform and cluster joined: what the platform orders, the fake cluster does.
+//!
+//! Lives here: passing orders and defects on. Does not: what the cluster makes of them (`cluster`), nor how pods serve
+//! (`door::pods`).
+
+use super::cluster::{Cluster, Defects as Misbehaviour, Settings};
+use super::defect::{Defect, Defects};
+use super::pod::{Deployment, Order, PodChange};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// How long a container takes to start: least and most, before `pace`. The two dozen pods of the runbook are killed
+/// one after the other, so this is most of the time of a run.
+const START_SECONDS: (f64, f64) = (1.0, 4.0);
+
+/// How the cluster shall be.
+pub(crate) struct Wanted {
+    /// All chance comes from it.
+    pub(crate) seed: u64,
+    /// What its timers are multiplied by.
+    pub(crate) pace: f64,
+    /// What its clock shows at the start.
+    pub(crate) now: jiff::Timestamp,
+    /// Where its API listens.
+    pub(crate) listen: SocketAddr,
+    /// What it does wrong from the start.
+    pub(crate) defects: Defects,
+}
+
+/// Starts a cluster in which everything runs that has been ordered so far, and has it carry out later orders.
+pub(crate) async fn start(
+    wanted: Wanted,
+    mut orders: mpsc::UnboundedReceiver<Order>,
+    changes: mpsc::UnboundedSender<PodChange>,
+) -> std::io::Result<Arc<Cluster>> {
+    let mut settings = Settings::new(wanted.seed, wanted.now);
+    settings.pace = wanted.pace;
+    settings.listen = wanted.listen;
+    settings.start_seconds = START_SECONDS;
+    while let Ok(order) = orders.try_recv() {
+        if let Order::Apply(deployment) = order {
+            settings.deployments.push(deployment);
+        }
+    }
+    settings.defects = misbehaviour(&wanted.defects, &settings.deployments);
+    if wanted.defects.has(Defect::NamespaceLabelMissing) {
+        settings.namespaces.iter_mut().for_each(|(_, labels)| labels.clear());
+    }
+    let first = settings.deployments.clone();
+    let cluster = Arc::new(Cluster::start(settings, changes).await?);
+    tokio::spawn(carry_out(cluster.clone(), first, orders));
+    Ok(cluster)
+}
+
+async fn carry_out(
+    cluster: Arc<Cluster>,
+    first: Vec<Deployment>,
+    mut orders: mpsc::UnboundedReceiver<Order>,
+) {
+    while let Some(order) = orders.recv().await {
+        match order {
+            Order::Apply(deployment) => cluster.apply(&deployment),
+            Order::Remove { namespace, name } => {
+                cluster.remove(&namespace, &name);
+            }
+            Order::MakeNamespace(name) => cluster.create_namespace(&name, &[]),
+            Order::RemoveNamespace(name) => {
+                cluster.remove_namespace(&name);
+            }
+            Order::Misbehave(defects) => cluster.set_defects(misbehaviour(&defects, &first)),
+        }
+    }
+}
+
+/// The cluster's own part of the defects; it concerns the pods of the beginning, once they are replaced.
+fn misbehaviour(defects: &Defects, first: &[Deployment]) -> Misbehaviour {
+    let all = |defect| {
+        let concerned = first.iter().filter(|_| defects.has(defect));
+        concerned.map(|deployment| deployment.service.clone()).collect()
+    };
+    Misbehaviour {
+        never_replaced: all(Defect::PodNeverReplaced),
+        ready_too_early: all(Defect::PodReadyTooEarly),
+        silent_watches: defects.has(Defect::WatchSilent),
+        ..Misbehaviour::default()
+    }
+}

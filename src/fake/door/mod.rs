@@ -1,0 +1,69 @@
+//! The sockets of the fake platform.
+//!
+//! Lives here: what all doors share. Does not: what is answered (`platform`).
+
+pub(crate) mod admin;
+mod body;
+mod forward;
+mod frames;
+pub(crate) mod gate;
+mod gateway;
+mod path;
+pub(crate) mod pods;
+mod proxy;
+
+use super::platform::State;
+use super::pod::Order;
+use forward::Lines;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::mpsc;
+
+/// What every door holds: the state, the way to the cluster, and the lines to the pods.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    orders: mpsc::UnboundedSender<Order>,
+    lines: Lines,
+}
+
+impl Shared {
+    /// Doors over a state, whose orders go to the cluster.
+    pub(crate) fn new(state: State, orders: mpsc::UnboundedSender<Order>) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::new(state), orders, lines: Lines::default() })
+    }
+
+    /// Does something with the state; orders that come of it are given at once.
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = act(&mut state);
+        for order in state.orders.drain(..) {
+            // Without a cluster nobody is there to carry it out, and nobody to tell.
+            let _ = self.orders.send(order);
+        }
+        outcome
+    }
+}
+
+/// Which of the two outer doors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outer {
+    /// The HTTP API gateway: the pod `api`.
+    Gateway,
+    /// The gRPC proxy: the pod `proxy`.
+    Proxy,
+}
+
+/// A service went away without a word, or the caller did.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer")]
+pub(crate) struct NoAnswer;
+
+/// A listener that may take over a port which was in use a moment ago.
+pub(crate) fn listen(address: SocketAddr) -> std::io::Result<tokio::net::TcpListener> {
+    let socket =
+        if address.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(1024)
+}
