@@ -15,4 +15,5 @@
 //! One direction of data: `text → cases → plan → events → outcome → reports`. `ARCHITECTURE.md` holds the table of
 //! which module may use which, and a test reads it.
 
+pub mod client;
 pub mod fake;

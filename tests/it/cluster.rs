@@ -1,5 +1,8 @@
 //! The fake cluster over real HTTP: asked by the `kube` crate and by the real `kubectl`.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
+#![expect(clippy::print_stdout, reason = "a test says what it could not run")]
+
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::api::policy::v1::Eviction;
