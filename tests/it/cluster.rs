@@ -22,17 +22,17 @@ use tokio::sync::mpsc;
 const GUARD: Duration = Duration::from_secs(60);
 
 /// A cluster at one hundredth of the real world's time, whose pods are served by a platform that always answers.
-struct Stage {
-    cluster: Cluster,
+pub(crate) struct Stage {
+    pub(crate) cluster: Cluster,
     lives: Arc<Mutex<Vec<String>>>,
 }
 
 impl Stage {
-    async fn set() -> Stage {
+    pub(crate) async fn set() -> Stage {
         Stage::with(|_| ()).await
     }
 
-    async fn with(change: impl FnOnce(&mut Settings)) -> Stage {
+    pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Stage {
         let mut settings = Settings::new(7, "2020-11-20T10:00:00Z".parse().unwrap());
         settings.pace = 0.01;
         settings.bookmark_every = Duration::from_millis(100);
@@ -91,7 +91,7 @@ fn core(service: &str) -> Deployment {
     }
 }
 
-async fn guarded<T>(work: impl Future<Output = T>) -> T {
+pub(crate) async fn guarded<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(GUARD, work).await.expect("the hang guard: this takes a hundredth of its limit")
 }
 
