@@ -17,3 +17,5 @@
 
 pub mod client;
 pub mod fake;
+pub mod judge;
+pub mod probe;
