@@ -338,6 +338,31 @@ async fn a_pod_that_never_becomes_ready_stays_unready_and_a_pod_not_replaced_sta
     assert_eq!(stage.cluster.dump()["deployments"]["default/micro-auth"]["pods"], 0);
 }
 
+#[tokio::test]
+async fn a_pod_called_ready_too_early_is_ready_before_the_platform_answers() {
+    let mut settings = Settings::new(7, "2020-11-20T10:00:00Z".parse().unwrap());
+    settings.pace = 0.01;
+    settings.deployments = vec![core("store")];
+    settings.defects.ready_too_early = vec!["store".into()];
+    let (changes, mut received) = mpsc::unbounded_channel();
+    let cluster = Cluster::start(settings, changes).await.unwrap();
+    let first = guarded(received.recv()).await.unwrap();
+    let PodChange::Started { pod, ready } = first else { panic!("{first:?}") };
+    ready.send(()).unwrap();
+    guarded(cluster.settled()).await;
+    let mut config = Config::new(format!("http://{}", cluster.address).parse().unwrap());
+    config.default_retry = false;
+    let pods: Api<Pod> = Api::namespaced(Client::try_from(config).unwrap(), "default");
+    let at_once = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
+    let only_asked = DeleteParams { dry_run: true, ..DeleteParams::default() };
+    assert_eq!(refusal(guarded(pods.delete(&pod.name, &only_asked)).await).0, 400);
+    guarded(pods.delete(&pod.name, &at_once)).await.unwrap();
+    assert!(matches!(guarded(received.recv()).await, Some(PodChange::Ended { graceful: false, .. })));
+    let unanswered = guarded(received.recv()).await;
+    guarded(cluster.settled()).await;
+    assert!(matches!(unanswered, Some(PodChange::Started { .. })));
+}
+
 async fn until(is_so: impl Fn() -> bool) {
     while !is_so() {
         tokio::time::sleep(Duration::from_millis(2)).await;
