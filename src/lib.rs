@@ -21,6 +21,7 @@ pub mod files;
 pub mod judge;
 pub mod ledger;
 pub mod outcome;
+pub mod probe;
 pub mod scan;
 pub mod secret;
 pub mod source;

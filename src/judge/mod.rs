@@ -1,12 +1,15 @@
 //! Records in, failures out: pure functions, tested without sockets or sleeps.
 //!
-//! Lives here: what a reply must be (`reply`), which replies are refusals (`refusal`), who may call what (`access`).
-//! Does not: anything that sends, waits or masks.
+//! Lives here: what a reply must be (`reply`), which replies are refusals (`refusal`), who may call what (`access`),
+//! what samples say of a service (`sample`, `steady`, `recovery`). Does not: anything that sends, waits or masks.
 
 mod access;
 mod check;
+pub mod recovery;
 mod refusal;
 mod reply;
+pub mod sample;
+pub mod steady;
 
 pub use access::{Cell, Seen, allowed, denied};
 pub use check::{Check, JsonType};

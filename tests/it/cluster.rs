@@ -1,5 +1,8 @@
 //! The fake cluster over real HTTP: asked by the `kube` crate and by the real `kubectl`.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
+#![expect(clippy::print_stdout, reason = "a test says what it could not run")]
+
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::api::policy::v1::Eviction;
@@ -19,17 +22,17 @@ use tokio::sync::mpsc;
 const GUARD: Duration = Duration::from_secs(60);
 
 /// A cluster at one hundredth of the real world's time, whose pods are served by a platform that always answers.
-struct Stage {
-    cluster: Cluster,
+pub(crate) struct Stage {
+    pub(crate) cluster: Cluster,
     lives: Arc<Mutex<Vec<String>>>,
 }
 
 impl Stage {
-    async fn set() -> Stage {
+    pub(crate) async fn set() -> Stage {
         Stage::with(|_| ()).await
     }
 
-    async fn with(change: impl FnOnce(&mut Settings)) -> Stage {
+    pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Stage {
         let mut settings = Settings::new(7, "2020-11-20T10:00:00Z".parse().unwrap());
         settings.pace = 0.01;
         settings.bookmark_every = Duration::from_millis(100);
@@ -88,7 +91,7 @@ fn core(service: &str) -> Deployment {
     }
 }
 
-async fn guarded<T>(work: impl Future<Output = T>) -> T {
+pub(crate) async fn guarded<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(GUARD, work).await.expect("the hang guard: this takes a hundredth of its limit")
 }
 
@@ -333,6 +336,31 @@ async fn a_pod_that_never_becomes_ready_stays_unready_and_a_pod_not_replaced_sta
     guarded(until(|| stage.lives().iter().filter(|life| *life == "start store").count() == 2)).await;
     assert!(!is_ready(&stage.pod_of("store").await));
     assert_eq!(stage.cluster.dump()["deployments"]["default/micro-auth"]["pods"], 0);
+}
+
+#[tokio::test]
+async fn a_pod_called_ready_too_early_is_ready_before_the_platform_answers() {
+    let mut settings = Settings::new(7, "2020-11-20T10:00:00Z".parse().unwrap());
+    settings.pace = 0.01;
+    settings.deployments = vec![core("store")];
+    settings.defects.ready_too_early = vec!["store".into()];
+    let (changes, mut received) = mpsc::unbounded_channel();
+    let cluster = Cluster::start(settings, changes).await.unwrap();
+    let first = guarded(received.recv()).await.unwrap();
+    let PodChange::Started { pod, ready } = first else { panic!("{first:?}") };
+    ready.send(()).unwrap();
+    guarded(cluster.settled()).await;
+    let mut config = Config::new(format!("http://{}", cluster.address).parse().unwrap());
+    config.default_retry = false;
+    let pods: Api<Pod> = Api::namespaced(Client::try_from(config).unwrap(), "default");
+    let at_once = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
+    let only_asked = DeleteParams { dry_run: true, ..DeleteParams::default() };
+    assert_eq!(refusal(guarded(pods.delete(&pod.name, &only_asked)).await).0, 400);
+    guarded(pods.delete(&pod.name, &at_once)).await.unwrap();
+    assert!(matches!(guarded(received.recv()).await, Some(PodChange::Ended { graceful: false, .. })));
+    let unanswered = guarded(received.recv()).await;
+    guarded(cluster.settled()).await;
+    assert!(matches!(unanswered, Some(PodChange::Started { .. })));
 }
 
 async fn until(is_so: impl Fn() -> bool) {

@@ -3,3 +3,4 @@
 mod cluster;
 mod contract;
 mod fake;
+mod kube_client;

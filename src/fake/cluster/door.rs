@@ -103,6 +103,9 @@ fn response(code: u16, content_type: &'static str, body: Body) -> Response<Body>
 }
 
 fn answer(shared: &Arc<Shared>, ask: &Ask) -> Result<Answer, Refusal> {
+    if ask.is_dry_run() {
+        return Err(Refusal::bad_request("this cluster does nothing as a dry run"));
+    }
     let found = |value: Option<Value>| {
         value.map(|value| Answer::Json(200, value)).ok_or_else(Refusal::no_such_resource)
     };

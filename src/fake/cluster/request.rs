@@ -88,6 +88,12 @@ impl Ask {
         Selector::parse(self.text("labelSelector"), self.text("fieldSelector"))
     }
 
+    /// Whether it asks only what would happen; answering that by doing it would be worse than a refusal.
+    pub(super) fn is_dry_run(&self) -> bool {
+        let options = [&self.body["dryRun"], &self.body["deleteOptions"]["dryRun"]];
+        !self.text("dryRun").is_empty() || options.iter().any(|option| !option.is_null())
+    }
+
     /// How long a watch may last.
     pub(super) fn watch_limit(&self) -> Duration {
         const UNASKED: u64 = 1_800;

@@ -1,0 +1,219 @@
+//! The Kubernetes client: few calls, each with a time limit and an error that says what kind of failure it was.
+//!
+//! Lives here: the connection, the errors, and calls on namespaces; pods, watches, leases and single objects have a
+//! file each. Does not: what is a victim or when a pod has recovered. The `kube` crate's own retries are off: a
+//! refused eviction (429) would be repeated for minutes.
+//!
+//! Every call may be dropped while it is awaited; a call that changes something may then have been carried out or
+//! not, just as after [`KubeError::TimedOut`].
+
+mod lease;
+mod objects;
+mod pods;
+mod watch;
+
+pub use lease::{Claim, Hold};
+pub use pods::{BudgetFact, Deletion, Eviction, PodFact, Victim};
+pub use watch::{PodWatch, Seen, Sight};
+
+use ::kube::api::{Api, Patch, PatchParams};
+use ::kube::config::{KubeConfigOptions, Kubeconfig};
+use ::kube::{Client, Config, Error};
+use k8s_openapi::api::core::v1::Namespace;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Where a cluster is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// An API server that asks for no credentials, such as the built-in fake.
+    Url(String),
+    /// A context of a kubeconfig file; always named, for the current context is whatever was used last.
+    File {
+        /// The kubeconfig file.
+        kubeconfig: PathBuf,
+        /// The context in it.
+        context: String,
+    },
+    /// The cluster that this process runs in, by its service account.
+    InCluster,
+}
+
+/// Why a call brought no answer that can be used. `what` is the call, as a phrase: `list pods in micro`.
+#[derive(Debug, thiserror::Error)]
+pub enum KubeError {
+    /// The place or its credentials cannot be used; nothing was sent.
+    #[error("cannot use the cluster's configuration: {why}")]
+    Unusable {
+        /// The reason.
+        why: String,
+    },
+    /// No connection, or it broke.
+    #[error("{what}: no connection: {why}")]
+    Unreachable {
+        /// The call.
+        what: String,
+        /// The reason.
+        why: String,
+    },
+    /// No answer within the limit of a call. A change that was asked for may have been made.
+    #[error("{what}: no answer within {} ms", limit.as_millis())]
+    TimedOut {
+        /// The call.
+        what: String,
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// The API refused.
+    #[error("{what}: refused with {code} {reason}: {message}")]
+    Refused {
+        /// The call.
+        what: String,
+        /// The HTTP status.
+        code: u16,
+        /// Kubernetes' word for it, such as `Forbidden`.
+        reason: String,
+        /// The server's sentence.
+        message: String,
+    },
+    /// An answer that is not what the API promises.
+    #[error("{what}: cannot read the answer: {why}")]
+    Unreadable {
+        /// The call.
+        what: String,
+        /// The reason.
+        why: String,
+    },
+}
+
+impl KubeError {
+    /// The HTTP status, if the API answered with a refusal.
+    pub fn code(&self) -> Option<u16> {
+        match self {
+            KubeError::Refused { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+
+    fn of(what: &str, error: Error) -> KubeError {
+        let what = what.to_owned();
+        match error {
+            Error::Api(status) => {
+                KubeError::Refused { what, code: status.code, reason: status.reason, message: status.message }
+            }
+            Error::Service(error) => KubeError::Unreachable { what, why: chain(error.as_ref()) },
+            Error::HyperError(error) => KubeError::Unreachable { what, why: chain(&error) },
+            Error::ReadEvents(error) => KubeError::Unreachable { what, why: chain(&error) },
+            Error::Auth(error) => KubeError::Unusable { why: chain(&error) },
+            other => KubeError::Unreadable { what, why: chain(&other) },
+        }
+    }
+}
+
+/// An error and its causes in one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// A connection to one cluster. Clones share it.
+#[derive(Clone)]
+pub struct Kube {
+    client: Client,
+    call_within: Duration,
+}
+
+impl Kube {
+    /// Prepares a connection; each call through it must be answered within `call_within`. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`KubeError::Unusable`]: no such file or context, an address that is none, no service account.
+    pub async fn connect(place: &Place, call_within: Duration) -> Result<Kube, KubeError> {
+        let mut config = config(place).await?;
+        config.default_retry = false;
+        config.connect_timeout = Some(call_within);
+        let client = Client::try_from(config).map_err(|error| KubeError::Unusable { why: chain(&error) })?;
+        Ok(Kube { client, call_within })
+    }
+
+    /// The UID of the namespace `kube-system`, by which a cluster is known.
+    ///
+    /// # Errors
+    /// As every call: see [`KubeError`].
+    pub async fn cluster_uid(&self) -> Result<String, KubeError> {
+        let namespace = self.namespace("kube-system").await?;
+        Ok(namespace.metadata.uid.unwrap_or_default())
+    }
+
+    /// The labels of a namespace.
+    ///
+    /// # Errors
+    /// As every call: see [`KubeError`]; a namespace that is not there is refused with 404.
+    pub async fn namespace_labels(&self, name: &str) -> Result<BTreeMap<String, String>, KubeError> {
+        Ok(self.namespace(name).await?.metadata.labels.unwrap_or_default())
+    }
+
+    /// An annotation of a namespace, if it is set.
+    ///
+    /// # Errors
+    /// As every call: see [`KubeError`].
+    pub async fn annotation(&self, namespace: &str, key: &str) -> Result<Option<String>, KubeError> {
+        let annotations = self.namespace(namespace).await?.metadata.annotations;
+        Ok(annotations.and_then(|mut annotations| annotations.remove(key)))
+    }
+
+    /// Sets an annotation of a namespace, or removes it.
+    ///
+    /// # Errors
+    /// As every call: see [`KubeError`].
+    pub async fn annotate(&self, namespace: &str, key: &str, value: Option<&str>) -> Result<(), KubeError> {
+        let what = format!("annotate namespace {namespace} with {key}");
+        let patch = Patch::Merge(json!({ "metadata": { "annotations": { key: value } } }));
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        self.call(&what, namespaces.patch(namespace, &PatchParams::default(), &patch)).await.map(drop)
+    }
+
+    async fn namespace(&self, name: &str) -> Result<Namespace, KubeError> {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        self.call(&format!("read namespace {name}"), namespaces.get(name)).await
+    }
+
+    /// Awaits a call, no longer than the limit.
+    async fn call<T>(
+        &self,
+        what: &str,
+        call: impl Future<Output = ::kube::Result<T>>,
+    ) -> Result<T, KubeError> {
+        match timeout(self.call_within, call).await {
+            Ok(answer) => answer.map_err(|error| KubeError::of(what, error)),
+            Err(_) => Err(KubeError::TimedOut { what: what.to_owned(), limit: self.call_within }),
+        }
+    }
+}
+
+async fn config(place: &Place) -> Result<Config, KubeError> {
+    let unusable = |why: String| KubeError::Unusable { why };
+    match place {
+        Place::Url(url) => {
+            url.parse().map(Config::new).map_err(|error| unusable(format!("{url} is no address: {error}")))
+        }
+        Place::InCluster => Config::incluster().map_err(|error| unusable(chain(&error))),
+        Place::File { kubeconfig, context } => {
+            let file = Kubeconfig::read_from(kubeconfig).map_err(|error| unusable(chain(&error)))?;
+            let options =
+                KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
+            Config::from_custom_kubeconfig(file, &options).await.map_err(|error| unusable(chain(&error)))
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Objects of any kind, as JSON.
+//!
+//! Lives here: looking up how a kind is spelt in paths, get and list. Does not: changing such objects.
+
+use super::{Kube, KubeError};
+use ::kube::api::{Api, ApiResource, DynamicObject, ListParams};
+use ::kube::core::{GroupVersion, GroupVersionKind};
+use ::kube::discovery::{Scope, pinned_kind};
+use serde::Serialize;
+use serde_json::Value;
+
+impl Kube {
+    /// An object as JSON, or none if it is not there. `api_version` is `v1` or `group/version`; `namespace` does not
+    /// matter for kinds without namespaces and is `default` if absent.
+    ///
+    /// # Errors
+    /// As every call: see [`KubeError`]; [`KubeError::Unreadable`] if the cluster has no such kind.
+    pub async fn get_object(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<Option<Value>, KubeError> {
+        let what = format!("read {kind} {name}");
+        let (resource, scope) = self.resource(api_version, kind).await?;
+        let objects = self.objects(&resource, &scope, namespace.or(Some("default")));
+        let found = self.call(&what, objects.get_opt(name)).await?;
+        found.map(|object| as_json(&what, &object)).transpose()
+    }
+
+    /// The objects of a kind that a label selector selects (all, if it is empty), in one namespace or in all.
+    ///
+    /// # Errors
+    /// As for [`Kube::get_object`].
+    pub async fn list_objects(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+        selector: &str,
+    ) -> Result<Vec<Value>, KubeError> {
+        let what = format!("list {kind}");
+        let (resource, scope) = self.resource(api_version, kind).await?;
+        let objects = self.objects(&resource, &scope, namespace);
+        let list = self.call(&what, objects.list(&ListParams::default().labels(selector))).await?;
+        list.items.iter().map(|object| as_json(&what, object)).collect()
+    }
+
+    /// How a kind is spelt in paths, as the cluster says: plurals cannot be guessed.
+    async fn resource(&self, api_version: &str, kind: &str) -> Result<(ApiResource, Scope), KubeError> {
+        let what = format!("look up {kind} of {api_version}");
+        let version: GroupVersion = api_version
+            .parse()
+            .map_err(|error| KubeError::Unreadable { what: what.clone(), why: super::chain(&error) })?;
+        let kind = GroupVersionKind::gvk(&version.group, &version.version, kind);
+        let (resource, capabilities) = self.call(&what, pinned_kind(&self.client, &kind)).await?;
+        Ok((resource, capabilities.scope))
+    }
+
+    fn objects(&self, resource: &ApiResource, scope: &Scope, namespace: Option<&str>) -> Api<DynamicObject> {
+        match (scope, namespace) {
+            (Scope::Namespaced, Some(namespace)) => {
+                Api::namespaced_with(self.client.clone(), namespace, resource)
+            }
+            (Scope::Namespaced | Scope::Cluster, _) => Api::all_with(self.client.clone(), resource),
+        }
+    }
+}
+
+fn as_json(what: &str, object: &impl Serialize) -> Result<Value, KubeError> {
+    serde_json::to_value(object)
+        .map_err(|error| KubeError::Unreadable { what: what.to_owned(), why: super::chain(&error) })
+}

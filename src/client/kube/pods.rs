@@ -1,0 +1,293 @@
+//! Pods: what is known of one, and how one is taken away.
+//!
+//! Lives here: list, delete, evict, budgets, logs. Does not: watching (`watch`), choosing a victim.
+
+use super::{Kube, KubeError};
+use ::kube::api::{Api, DeleteParams, ListParams, LogParams, PostParams, Preconditions};
+use ::kube::core::Status;
+use ::kube::{Error, ResourceExt};
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use k8s_openapi::api::policy::v1 as policy;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
+use std::collections::BTreeMap;
+
+/// What muster knows of a pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodFact {
+    /// The pod's name; a replacement has another.
+    pub name: String,
+    /// The pod's UID, never used twice.
+    pub uid: String,
+    /// The pod's namespace.
+    pub namespace: String,
+    /// The pod's labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether its condition Ready is True. A pod that is leaving may still be called Ready: see [`PodFact::is_present`].
+    pub is_ready: bool,
+    /// `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`; empty if the server does not say.
+    pub phase: String,
+    /// Whether its deletion was asked for.
+    pub deletion_requested: bool,
+    /// When the server created it, as text: to be shown, never to be subtracted.
+    pub created_at: String,
+    /// The node that it runs on, once there is one.
+    pub node: Option<String>,
+    /// Who keeps it: a deployment's name (its replica set without the template hash), or another owner's name.
+    pub owner: Option<String>,
+    /// The image of its first container.
+    pub image: Option<String>,
+}
+
+impl PodFact {
+    /// Whether it is Ready and not leaving.
+    pub fn is_present(&self) -> bool {
+        self.is_ready && !self.deletion_requested
+    }
+
+    pub(super) fn of(pod: &Pod) -> PodFact {
+        let created_at = pod.metadata.creation_timestamp.as_ref();
+        let spec = pod.spec.as_ref();
+        PodFact {
+            name: pod.name_any(),
+            uid: pod.uid().unwrap_or_default(),
+            namespace: pod.namespace().unwrap_or_default(),
+            labels: pod.labels().clone(),
+            is_ready: pod.status.as_ref().is_some_and(is_ready),
+            phase: pod.status.as_ref().and_then(|status| status.phase.clone()).unwrap_or_default(),
+            deletion_requested: pod.metadata.deletion_timestamp.is_some(),
+            created_at: created_at.map(|time| time.0.to_string()).unwrap_or_default(),
+            node: spec.and_then(|spec| spec.node_name.clone()),
+            owner: owner(pod),
+            image: spec
+                .and_then(|spec| spec.containers.first())
+                .and_then(|container| container.image.clone()),
+        }
+    }
+}
+
+fn is_ready(status: &PodStatus) -> bool {
+    let mut conditions = status.conditions.iter().flatten();
+    conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+fn owner(pod: &Pod) -> Option<String> {
+    let owner = pod.owner_references().iter().find(|owner| owner.controller == Some(true))?;
+    let hash = pod.labels().get("pod-template-hash");
+    let deployment = hash.and_then(|hash| owner.name.strip_suffix(hash)?.strip_suffix('-'));
+    Some(deployment.unwrap_or(&owner.name).to_owned())
+}
+
+/// The one pod that is meant: never its successor of the same name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Victim {
+    /// The pod's namespace.
+    pub namespace: String,
+    /// The pod's name.
+    pub name: String,
+    /// The UID that it must have when it is taken.
+    pub uid: String,
+}
+
+/// What became of a deletion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deletion {
+    /// The server accepted it; the pod goes within its grace.
+    Deleted,
+    /// A pod of that name is there and is another one (the server's sentence): nothing was done.
+    Conflict(String),
+    /// No pod of that name was there: nothing was done.
+    Gone,
+}
+
+/// What became of an eviction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Eviction {
+    /// The server accepted it; the pod goes within its grace.
+    Evicted,
+    /// A disruption budget does not allow it now (the server's sentence): nothing was done.
+    RefusedByBudget(String),
+    /// A pod of that name is there and is another one (the server's sentence): nothing was done.
+    Conflict(String),
+    /// No pod of that name was there: nothing was done.
+    Gone,
+}
+
+/// What a disruption budget allows now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BudgetFact {
+    /// The budget's name.
+    pub name: String,
+    /// How many pods may be evicted now.
+    pub disruptions_allowed: i32,
+    /// How many of its pods are healthy.
+    pub healthy: i32,
+    /// How many must stay healthy.
+    pub needed: i32,
+    selector: Option<meta::LabelSelector>,
+}
+
+impl BudgetFact {
+    /// Whether a pod with these labels counts towards this budget. A budget without selector covers none, one with
+    /// an empty selector all, as in policy/v1.
+    pub fn covers(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.selector.as_ref().is_some_and(|selector| {
+            let mut exact = selector.match_labels.iter().flatten();
+            exact.all(|(key, value)| labels.get(key) == Some(value))
+                && selector.match_expressions.iter().flatten().all(|wanted| holds(wanted, labels))
+        })
+    }
+}
+
+fn holds(wanted: &meta::LabelSelectorRequirement, labels: &BTreeMap<String, String>) -> bool {
+    let value = labels.get(&wanted.key);
+    let is_among = value.is_some_and(|value| wanted.values.iter().flatten().any(|one| one == value));
+    match wanted.operator.as_str() {
+        "In" => is_among,
+        "NotIn" => !is_among,
+        "Exists" => value.is_some(),
+        "DoesNotExist" => value.is_none(),
+        // An operator that we do not know may cover the pod: the careful answer.
+        _ => true,
+    }
+}
+
+impl Kube {
+    /// The pods of a namespace that a label selector selects (all, if it is empty), ordered by name.
+    ///
+    /// # Errors
+    /// As every call: see [`KubeError`].
+    pub async fn pods(&self, namespace: &str, selector: &str) -> Result<Vec<PodFact>, KubeError> {
+        let selected = ListParams::default().labels(selector);
+        let pods = self.pods_in(namespace);
+        let list = self.call(&format!("list pods in {namespace}"), pods.list(&selected)).await?;
+        let mut facts: Vec<PodFact> = list.items.iter().map(PodFact::of).collect();
+        facts.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(facts)
+    }
+
+    /// Deletes a pod if it still is the one that is meant. `grace_seconds`: the time that it is given to end, 0 for
+    /// none at all, absent for the pod's own.
+    ///
+    /// # Errors
+    /// As every call: see [`KubeError`]; after [`KubeError::TimedOut`] and [`KubeError::Unreachable`] the pod may or
+    /// may not have been deleted.
+    pub async fn delete_pod(
+        &self,
+        victim: &Victim,
+        grace_seconds: Option<u32>,
+    ) -> Result<Deletion, KubeError> {
+        let what = format!("delete pod {}/{}", victim.namespace, victim.name);
+        let parameters = DeleteParams {
+            grace_period_seconds: grace_seconds,
+            preconditions: Some(Preconditions { uid: Some(victim.uid.clone()), resource_version: None }),
+            ..DeleteParams::default()
+        };
+        let pods = self.pods_in(&victim.namespace);
+        match self.call(&what, pods.delete(&victim.name, &parameters)).await {
+            Ok(_) => Ok(Deletion::Deleted),
+            Err(KubeError::Refused { code: 404, .. }) => Ok(Deletion::Gone),
+            Err(KubeError::Refused { code: 409, message, .. }) => Ok(Deletion::Conflict(message)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Evicts a pod if it still is the one that is meant and no disruption budget forbids it.
+    ///
+    /// # Errors
+    /// As for [`Kube::delete_pod`]. A 429 that names no disruption budget is the server's own overload: an error.
+    pub async fn evict_pod(
+        &self,
+        victim: &Victim,
+        grace_seconds: Option<u32>,
+    ) -> Result<Eviction, KubeError> {
+        let what = format!("evict pod {}/{}", victim.namespace, victim.name);
+        let eviction = eviction(victim, grace_seconds);
+        let pods = self.pods_in(&victim.namespace);
+        // The crate's own `evict` loses the options on the wire.
+        let parameters = PostParams::default();
+        let call = pods.create_subresource::<_, Status>("eviction", &victim.name, &parameters, &eviction);
+        let call = async { Ok(read_refusal(call.await)) };
+        self.call(&what, call).await?.map_err(|error| KubeError::of(&what, error))
+    }
+
+    /// The disruption budgets of a namespace.
+    ///
+    /// # Errors
+    /// As every call: see [`KubeError`].
+    pub async fn budgets(&self, namespace: &str) -> Result<Vec<BudgetFact>, KubeError> {
+        let budgets: Api<policy::PodDisruptionBudget> = Api::namespaced(self.client.clone(), namespace);
+        let what = format!("list disruption budgets in {namespace}");
+        let list = self.call(&what, budgets.list(&ListParams::default())).await?;
+        Ok(list.items.into_iter().map(budget_fact).collect())
+    }
+
+    /// The newest lines of a pod's log.
+    ///
+    /// # Errors
+    /// As every call: see [`KubeError`]; a container that has not started is refused with 400.
+    pub async fn log(&self, namespace: &str, pod: &str, tail_lines: u32) -> Result<String, KubeError> {
+        let tail = LogParams { tail_lines: Some(tail_lines.into()), ..LogParams::default() };
+        let pods = self.pods_in(namespace);
+        self.call(&format!("read the log of pod {namespace}/{pod}"), pods.logs(pod, &tail)).await
+    }
+
+    pub(super) fn pods_in(&self, namespace: &str) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+}
+
+fn eviction(victim: &Victim, grace_seconds: Option<u32>) -> policy::Eviction {
+    let preconditions =
+        meta::Preconditions { uid: Some(victim.uid.clone()), ..meta::Preconditions::default() };
+    policy::Eviction {
+        metadata: meta::ObjectMeta {
+            name: Some(victim.name.clone()),
+            namespace: Some(victim.namespace.clone()),
+            ..meta::ObjectMeta::default()
+        },
+        delete_options: Some(meta::DeleteOptions {
+            grace_period_seconds: grace_seconds.map(i64::from),
+            preconditions: Some(preconditions),
+            ..meta::DeleteOptions::default()
+        }),
+    }
+}
+
+/// A refusal that is an answer to an eviction, told from one that is an error.
+fn read_refusal(answer: ::kube::Result<Status>) -> ::kube::Result<Eviction> {
+    match answer {
+        Ok(_) => Ok(Eviction::Evicted),
+        Err(Error::Api(status)) => match status.code {
+            404 => Ok(Eviction::Gone),
+            409 => Ok(Eviction::Conflict(status.message)),
+            429 if names_a_budget(&status) => Ok(Eviction::RefusedByBudget(sentence(&status))),
+            _ => Err(Error::Api(status)),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+fn causes(status: &Status) -> impl Iterator<Item = &::kube::core::response::StatusCause> {
+    status.details.iter().flat_map(|details| &details.causes)
+}
+
+fn names_a_budget(status: &Status) -> bool {
+    causes(status).any(|cause| cause.reason == "DisruptionBudget")
+}
+
+fn sentence(status: &Status) -> String {
+    let causes = causes(status).map(|cause| cause.message.as_str());
+    [status.message.as_str()].into_iter().chain(causes).collect::<Vec<_>>().join(" ")
+}
+
+fn budget_fact(budget: policy::PodDisruptionBudget) -> BudgetFact {
+    let name = budget.name_any();
+    let status = budget.status.unwrap_or_default();
+    BudgetFact {
+        name,
+        disruptions_allowed: status.disruptions_allowed,
+        healthy: status.current_healthy,
+        needed: status.desired_healthy,
+        selector: budget.spec.and_then(|spec| spec.selector),
+    }
+}
