@@ -41,6 +41,11 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>, FileError> {
     Ok(bytes)
 }
 
+/// Whether something is there.
+pub fn exists(path: &Path) -> bool {
+    path.exists()
+}
+
 /// Reads a whole file as UTF-8.
 ///
 /// # Errors

@@ -17,6 +17,7 @@
 
 pub mod client;
 pub mod fake;
+pub mod fault;
 pub mod files;
 pub mod judge;
 pub mod ledger;
@@ -26,4 +27,5 @@ pub mod scan;
 pub mod secret;
 pub mod source;
 pub mod step;
+pub mod suite;
 pub mod target;

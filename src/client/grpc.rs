@@ -24,6 +24,11 @@ impl Grpc {
         Ok(Self { reused: build(&base, 4, true)?, new: build(&base, 0, true)?, base })
     }
 
+    /// A client of the same address with connections of its own.
+    pub fn anew(&self) -> Self {
+        Self::new(self.base.as_str()).unwrap_or_else(|_| self.clone())
+    }
+
     /// Calls one unary method, `/service.Handler/Method`, with one JSON message. The status of the answer is the HTTP
     /// status that belongs to its gRPC status, or the code of the platform's own error where its text is one.
     /// Cancel safe: a dropped call resets its stream; the target may have seen the request.

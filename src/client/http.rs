@@ -115,6 +115,11 @@ impl Http {
         Ok(Self { reused: build(&base, 32, false)?, new: build(&base, 0, false)?, base })
     }
 
+    /// A client of the same address with connections of its own.
+    pub fn anew(&self) -> Self {
+        Self::new(self.base.as_str()).unwrap_or_else(|_| self.clone())
+    }
+
     /// Sends one request. Cancel safe: a dropped call closes its connection; the target may have seen the request.
     ///
     /// # Errors

@@ -174,6 +174,14 @@ pub struct CaptureFrom {
     is_secret: bool,
 }
 
+impl CaptureFrom {
+    /// The value at its path, if there is one.
+    pub(crate) fn value_in(&self, json: &Value) -> Option<Value> {
+        let found = json_path(&self.path).ok()?.query(json).first().cloned();
+        found.or_else(|| self.or.clone())
+    }
+}
+
 #[derive(Deserialize)]
 struct LongForm {
     path: At<String>,

@@ -184,13 +184,10 @@ impl Operation {
             inner.reading_operation(&look_up.op);
             look_up.json.iter().for_each(|data| inner.data(data));
         }
-        if let Some(parent) = &self.part_of {
-            match look.operation(parent) {
-                Some(parent_op) if parent_op.undo.is_none() => {
-                    look.problem(Problem::new(parent.at, format!("`{}` has no undo", parent.value)));
-                }
-                _ => {}
-            }
+        if let Some(parent) = &self.part_of
+            && inner.operation(parent).is_some_and(|it| it.undo.is_none())
+        {
+            inner.problem(Problem::new(parent.at, format!("`{}` has no undo", parent.value)));
         }
     }
 }

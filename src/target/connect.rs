@@ -2,6 +2,7 @@
 
 use super::file::{KubernetesPlace, Via};
 use super::{Secrets, TargetFile};
+use crate::client::kube::{Kube, Place};
 use crate::client::{Grpc, Http, Unusable};
 use std::time::Duration;
 
@@ -98,5 +99,23 @@ impl Target {
     /// Where its cluster is.
     pub fn kubernetes(&self) -> Option<&KubernetesPlace> {
         self.file.kubernetes.as_ref()
+    }
+}
+
+impl KubernetesPlace {
+    /// A connection to the cluster; nothing is sent yet.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn connect(&self, call_within: Duration) -> Result<Kube, String> {
+        let place = match (&self.server, &self.config, &self.context) {
+            (Some(server), _, _) => Place::Url(server.value.clone()),
+            (None, Some(config), Some(context)) => {
+                Place::File { kubeconfig: config.into(), context: context.clone() }
+            }
+            (None, None, None) => Place::InCluster,
+            (None, _, _) => return Err("`kubernetes` needs both `config` and `context`, or `server`".into()),
+        };
+        Kube::connect(&place, call_within).await.map_err(|error| error.to_string())
     }
 }

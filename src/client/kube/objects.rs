@@ -10,6 +10,25 @@ use serde::Serialize;
 use serde_json::Value;
 
 impl Kube {
+    /// The answer to a GET of any path of the API: status and body, whatever they are.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn get_path(&self, path: &str) -> Result<(u16, String), KubeError> {
+        let what = format!("read {path}");
+        let request = http::Request::get(path)
+            .body(Vec::new())
+            .map_err(|error| KubeError::Unreadable { what: what.clone(), why: error.to_string() })?;
+        match self.call(&what, self.client.request_text(request)).await {
+            Ok(text) => Ok((200, text)),
+            Err(KubeError::Refused { code, message, reason, .. }) => {
+                let status = serde_json::json!({ "kind": "Status", "code": code, "reason": reason, "message": message });
+                Ok((code, status.to_string()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// An object as JSON, or none if it is not there. `api_version` is `v1` or `group/version`; `namespace` does not
     /// matter for kinds without namespaces and is `default` if absent.
     ///

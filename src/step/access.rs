@@ -1,0 +1,219 @@
+//! `access`: calls × identities, each allowed or denied, judged as triplets.
+
+use super::call::shown;
+use super::look::Look;
+use super::request::with_request;
+use super::send::Prepared;
+use super::stage::Stage;
+use crate::judge::{self, Cell, Refusals, Reply, Seen};
+use crate::outcome::{Evidence, Failure};
+use crate::scan;
+use crate::source::{At, Place, Problem};
+use crate::target::Via;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+with_request! {
+    /// One call of an access matrix; `as` is filled in.
+    pub struct Asked {}
+}
+
+/// Who may call what.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+pub struct Access {
+    /// Whose data it is: must succeed before and after each refusal.
+    owner: At<String>,
+    /// Which way all calls go.
+    via: Option<Via>,
+    /// The calls, by name.
+    calls: BTreeMap<At<String>, Asked>,
+    /// Who may make them too.
+    #[serde(default)]
+    allow: Vec<At<String>>,
+    /// Who may not.
+    #[serde(default)]
+    deny: Vec<At<String>>,
+    /// A read that proves that a denied write changed nothing. The owner makes it.
+    watch: Option<Asked>,
+}
+
+impl Access {
+    pub(crate) fn label(&self) -> String {
+        let calls = self.calls.keys().map(|name| name.value.as_str()).collect::<Vec<_>>().join(", ");
+        format!("access {calls}")
+    }
+
+    pub(crate) fn look(&self, look: &mut Look<'_>, at: Place) {
+        for identity in std::iter::once(&self.owner).chain(&self.allow).chain(&self.deny) {
+            look.identity(identity);
+        }
+        if self.calls.is_empty() || self.deny.is_empty() {
+            look.problem(Problem::new(at, "a matrix without a denied call").hint("name `calls` and `deny`"));
+        }
+        self.look_identities(look, at);
+        for (name, asked) in &self.calls {
+            self.look_call(name, asked, look);
+        }
+        if let Some(watch) = &self.watch {
+            watch.request().look(look, at);
+            if let Some(op) = watch.request().op {
+                look.reading_operation(op);
+            }
+        }
+    }
+
+    fn look_identities(&self, look: &mut Look<'_>, at: Place) {
+        let named: Vec<&str> =
+            std::iter::once(&self.owner).chain(&self.allow).chain(&self.deny).map(|it| it.value.as_str()).collect();
+        let unnamed: Vec<String> =
+            look.identities.keys().filter(|name| !named.contains(&name.as_str())).cloned().collect();
+        for name in unnamed {
+            look.problem(Problem::new(at, format!("`{name}` is neither owner, allowed nor denied")));
+        }
+        let twice = named.iter().enumerate().find(|(index, name)| named[..*index].contains(name));
+        if let Some((_, name)) = twice {
+            look.problem(Problem::new(at, format!("`{name}` is named twice")));
+        }
+    }
+
+    fn look_call(&self, name: &At<String>, asked: &Asked, look: &mut Look<'_>) {
+        let mut request = asked.request();
+        if let Some(identity) = request.identity {
+            look.problem(Problem::new(identity.at, "`as` is filled in from `owner`, `allow` and `deny`"));
+        }
+        request.via = request.via.or(self.via);
+        request.look(look, name.at);
+        let is_write = request.op.and_then(|op| look.book.operations.get(&op.value)).is_some_and(super::Operation::is_write);
+        if is_write && self.watch.is_none() {
+            look.problem(
+                Problem::new(name.at, "a denied write without a read that proves that nothing changed")
+                    .hint("add `watch:`"),
+            );
+        }
+    }
+
+    pub(crate) async fn run(&self, stage: &mut Stage<'_>) -> Result<(), Vec<Failure>> {
+        let mut failures = vec![];
+        for (name, asked) in &self.calls {
+            for identity in &self.deny {
+                failures.extend(self.denied(name, asked, identity, stage).await?);
+            }
+            for identity in &self.allow {
+                failures.extend(self.allowed(name, asked, identity, stage).await?);
+            }
+        }
+        if failures.is_empty() { Ok(()) } else { Err(failures) }
+    }
+
+    async fn denied(
+        &self,
+        name: &At<String>,
+        asked: &Asked,
+        identity: &At<String>,
+        stage: &mut Stage<'_>,
+    ) -> Result<Vec<Failure>, Vec<Failure>> {
+        let is_write = self.is_write(asked, stage);
+        let watched_before = self.watched(stage).await?;
+        // A write cannot be made as the owner just to see that it works: its watched read stands for it.
+        let before = if is_write { seen_watch(&watched_before) } else { self.owner_sees(asked, stage).await? };
+        let prepared = self.prepared(asked, identity, stage)?;
+        let reply = stage.exchange(&prepared).await;
+        let after = if is_write { Seen::Granted } else { self.owner_sees(asked, stage).await? };
+        let watched_after = self.watched(stage).await?;
+        let changed = matches!((&watched_before, &watched_after), (Some(a), Some(b)) if a != b);
+        let shows_canary = reply
+            .as_ref()
+            .is_ok_and(|reply| stage.canaries.iter().any(|canary| scan::shows(&reply.visible(), canary)));
+        let seen = seen(&reply, &stage.scene.book.refusals);
+        let cell = judge::denied(&identity.value, before, seen, after, shows_canary, changed);
+        Ok(self.failure(name, cell, &prepared, reply.ok().as_ref(), stage))
+    }
+
+    async fn allowed(
+        &self,
+        name: &At<String>,
+        asked: &Asked,
+        identity: &At<String>,
+        stage: &mut Stage<'_>,
+    ) -> Result<Vec<Failure>, Vec<Failure>> {
+        let prepared = self.prepared(asked, identity, stage)?;
+        let reply = stage.exchange(&prepared).await;
+        let seen = match &reply {
+            Ok(reply) => judged(reply, &stage.scene.book.refusals),
+            Err(_) => Seen::Nothing,
+        };
+        let cell = judge::allowed(&identity.value, seen);
+        Ok(self.failure(name, cell, &prepared, reply.ok().as_ref(), stage))
+    }
+
+    fn prepared(&self, asked: &Asked, identity: &At<String>, stage: &Stage<'_>) -> Result<Prepared, Vec<Failure>> {
+        let mut request = asked.request();
+        request.identity = Some(identity);
+        request.via = request.via.or(self.via);
+        request.prepared(stage)
+    }
+
+    async fn owner_sees(&self, asked: &Asked, stage: &mut Stage<'_>) -> Result<Seen, Vec<Failure>> {
+        let prepared = self.prepared(asked, &self.owner, stage)?;
+        let reply = stage.exchange(&prepared).await;
+        Ok(reply.map_or(Seen::Nothing, |reply| judged(&reply, &stage.scene.book.refusals)))
+    }
+
+    async fn watched(&self, stage: &mut Stage<'_>) -> Result<Option<(u16, Vec<u8>)>, Vec<Failure>> {
+        let Some(watch) = &self.watch else { return Ok(None) };
+        let mut request = watch.request();
+        request.identity = request.identity.or(Some(&self.owner));
+        request.via = request.via.or(self.via);
+        let prepared = request.prepared(stage)?;
+        let reply = stage.exchange(&prepared).await?;
+        Ok(Some((reply.status, reply.body)))
+    }
+
+    fn is_write(&self, asked: &Asked, stage: &Stage<'_>) -> bool {
+        let operation = asked.request().op.and_then(|op| stage.scene.book.operations.get(&op.value));
+        operation.is_some_and(super::Operation::is_write)
+    }
+
+    fn failure(
+        &self,
+        name: &At<String>,
+        cell: Cell,
+        prepared: &Prepared,
+        reply: Option<&Reply>,
+        stage: &Stage<'_>,
+    ) -> Vec<Failure> {
+        let evidence: Vec<Evidence> = reply.map(|reply| shown(stage, &prepared.shown(), reply)).unwrap_or_default();
+        let (mismatch, is_broken) = match cell {
+            Cell::Kept => return vec![],
+            Cell::Broken(mismatch) => (mismatch, true),
+            Cell::Unjudged(mismatch) => (mismatch, false),
+        };
+        let message = format!("{}: {}", name.value, mismatch.message);
+        let mut failure =
+            if is_broken { stage.fail(mismatch.kind, &message) } else { stage.doubt(mismatch.kind, &message) };
+        failure.evidence = evidence;
+        vec![failure]
+    }
+}
+
+fn seen_watch(watched: &Option<(u16, Vec<u8>)>) -> Seen {
+    match watched {
+        Some((status, _)) if (200..300).contains(status) => Seen::Granted,
+        Some((status, _)) => Seen::Error(*status),
+        None => Seen::Nothing,
+    }
+}
+
+fn seen(reply: &Result<Reply, Vec<Failure>>, refusals: &Refusals) -> Seen {
+    reply.as_ref().map_or(Seen::Nothing, |reply| judged(reply, refusals))
+}
+
+fn judged(reply: &Reply, refusals: &Refusals) -> Seen {
+    if reply.is_success() {
+        Seen::Granted
+    } else if refusals.recognise(reply) {
+        Seen::Refused
+    } else {
+        Seen::Error(reply.status)
+    }
+}

@@ -1,0 +1,60 @@
+//! `call`: one request, its expectations, what to capture.
+
+use super::expect::{self, Captures};
+use super::look::Look;
+use super::request::with_request;
+use super::stage::Stage;
+use super::Expect;
+use crate::judge::Reply;
+use crate::outcome::{Evidence, Failure};
+use crate::source::Place;
+
+with_request! {
+    /// One request, its expectations, what to capture.
+    pub struct Call {
+        /// What the reply must be; a success if absent.
+        expect: Option<Expect>,
+        /// What is taken from the reply: name to JSON path.
+        #[serde(default)]
+        capture: Captures,
+    }
+}
+
+impl Call {
+    pub(crate) fn label(&self) -> String {
+        format!("call {}", self.request().subject())
+    }
+
+    pub(crate) fn look(&self, look: &mut Look<'_>, at: Place) {
+        self.request().look(look, at);
+        if let Some(expect) = &self.expect {
+            expect.look(look, at);
+        }
+        expect::look_captures(&self.capture, look);
+    }
+
+    pub(crate) async fn run(&self, stage: &mut Stage<'_>) -> Result<(), Vec<Failure>> {
+        let prepared = self.request().prepared(stage)?;
+        let reply = stage.exchange(&prepared).await?;
+        let expectation = self.expect.as_ref().map(|expect| expect.rendered(stage)).transpose()?.unwrap_or_default();
+        let broken = expectation.broken_by(&reply);
+        if !broken.is_empty() {
+            return Err(stage.failures(broken, shown(stage, &prepared.shown(), &reply)));
+        }
+        expect::capture(&self.capture, reply.json().as_ref(), stage).map_err(|mut failures| {
+            failures.iter_mut().for_each(|failure| failure.evidence = shown(stage, &prepared.shown(), &reply));
+            failures
+        })
+    }
+}
+
+/// Request and reply as evidence.
+pub(crate) fn shown(stage: &Stage<'_>, request: &str, reply: &Reply) -> Vec<Evidence> {
+    let status = match reply.grpc_status {
+        Some(grpc) => format!("status {} (gRPC {grpc})", reply.status),
+        None => format!("status {}", reply.status),
+    };
+    let text = format!("{status} after {:.1?}\n{}", reply.took, reply.text());
+    vec![stage.evidence("request", request), stage.evidence("reply", &text)]
+}
+

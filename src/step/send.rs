@@ -1,0 +1,274 @@
+//! Sending what was prepared: announcing changes first, retrying reads, learning secrets from replies.
+//!
+//! Lives here: the one way in which steps reach the target. Does not: judging the reply.
+
+use super::expect::json_path;
+use super::request::Request;
+use super::stage::Stage;
+use super::{Names, Operation};
+use crate::client::{self, Answer, Connection, Grpc, Http, SendError};
+use crate::judge::{Reply, Transport};
+use crate::ledger::{Change, Undo};
+use crate::outcome::{Event, Failure};
+use crate::source::At;
+use crate::target::WritePermit;
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+
+/// How often a read is sent at most when no whole answer comes.
+const MOST_ATTEMPTS: usize = 3;
+
+/// A request, rendered: it can be sent again and again, from any thread.
+#[derive(Debug, Clone)]
+pub(crate) struct Prepared {
+    pub(crate) transport: Transport,
+    pub(crate) is_kube: bool,
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) operation: Option<String>,
+    pub(crate) identity: String,
+    /// What undo templates see as `request`.
+    pub(crate) request: Value,
+}
+
+impl Prepared {
+    /// Sends it as it is.
+    pub(crate) async fn send(
+        &self,
+        http: &Http,
+        rpc: Option<&Grpc>,
+        connection: Connection,
+        within: Duration,
+    ) -> Result<Reply, SendError> {
+        let answer = match self.transport {
+            Transport::Http => http.send(&self.as_http(), connection, within).await?,
+            Transport::Rpc => {
+                let rpc = rpc.ok_or_else(|| SendError::Unsendable("the target names no `proxy`".into()))?;
+                rpc.call(&self.path, &self.headers, &self.body, connection, within).await?
+            }
+        };
+        Ok(reply(self.transport, answer))
+    }
+
+    fn as_http(&self) -> client::Request {
+        client::Request {
+            method: self.method.clone(),
+            path: self.path.clone(),
+            headers: self.headers.clone(),
+            body: self.body.clone(),
+        }
+    }
+
+    /// The request as text, not masked.
+    pub(crate) fn shown(&self) -> String {
+        let way = match (self.is_kube, self.transport) {
+            (true, _) => "Kubernetes",
+            (false, Transport::Http) => "HTTP",
+            (false, Transport::Rpc) => "gRPC",
+        };
+        let mut text = format!("{way} {} {} as {}\n", self.method, self.path, self.identity);
+        for (name, value) in self.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("authorization")) {
+            text.push_str(&format!("{name}: {value}\n"));
+        }
+        text + &String::from_utf8_lossy(&self.body)
+    }
+}
+
+fn reply(transport: Transport, answer: Answer) -> Reply {
+    Reply {
+        transport,
+        status: answer.status,
+        grpc_status: answer.grpc_status,
+        headers: answer.headers,
+        body: answer.body.to_vec(),
+        took: answer.took,
+    }
+}
+
+impl Stage<'_> {
+    /// Sends a request: a change is announced before, a read is repeated when no whole answer comes.
+    pub(crate) async fn exchange(&mut self, prepared: &Prepared) -> Result<Reply, Vec<Failure>> {
+        let operation = prepared.operation.as_ref().and_then(|name| self.scene.book.operations.get(name));
+        let is_write = operation.is_some_and(Operation::is_write);
+        let number = match operation {
+            Some(operation) if is_write => self.announce(operation, prepared).await?,
+            _ => None,
+        };
+        let sent = if is_write { self.once(prepared).await } else { self.attempts(prepared).await };
+        let reply = sent.map_err(|error| vec![self.unanswered(prepared, &error, is_write)])?;
+        if let Some(number) = number {
+            self.scene.journal.done(number).map_err(|error| vec![self.doubt("ledger.disk", &error.to_string())])?;
+        }
+        self.statuses.push(reply.status);
+        self.learn_secrets(operation, &reply);
+        Ok(reply)
+    }
+
+    async fn once(&self, prepared: &Prepared) -> Result<Reply, SendError> {
+        let target = self.scene.target;
+        if prepared.is_kube {
+            return self.ask_kubernetes(prepared).await;
+        }
+        prepared.send(&target.http, target.rpc.as_ref(), Connection::Reused, target.answer_within()).await
+    }
+
+    async fn attempts(&mut self, prepared: &Prepared) -> Result<Reply, SendError> {
+        let target = self.scene.target;
+        let mut sent = self.once(prepared).await;
+        for _ in 1..MOST_ATTEMPTS {
+            let Err(error) = &sent else { break };
+            if matches!(error, SendError::Unsendable(_)) || prepared.is_kube {
+                break;
+            }
+            let failure = self.unanswered(prepared, error, false);
+            self.retried.push(failure);
+            sent = prepared.send(&target.http, target.rpc.as_ref(), Connection::New, target.answer_within()).await;
+        }
+        sent
+    }
+
+    async fn ask_kubernetes(&self, prepared: &Prepared) -> Result<Reply, SendError> {
+        let started = std::time::Instant::now();
+        let kube = self.scene.kube().await.map_err(SendError::Refused)?;
+        let (status, body) = kube.get_path(&prepared.path).await.map_err(|error| SendError::Broken(error.to_string()))?;
+        Ok(Reply {
+            transport: Transport::Http,
+            status,
+            grpc_status: None,
+            headers: vec![],
+            body: body.into_bytes(),
+            took: started.elapsed(),
+        })
+    }
+
+    fn unanswered(&self, prepared: &Prepared, error: &SendError, is_write: bool) -> Failure {
+        let what = prepared.operation.clone().unwrap_or_else(|| format!("{} {}", prepared.method, prepared.path));
+        let rest = if is_write && !error.is_before_sending() {
+            "; whether it was carried out is not known, so it is undone"
+        } else {
+            ""
+        };
+        let mut failure = self.doubt(error.kind(), &format!("{what}: {error}{rest}"));
+        failure.evidence.push(self.evidence("request", &prepared.shown()));
+        failure
+    }
+
+    /// Values at the operation's secret paths are secrets from now on.
+    fn learn_secrets(&self, operation: Option<&Operation>, reply: &Reply) {
+        let Some(operation) = operation.filter(|it| !it.secret.is_empty()) else { return };
+        let Some(json) = reply.json() else { return };
+        for path in operation.secret.iter().filter_map(|path| json_path(path).ok()) {
+            path.query(&json).all().into_iter().for_each(|value| self.learn(value));
+        }
+    }
+
+    /// Makes a change durable, with its undo, before it is sent. While undoing, nothing is announced.
+    async fn announce(&mut self, operation: &Operation, prepared: &Prepared) -> Result<Option<u64>, Vec<Failure>> {
+        if self.is_undoing {
+            return Ok(None);
+        }
+        self.permitted(operation)?;
+        self.declare_residue(operation);
+        let by = match &operation.part_of {
+            Some(parent) => self.scene.book.operations.get(&parent.value).and_then(|it| it.undo.as_ref()),
+            None => operation.undo.as_ref(),
+        };
+        let Some(by) = by else { return Ok(None) };
+        let mut names = self.undo_names(prepared);
+        let key = operation.key.as_ref().map(|key| key.render_text(&names)).transpose();
+        let key = key.map_err(|error| vec![self.doubt("step.template", &error.to_string())])?;
+        if let Some(key) = &key {
+            self.scene.keys.hold(&self.case, key).await;
+        }
+        let before = Box::pin(self.look_before(operation, &names)).await?;
+        names.insert("before".into(), Value::Object(before));
+        let with = super::expect::render_map(&by.with, &names)
+            .map_err(|error| vec![self.doubt("step.template", &error.to_string())])?;
+        let undo = Undo { flow: by.flow.value.clone(), with };
+        self.without_secret(&undo)?;
+        let change = Change {
+            number: 0,
+            case: self.case.clone(),
+            operation: prepared.operation.clone().unwrap_or_default(),
+            undo: Some(undo),
+            key,
+        };
+        let written = self.scene.journal.changing(change);
+        written.map(Some).map_err(|error| vec![self.doubt("ledger.disk", &format!("nothing was sent: {error}"))])
+    }
+
+    fn permitted(&self, operation: &Operation) -> Result<(), Vec<Failure>> {
+        let wanted = if operation.key.is_some() { WritePermit::Shared } else { WritePermit::Own };
+        if self.scene.target.file.permits.write >= wanted {
+            return Ok(());
+        }
+        let text = format!("the target does not permit `write: {}`", format!("{wanted:?}").to_lowercase());
+        Err(vec![self.doubt("permit.write", &text)])
+    }
+
+    fn declare_residue(&self, operation: &Operation) {
+        for residue in &operation.leaves {
+            if self.scene.residue_seen.borrow_mut().insert((self.case.clone(), residue.at.clone())) {
+                (self.scene.events)(Event::Residue {
+                    case: self.case.clone(),
+                    at: self.scene.mask.mask(&residue.at),
+                    why: self.scene.mask.mask(&residue.why),
+                });
+            }
+        }
+    }
+
+    fn undo_names(&self, prepared: &Prepared) -> Names {
+        let mut names = Names::new();
+        names.insert("request".into(), prepared.request.clone());
+        names.insert("run".into(), json!({ "id": self.scene.run }));
+        let mut caller = self.identity_fields(&prepared.identity).cloned().unwrap_or_default();
+        caller.retain(|field, _| matches!(field.as_str(), "id" | "name" | "email" | "namespace"));
+        names.insert("caller".into(), Value::Object(caller));
+        names
+    }
+
+    /// What stands there now, so that it can come back: null where nothing does.
+    async fn look_before(&mut self, operation: &Operation, names: &Names) -> Result<Map<String, Value>, Vec<Failure>> {
+        let mut all = Map::new();
+        for (name, look_up) in &operation.before {
+            let mut inner = self.aside(names.clone());
+            let operator = At { value: "operator".to_owned(), at: name.at };
+            let request = Request {
+                op: Some(&look_up.op),
+                identity: Some(&operator),
+                json: look_up.json.as_ref(),
+                ..Request::nothing()
+            };
+            let prepared = request.prepared(&inner)?;
+            let reply = inner.exchange(&prepared).await?;
+            let is_absent = match &look_up.absent {
+                Some(absent) => absent.rendered(&inner)?.broken_by(&reply).is_empty(),
+                None => false,
+            };
+            if !is_absent && !reply.is_success() {
+                let text = format!("`{}` before the change answered {}: nothing was sent", look_up.op.value, reply.status);
+                return Err(vec![self.doubt("ledger.before", &text)]);
+            }
+            let json = reply.json().filter(|_| !is_absent);
+            let mut found = Map::new();
+            for (capture, from) in &look_up.capture {
+                let value = json.as_ref().and_then(|json| from.value_in(json)).unwrap_or_default();
+                found.insert(capture.value.clone(), value);
+            }
+            all.insert(name.value.clone(), Value::Object(found));
+        }
+        Ok(all)
+    }
+
+    fn without_secret(&self, undo: &Undo) -> Result<(), Vec<Failure>> {
+        let text = Value::Object(undo.with.clone()).to_string();
+        if !self.scene.mask.finds_in(text.as_bytes()) {
+            return Ok(());
+        }
+        let text = format!("the undo `{}` would hold a secret: nothing was sent", undo.flow);
+        Err(vec![self.doubt("ledger.secret", &text)])
+    }
+}

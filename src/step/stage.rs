@@ -1,0 +1,307 @@
+//! Where steps act: what a run lends to every step, and what a case has gathered so far.
+//!
+//! Lives here: names and identities of a case, failures with the step they belong to, rendering in the case's names,
+//! running flows. Does not: sending (`send`), or the order of cases (`run`).
+
+use super::expect::json_path;
+use super::{Book, Data, Names, Step, Template};
+use crate::client::kube::Kube;
+use crate::judge::Mismatch;
+use crate::ledger::{Journal, Keys};
+use crate::outcome::{Event, Evidence, Failure, Spot, Verdict};
+use crate::secret::Mask;
+use crate::source::{At, Place};
+use crate::target::Target;
+use serde_json::{Map, Value, json};
+use serde_json_path::JsonPath;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Evidence is cut to this many characters, after masking.
+const EVIDENCE_CHARACTERS: usize = 4_000;
+
+/// Where stored snapshots are.
+pub trait Snapshots {
+    /// The stored text, if there is one.
+    fn stored(&self, name: &str) -> Option<String>;
+    /// Keeps a new text beside the stored one, or in its place if updating was asked for. Says where, if it was kept
+    /// as pending.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    fn keep(&self, name: &str, source: &str, text: &str) -> Result<Option<String>, String>;
+}
+
+/// What a run lends to every step.
+pub struct Scene<'a> {
+    /// The platform under test.
+    pub target: &'a Target,
+    /// Operations, flows, refusals.
+    pub book: &'a Book,
+    /// Every secret of the run.
+    pub mask: &'a Mask,
+    /// The journal of the run.
+    pub journal: &'a Journal,
+    /// The keys of shared things.
+    pub keys: &'a Keys,
+    /// Takes every event.
+    pub events: &'a dyn Fn(Event),
+    /// Stored snapshots.
+    pub snapshots: &'a dyn Snapshots,
+    /// The run's id.
+    pub run: &'a str,
+    /// The run's seed.
+    pub seed: u64,
+    /// Whether something may be broken on purpose.
+    pub may_disrupt: bool,
+    /// The standing identity `operator`: signed in, or why not. `None` before the run has tried.
+    pub operator: RefCell<Option<Result<Map<String, Value>, String>>>,
+    /// The connection to the cluster, made when it is first used.
+    pub kubernetes: tokio::sync::OnceCell<Result<Kube, String>>,
+    /// Residue that has been told.
+    pub residue_seen: RefCell<BTreeSet<(String, String)>>,
+    /// The name of the pod that muster itself runs in, if it does.
+    pub own_pod: Option<String>,
+    /// A fault from which the platform has not recovered.
+    pub unrecovered: RefCell<Option<String>>,
+    /// The wall clock, for times that are only shown.
+    pub now: &'a dyn Fn() -> jiff::Timestamp,
+}
+
+impl Scene<'_> {
+    /// The connection to the cluster.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(crate) async fn kube(&self) -> Result<&Kube, String> {
+        let connect = || async {
+            let place = self.target.kubernetes().ok_or("the target file names no `kubernetes`")?;
+            place.connect(self.target.answer_within()).await
+        };
+        self.kubernetes.get_or_init(connect).await.as_ref().map_err(Clone::clone)
+    }
+}
+
+/// What a case has gathered so far, and where it stands.
+pub struct Stage<'a> {
+    /// What the run lends.
+    pub scene: &'a Scene<'a>,
+    /// The case's full name.
+    pub case: String,
+    /// The file of the case or flow.
+    pub file: String,
+    /// Every name that templates can use.
+    pub names: Names,
+    /// The identities of the case: name to fields.
+    pub identities: BTreeMap<String, Map<String, Value>>,
+    /// Canaries that were planted.
+    pub canaries: Vec<String>,
+    /// What went wrong in attempts that were repeated.
+    pub retried: Vec<Failure>,
+    /// HTTP statuses seen.
+    pub statuses: Vec<u16>,
+    /// Whether this is an undo: nothing is announced.
+    pub is_undoing: bool,
+    label: String,
+    spot: Option<Spot>,
+}
+
+impl<'a> Stage<'a> {
+    /// A stage on which nothing has happened.
+    pub fn new(scene: &'a Scene<'a>, case: &str, file: &str) -> Self {
+        let mut names = Names::new();
+        names.insert("run".into(), json!({ "id": scene.run, "seed": scene.seed }));
+        names.insert("case".into(), json!({ "id": case }));
+        names.insert("target".into(), json!({ "name": scene.target.name() }));
+        let mut stage = Self {
+            scene,
+            case: case.into(),
+            file: file.into(),
+            names,
+            identities: BTreeMap::new(),
+            canaries: vec![],
+            retried: vec![],
+            statuses: vec![],
+            is_undoing: false,
+            label: String::new(),
+            spot: None,
+        };
+        stage.names.insert("anonymous".into(), json!({ "name": "anonymous" }));
+        if let Some(Ok(operator)) = &*scene.operator.borrow() {
+            stage.names.insert("operator".into(), Value::Object(operator.clone()));
+        }
+        stage
+    }
+
+    /// A stage for a flow or a look-up: same case, other names.
+    pub(crate) fn aside(&self, names: Names) -> Stage<'a> {
+        let mut aside = Stage::new(self.scene, &self.case, &self.file);
+        aside.names.extend(names);
+        aside.is_undoing = self.is_undoing;
+        aside.label.clone_from(&self.label);
+        aside.spot.clone_from(&self.spot);
+        aside
+    }
+
+    /// Adds an identity; its secret and token are secrets from now on.
+    pub fn add_identity(&mut self, name: &str, fields: Map<String, Value>) {
+        ["secret", "token"].iter().filter_map(|field| fields.get(*field)).for_each(|value| self.learn(value));
+        self.names.insert(name.into(), Value::Object(fields.clone()));
+        self.identities.insert(name.into(), fields);
+    }
+
+    /// What is known of an identity.
+    pub(crate) fn identity_fields(&self, name: &str) -> Option<&Map<String, Value>> {
+        self.identities.get(name).or_else(|| self.names.get(name)?.as_object())
+    }
+
+    /// The token that an identity sends; none for `anonymous` and for who has not signed in yet.
+    pub(crate) fn token(&self, identity: Option<&At<String>>) -> Result<Option<String>, Vec<Failure>> {
+        let Some(name) = identity else { return Ok(None) };
+        if name.value == "operator" && !self.names.contains_key("operator") {
+            let why = match &*self.scene.operator.borrow() {
+                Some(Err(why)) => why.clone(),
+                _ => "the target file names none".into(),
+            };
+            return Err(vec![self.doubt("identity.operator", &format!("`operator` cannot be used: {why}"))]);
+        }
+        let fields = self.identity_fields(&name.value);
+        Ok(fields.and_then(|fields| fields.get("token")?.as_str().map(str::to_owned)))
+    }
+
+    /// Steps from here on are known by this label and place.
+    pub(crate) fn enter(&mut self, label: &str, at: Place) {
+        self.label = label.into();
+        self.spot = Some(Spot { file: self.file.clone(), line: at.line });
+    }
+
+    /// A text that is a secret from now on, wherever it stands in the value.
+    pub(crate) fn learn(&self, value: &Value) {
+        match value {
+            Value::String(text) => self.scene.mask.learn(text),
+            Value::Array(list) => list.iter().for_each(|one| self.learn(one)),
+            Value::Object(map) => map.values().for_each(|one| self.learn(one)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    /// A failure of the current step: the platform broke a promise.
+    pub fn fail(&self, kind: &str, message: &str) -> Failure {
+        self.failure(Verdict::Fail, kind, message)
+    }
+
+    /// A failure of the current step that keeps it from being judged.
+    pub fn doubt(&self, kind: &str, message: &str) -> Failure {
+        self.failure(Verdict::Inconclusive, kind, message)
+    }
+
+    fn failure(&self, verdict: Verdict, kind: &str, message: &str) -> Failure {
+        Failure {
+            verdict,
+            kind: kind.into(),
+            step: self.label.clone(),
+            message: self.scene.mask.mask(message),
+            spot: self.spot.clone(),
+            evidence: vec![],
+        }
+    }
+
+    /// Failures from what a judge found; the evidence goes with the first.
+    pub(crate) fn failures(&self, found: Vec<Mismatch>, evidence: Vec<Evidence>) -> Vec<Failure> {
+        let mut failures: Vec<Failure> =
+            found.into_iter().map(|mismatch| self.fail(mismatch.kind, &mismatch.message)).collect();
+        if let Some(first) = failures.first_mut() {
+            first.evidence = evidence;
+        }
+        failures
+    }
+
+    /// Something shown in support, masked and then cut.
+    pub(crate) fn evidence(&self, label: &str, text: &str) -> Evidence {
+        let masked = self.scene.mask.mask(text);
+        let text = match masked.as_str().char_indices().nth(EVIDENCE_CHARACTERS) {
+            Some((end, _)) => {
+                let rest = masked.as_str().len() - end;
+                self.scene.mask.mask(&format!("{}… ({rest} bytes more)", &masked.as_str()[..end]))
+            }
+            None => masked,
+        };
+        Evidence { label: label.into(), text }
+    }
+
+    /// A template's value.
+    pub(crate) fn rendered(&self, data: &Data) -> Result<Value, Vec<Failure>> {
+        data.render(&self.names).map_err(|error| vec![self.doubt("step.template", &error.to_string())])
+    }
+
+    /// A template's text.
+    pub(crate) fn rendered_text(&self, template: &Template) -> Result<String, Vec<Failure>> {
+        template.render_text(&self.names).map_err(|error| vec![self.doubt("step.template", &error.to_string())])
+    }
+
+    /// The values of a map.
+    pub(crate) fn rendered_map(&self, map: &BTreeMap<At<String>, Data>) -> Result<Map<String, Value>, Vec<Failure>> {
+        super::expect::render_map(map, &self.names)
+            .map_err(|error| vec![self.doubt("step.template", &error.to_string())])
+    }
+
+    /// A value that becomes something else once it is rendered.
+    pub(crate) fn parsed<T>(&self, data: &Data, parse: fn(&Value) -> Result<T, String>) -> Result<T, Vec<Failure>> {
+        parse(&self.rendered(data)?).map_err(|why| vec![self.doubt("step.expectation", &why)])
+    }
+
+    /// A JSON path; those of suites were looked over at load.
+    pub(crate) fn json_path(&self, text: &str) -> Result<JsonPath, Vec<Failure>> {
+        json_path(text).map_err(|why| vec![self.doubt("step.json-path", &why)])
+    }
+
+    /// Runs steps one after the other, until one does not pass.
+    pub(crate) async fn run_steps(&mut self, steps: &[Step]) -> Result<(), Vec<Failure>> {
+        for step in steps {
+            if step.is_wanted(self)? {
+                Box::pin(step.run(self)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a flow with its inputs, and gives its outputs.
+    ///
+    /// # Errors
+    /// What went wrong in it, under the label of the step that runs it.
+    pub async fn run_flow(&mut self, name: &str, with: Map<String, Value>) -> Result<Map<String, Value>, Vec<Failure>> {
+        let book = self.scene.book;
+        let flow = book.flows.get(name).ok_or_else(|| vec![self.doubt("step.flow", &format!("there is no flow `{name}`"))])?;
+        let mut aside = self.aside(with);
+        aside.file = flow.source.name.to_string();
+        let ran = aside.run_steps(&flow.steps).await;
+        self.retried.append(&mut aside.retried);
+        self.statuses.append(&mut aside.statuses);
+        ran.map_err(|failures| self.within_flow(name, failures))?;
+        let mut outputs = Map::new();
+        for (output, data) in &flow.syntax.outputs {
+            let value = aside.rendered(data)?;
+            if flow.syntax.secret.iter().any(|secret| secret.value == output.value) {
+                self.learn(&value);
+            }
+            outputs.insert(output.value.clone(), value);
+        }
+        Ok(outputs)
+    }
+
+    /// A failure within a flow belongs to the step that runs the flow; where it happened stands in its message.
+    fn within_flow(&self, name: &str, failures: Vec<Failure>) -> Vec<Failure> {
+        failures
+            .into_iter()
+            .map(|failure| {
+                let message = format!("in flow {name}, step `{}`: {}", failure.step, failure.message);
+                Failure {
+                    step: self.label.clone(),
+                    message: self.scene.mask.mask(&message),
+                    spot: failure.spot.or_else(|| self.spot.clone()),
+                    ..failure
+                }
+            })
+            .collect()
+    }
+}

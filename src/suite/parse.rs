@@ -1,0 +1,386 @@
+//! What the files of a folder of suites say.
+
+use super::lint;
+use crate::judge::Refusals;
+use crate::outcome::KnownFailure;
+use crate::source::{At, Invalid, Key, Node, Place, Problem, Problems, Source, Span, What, Whole, read, tree};
+use crate::step::{Book, Data, Flow, FlowSyntax, FormSyntax, Operation, Step, Uses};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The longest a case may take if it says nothing.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// A folder of suites, read and looked over.
+#[derive(Debug, Clone, Default)]
+pub struct Suites {
+    /// Operations, flows, refusals.
+    pub book: Book,
+    /// Every case, in the order of files and lines.
+    pub cases: Vec<Case>,
+    /// Needs, each with its sentence.
+    pub needs: BTreeMap<String, String>,
+    /// Known failures, with the target they hold for.
+    pub known_failures: Vec<(String, KnownFailure)>,
+}
+
+/// One promise with an id.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// Unique in the repository.
+    pub id: At<String>,
+    /// The promise, as a sentence.
+    pub why: At<String>,
+    /// The folder of its suite.
+    pub family: String,
+    /// The title of its suite.
+    pub suite: String,
+    /// Its file.
+    pub source: Source,
+    /// Tags.
+    pub tags: Vec<At<String>>,
+    /// What it asks of a target.
+    pub needs: Vec<At<String>>,
+    /// Who calls, in the order of the file.
+    pub identities: Vec<(At<String>, IdentityUse)>,
+    /// One case per member.
+    pub for_each: Option<(At<String>, Members)>,
+    /// Whether nothing else may run beside it.
+    pub is_alone: bool,
+    /// The longest it may take. Not scaled.
+    pub limit: Duration,
+    /// What it does.
+    pub steps: Vec<Step>,
+    /// What it uses and changes.
+    pub uses: Uses,
+}
+
+/// `kind` or `kind(of)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityUse {
+    /// The identity kind of the target file.
+    pub kind: At<String>,
+    /// The identity it is made for.
+    pub of: Option<String>,
+}
+
+/// What a `for_each` goes over.
+#[derive(Debug, Clone)]
+pub enum Members {
+    /// A pod group of the target file.
+    Group(At<String>),
+    /// A list.
+    List(Vec<Value>),
+}
+
+#[derive(Deserialize, schemars::JsonSchema)]
+pub(super) struct SuiteSyntax {
+    /// What the suite is about.
+    title: At<String>,
+    /// Its cases.
+    cases: Vec<CaseSyntax>,
+}
+
+/// A case, as its file says it.
+#[derive(Deserialize, schemars::JsonSchema)]
+pub(super) struct CaseSyntax {
+    /// Unique in the repository: lower-case words joined by `-`.
+    id: At<String>,
+    /// The promise, as a sentence.
+    why: At<String>,
+    /// Tags.
+    #[serde(default)]
+    tags: Vec<At<String>>,
+    /// What it asks of a target; each is explained in needs.yaml.
+    #[serde(default)]
+    needs: Vec<At<String>>,
+    /// Who calls: name to kind, or to `kind-of(name)`.
+    identities: Option<Whole>,
+    /// `{ name: group }` or `{ name: [list] }`: one case per member.
+    for_each: Option<Whole>,
+    /// Whether nothing else may run beside it.
+    #[serde(default)]
+    alone: bool,
+    /// The longest it may take; 5 minutes if absent. Not scaled by the pace.
+    limit: Option<Span>,
+    /// What it does.
+    steps: Vec<Whole>,
+}
+
+#[derive(Deserialize, schemars::JsonSchema)]
+pub(super) struct KnownSyntax {
+    /// The case's full name.
+    case: At<String>,
+    /// The target it holds for.
+    target: At<String>,
+    /// The step's label.
+    step: At<String>,
+    /// The failure's kind.
+    failure: At<String>,
+    /// Why it is accepted.
+    because: At<String>,
+    /// Where it is followed up.
+    ticket: At<String>,
+    /// The last day on which it is accepted, `YYYY-MM-DD`.
+    until: At<String>,
+}
+
+/// Reads everything and looks it over.
+///
+/// # Errors
+/// Every problem of every file, each with its place.
+pub fn load(sources: &[Source]) -> Result<Suites, Invalid> {
+    let mut invalid = Invalid::none();
+    let mut suites = Suites { book: book(sources, &mut invalid), ..Suites::default() };
+    for source in sources {
+        match kind_of(source) {
+            FileKind::Suite => suites.cases.extend(cases(source, &mut invalid)),
+            FileKind::Needs => suites.needs = needs(source, &mut invalid),
+            FileKind::KnownFailures => suites.known_failures = known_failures(source, &mut invalid),
+            FileKind::Operations | FileKind::Flow => {}
+        }
+    }
+    lint::look_over(&mut suites, sources, &mut invalid);
+    invalid.or(suites)
+}
+
+/// Reads operations and flows alone: what an undo needs.
+///
+/// # Errors
+/// Every problem of these files.
+pub fn load_book(sources: &[Source]) -> Result<Book, Invalid> {
+    let mut invalid = Invalid::none();
+    let book = book(sources, &mut invalid);
+    lint::look_over_book(&book, sources, &mut invalid);
+    invalid.or(book)
+}
+
+enum FileKind {
+    Operations,
+    Flow,
+    Needs,
+    KnownFailures,
+    Suite,
+}
+
+fn kind_of(source: &Source) -> FileKind {
+    let mut parts = source.name.rsplit('/');
+    let file = parts.next().unwrap_or_default();
+    match (file, parts.next()) {
+        ("operations.yaml", _) => FileKind::Operations,
+        ("needs.yaml", _) => FileKind::Needs,
+        ("known-failures.yaml", _) => FileKind::KnownFailures,
+        (_, Some("flows")) => FileKind::Flow,
+        _ => FileKind::Suite,
+    }
+}
+
+/// Reads a whole file as one value.
+fn file<T: serde::de::DeserializeOwned>(source: &Source, invalid: &mut Invalid) -> Option<T> {
+    let node = rooted(source, invalid)?;
+    let problems = Problems::default();
+    let value = read(&node, &problems);
+    invalid.add(source, problems.into_inner());
+    value
+}
+
+fn rooted(source: &Source, invalid: &mut Invalid) -> Option<Node> {
+    tree(&source.text).map_err(|problem| invalid.add(source, [problem])).ok()
+}
+
+fn book(sources: &[Source], invalid: &mut Invalid) -> Book {
+    let mut book = Book::default();
+    for source in sources {
+        match kind_of(source) {
+            FileKind::Operations => operations(source, &mut book, invalid),
+            FileKind::Flow => {
+                if let Some(flow) = flow(source, invalid) {
+                    book.flows.insert(flow.syntax.flow.value.clone(), flow);
+                }
+            }
+            _ => {}
+        }
+    }
+    book
+}
+
+fn operations(source: &Source, book: &mut Book, invalid: &mut Invalid) {
+    let Some(node) = rooted(source, invalid) else { return };
+    let What::Map(map) = &node.what else {
+        invalid.add(source, [Problem::new(node.at, "wanted a map of operations")]);
+        return;
+    };
+    let problems = Problems::default();
+    for (key, node) in map {
+        match key.text.as_str() {
+            "refused" => book.refusals = refusals(node, &problems),
+            name if name.contains('.') => {
+                if let Some(operation) = read::<Operation>(node, &problems) {
+                    book.operations.insert(name.into(), operation);
+                }
+            }
+            name => problems.borrow_mut().push(
+                Problem::new(key.at, format!("`{name}` is no operation"))
+                    .hint("an operation is named `service.verb`; beside them stands only `refused`"),
+            ),
+        }
+    }
+    invalid.add(source, problems.into_inner());
+}
+
+fn refusals(node: &Node, problems: &Problems) -> Refusals {
+    let wholes: Vec<Whole> = read(node, problems).unwrap_or_default();
+    let forms = wholes.iter().filter_map(|whole| {
+        let syntax: FormSyntax = read(&whole.0, problems)?;
+        syntax.form(whole).map_err(|problem| problems.borrow_mut().push(problem)).ok()
+    });
+    Refusals(forms.collect())
+}
+
+fn flow(source: &Source, invalid: &mut Invalid) -> Option<Flow> {
+    let syntax: FlowSyntax = file(source, invalid)?;
+    let problems = Problems::default();
+    let steps = syntax.steps.iter().filter_map(|whole| Step::read(&whole.0, &problems)).collect();
+    let stem = source.name.rsplit('/').next().and_then(|file| file.rsplit_once('.')).map_or("", |(stem, _)| stem);
+    if stem != syntax.flow.value {
+        let text = format!("the flow is called `{}`, and its file `{stem}`", syntax.flow.value);
+        problems.borrow_mut().push(Problem::new(syntax.flow.at, text));
+    }
+    invalid.add(source, problems.into_inner());
+    Some(Flow { syntax, steps, source: source.clone() })
+}
+
+fn cases(source: &Source, invalid: &mut Invalid) -> Vec<Case> {
+    let Some(suite) = file::<SuiteSyntax>(source, invalid) else { return vec![] };
+    let family = source.name.split('/').rev().nth(1).unwrap_or_default().to_owned();
+    let problems = Problems::default();
+    let title = suite.title.value;
+    let cases = suite.cases.into_iter().map(|syntax| case(syntax, &family, &title, source, &problems)).collect();
+    invalid.add(source, problems.into_inner());
+    cases
+}
+
+fn case(syntax: CaseSyntax, family: &str, suite: &str, source: &Source, problems: &Problems) -> Case {
+    Case {
+        family: family.into(),
+        suite: suite.into(),
+        source: source.clone(),
+        tags: syntax.tags,
+        needs: syntax.needs,
+        identities: syntax.identities.map(|whole| identities(&whole.0, problems)).unwrap_or_default(),
+        for_each: syntax.for_each.and_then(|whole| for_each(&whole.0, problems)),
+        is_alone: syntax.alone,
+        limit: syntax.limit.map_or(LIMIT, |limit| limit.0),
+        steps: syntax.steps.iter().filter_map(|whole| Step::read(&whole.0, problems)).collect(),
+        uses: Uses::default(),
+        id: syntax.id,
+        why: syntax.why,
+    }
+}
+
+fn entries<'n>(node: &'n Node, problems: &Problems, wanted: &str) -> &'n [(Key, Node)] {
+    match &node.what {
+        What::Map(map) => map,
+        _ => {
+            problems.borrow_mut().push(Problem::new(node.at, format!("wanted {wanted}, found {}", node.described())));
+            &[]
+        }
+    }
+}
+
+fn identities(node: &Node, problems: &Problems) -> Vec<(At<String>, IdentityUse)> {
+    entries(node, problems, "a map of identities")
+        .iter()
+        .filter_map(|(key, node)| {
+            let kind: At<String> = read(node, problems)?;
+            let name = At { value: key.text.clone(), at: key.at };
+            let (kind_name, of) = match kind.value.strip_suffix(')').and_then(|it| it.split_once('(')) {
+                Some((kind, of)) => (kind.trim().to_owned(), Some(of.trim().to_owned())),
+                None => (kind.value.clone(), None),
+            };
+            Some((name, IdentityUse { kind: At { value: kind_name, at: kind.at }, of }))
+        })
+        .collect()
+}
+
+fn for_each(node: &Node, problems: &Problems) -> Option<(At<String>, Members)> {
+    let [(key, node)] = entries(node, problems, "a map with one name") else {
+        problems.borrow_mut().push(Problem::new(node.at, "wanted one name, with a pod group or a list"));
+        return None;
+    };
+    let name = At { value: key.text.clone(), at: key.at };
+    let members = match &node.what {
+        What::Text(group) => Members::Group(At { value: group.clone(), at: node.at }),
+        What::List(list) if !list.is_empty() => Members::List(list.iter().map(|one| plain(one, problems)).collect()),
+        _ => {
+            problems.borrow_mut().push(Problem::new(node.at, "wanted a pod group or a list that is not empty"));
+            return None;
+        }
+    };
+    Some((name, members))
+}
+
+fn plain(node: &Node, problems: &Problems) -> Value {
+    match Data::new(node).map(|data| data.constant()) {
+        Ok(Some(value)) => value,
+        Ok(None) => {
+            problems.borrow_mut().push(Problem::new(node.at, "members are fixed: an expression cannot stand here"));
+            Value::Null
+        }
+        Err(problem) => {
+            problems.borrow_mut().push(problem);
+            Value::Null
+        }
+    }
+}
+
+fn needs(source: &Source, invalid: &mut Invalid) -> BTreeMap<String, String> {
+    let map: BTreeMap<At<String>, At<String>> = file(source, invalid).unwrap_or_default();
+    map.into_iter().map(|(name, sentence)| (name.value, sentence.value)).collect()
+}
+
+fn known_failures(source: &Source, invalid: &mut Invalid) -> Vec<(String, KnownFailure)> {
+    let list: Vec<KnownSyntax> = file(source, invalid).unwrap_or_default();
+    let is_day = |text: &str| text.parse::<jiff::civil::Date>().is_ok();
+    for known in list.iter().filter(|known| !is_day(&known.until)) {
+        let text = format!("wanted a day such as 2026-12-31, found `{}`", known.until.value);
+        invalid.add(source, [Problem::new(known.until.at, text)]);
+    }
+    list.into_iter()
+        .map(|known| {
+            let target = known.target.value;
+            let known = KnownFailure {
+                case: known.case.value,
+                step: known.step.value,
+                failure: known.failure.value,
+                because: known.because.value,
+                ticket: known.ticket.value,
+                until: known.until.value,
+            };
+            (target, known)
+        })
+        .collect()
+}
+
+impl Case {
+    /// Where its id stands.
+    pub fn place(&self) -> Place {
+        self.id.at
+    }
+
+    /// The name of one of its members.
+    pub fn name_of(&self, member: Option<&Value>) -> String {
+        match member {
+            None => self.id.value.clone(),
+            Some(member) => format!("{}[{}]", self.id.value, shown(member)),
+        }
+    }
+}
+
+fn shown(member: &Value) -> String {
+    let name = member.get("name").and_then(Value::as_str).or_else(|| member.as_str());
+    name.map_or_else(|| member.to_string(), str::to_owned)
+}
+
