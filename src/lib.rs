@@ -23,6 +23,7 @@ pub mod judge;
 pub mod ledger;
 pub mod outcome;
 pub mod probe;
+pub mod run;
 pub mod scan;
 pub mod secret;
 pub mod source;

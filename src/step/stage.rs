@@ -175,6 +175,16 @@ impl<'a> Stage<'a> {
         self.spot = Some(Spot { file: self.file.clone(), line: at.line });
     }
 
+    /// What follows belongs to the making of an identity.
+    pub fn enter_identity(&mut self, name: &str, kind: &str, at: Place) {
+        self.enter(&format!("identity {name} ({kind})"), at);
+    }
+
+    /// What follows belongs to the case as a whole.
+    pub fn enter_case(&mut self, at: Place) {
+        self.enter("case", at);
+    }
+
     /// A text that is a secret from now on, wherever it stands in the value.
     pub(crate) fn learn(&self, value: &Value) {
         match value {

@@ -1,0 +1,233 @@
+//! Running a plan: many cases at once, then those that run alone, then those that break something.
+
+use super::sign_in::{Accounts, RUN_CASE, sign_in_operator};
+use super::stop::{Level, Stop};
+use super::{Lane, Plan, Planned, Unrun, put_back};
+use crate::outcome::{CaseEnd, Ending, Event, Failure, RunEnd, RunStart, Verdict};
+use crate::secret::Masked;
+use crate::step::{Scene, Stage};
+use futures_util::{FutureExt, StreamExt};
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How a plan is run.
+pub struct Settings {
+    /// How many cases run beside each other; at least 1.
+    pub jobs: usize,
+    /// The longest the run may take.
+    pub timeout: Option<Duration>,
+    /// Whether the first failure stops the run.
+    pub fail_fast: bool,
+    /// Hears when to stop.
+    pub stop: Stop,
+    /// The version of muster, for the record.
+    pub version: String,
+}
+
+/// Why nothing more is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Halt {
+    FirstFailure,
+    Timeout,
+}
+
+struct Running<'a> {
+    scene: &'a Scene<'a>,
+    accounts: &'a Accounts,
+    settings: &'a Settings,
+    started: Instant,
+    halted: Cell<Option<Halt>>,
+    has_panicked: Cell<bool>,
+}
+
+/// Runs a plan and tells every event. What it changed is put back before it returns, unless it is told to leave.
+pub async fn execute(plan: &Plan<'_>, scene: &Scene<'_>, accounts: &Accounts, settings: &Settings) {
+    let running = Running {
+        scene,
+        accounts,
+        settings,
+        started: Instant::now(),
+        halted: Cell::new(None),
+        has_panicked: Cell::new(false),
+    };
+    (scene.events)(Event::RunStarted(Box::new(running.start(plan))));
+    if plan.cases.iter().any(|planned| planned.unrun.is_none()) {
+        sign_in_operator(scene).await;
+    }
+    let (shared, alone) = plan.cases.split_at(plan.cases.partition_point(|planned| planned.lane == Lane::Shared));
+    futures_util::stream::iter(shared)
+        .map(|planned| running.case(planned))
+        .buffer_unordered(settings.jobs.max(1))
+        .collect::<()>()
+        .await;
+    for planned in alone {
+        running.case(planned).await;
+    }
+    running.put_back(RUN_CASE).await;
+    (scene.events)(Event::RunEnded(running.end()));
+}
+
+impl Running<'_> {
+    fn start(&self, plan: &Plan<'_>) -> RunStart {
+        RunStart {
+            run: self.scene.run.into(),
+            seed: self.scene.seed,
+            target: self.scene.target.name().into(),
+            muster: self.settings.version.clone(),
+            started: (self.scene.now)().to_string(),
+            cases: plan.cases.iter().map(Planned::described).collect(),
+            known_failures: plan.known_failures.clone(),
+            disruptive_left_out: plan.disruptive_left_out,
+        }
+    }
+
+    fn end(&self) -> RunEnd {
+        let mut endings = BTreeSet::new();
+        if self.has_panicked.get() {
+            endings.insert(Ending::Panicked);
+        }
+        let stopped_by = match self.halted.get() {
+            Some(Halt::Timeout) => Some(Masked::fixed("the run's time was up")),
+            Some(Halt::FirstFailure) => Some(Masked::fixed("a case failed, and --fail-fast was given")),
+            None if self.settings.stop.level() > Level::GoOn => Some(Masked::fixed("a signal")),
+            None => None,
+        };
+        RunEnd { took_us: micros(self.started.elapsed()), endings, stopped_by }
+    }
+
+    /// Whether anything more may be started.
+    fn is_going_on(&self) -> bool {
+        let is_over = self.settings.timeout.is_some_and(|most| self.started.elapsed() >= most);
+        if is_over && self.halted.get().is_none() {
+            self.halted.set(Some(Halt::Timeout));
+        }
+        self.settings.stop.level() == Level::GoOn && self.halted.get().is_none()
+    }
+
+    async fn case(&self, planned: &Planned<'_>) {
+        if !self.is_going_on() {
+            return;
+        }
+        (self.scene.events)(Event::CaseStarted { case: planned.name.clone() });
+        let started = Instant::now();
+        let mut stage = Stage::new(self.scene, &planned.name, &planned.case.source.name);
+        let ended = match &planned.unrun {
+            Some(unrun) => Ended::unrun(unrun, planned, &stage),
+            None => self.steps(planned, &mut stage).await,
+        };
+        self.put_back(&planned.name).await;
+        self.scene.keys.release(&planned.name);
+        if ended.verdict == Verdict::Fail && self.settings.fail_fast && self.halted.get().is_none() {
+            self.halted.set(Some(Halt::FirstFailure));
+        }
+        let Some(ended) = ended.told() else { return };
+        (self.scene.events)(Event::CaseEnded(Box::new(CaseEnd {
+            case: planned.name.clone(),
+            verdict: ended.verdict,
+            took_us: micros(started.elapsed()),
+            failures: ended.failures,
+            skipped: ended.skipped,
+            retried: std::mem::take(&mut stage.retried),
+        })));
+    }
+
+    /// Everything a case does, until its end, its limit, the run's, or a signal.
+    async fn steps(&self, planned: &Planned<'_>, stage: &mut Stage<'_>) -> Ended {
+        let limit = planned.case.limit;
+        let left = self.settings.timeout.map_or(limit, |most| most.saturating_sub(self.started.elapsed()));
+        let work = AssertUnwindSafe(self.acts(planned, stage)).catch_unwind();
+        let done = tokio::select! {
+            biased;
+            () = self.settings.stop.until(Level::DropSteps) => return Ended::given_up(),
+            done = tokio::time::timeout(limit.min(left), work) => done,
+        };
+        let at = planned.case.place();
+        match done {
+            Ok(Ok(Ok(()))) => Ended { verdict: Verdict::Pass, failures: vec![], skipped: None, is_whole: true },
+            Ok(Ok(Err(failures))) => Ended::of(failures),
+            Ok(Err(_)) => {
+                self.has_panicked.set(true);
+                stage.enter_case(at);
+                Ended::of(vec![stage.doubt("muster.panic", "muster itself panicked in this case")])
+            }
+            Err(_) if left < limit => Ended::given_up(),
+            Err(_) => {
+                stage.enter_case(at);
+                let text = format!("the case took longer than its limit of {limit:.0?}");
+                Ended::of(vec![stage.doubt("case.limit", &text)])
+            }
+        }
+    }
+
+    async fn acts(&self, planned: &Planned<'_>, stage: &mut Stage<'_>) -> Result<(), Vec<Failure>> {
+        if let Some((variable, value)) = &planned.member {
+            stage.names.insert(variable.clone(), value.clone());
+        }
+        for (name, identity) in &planned.case.identities {
+            self.accounts.add(stage, name, identity).await?;
+        }
+        for step in &planned.case.steps {
+            step.perform(stage).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts everything back that a case changed, and tells what stays.
+    async fn put_back(&self, case: &str) {
+        let changes = self.scene.journal.open_of(case);
+        for leftover in put_back(self.scene, &changes, &self.settings.stop).await {
+            (self.scene.events)(Event::Leftover {
+                case: case.into(),
+                what: self.scene.mask.mask(&leftover.change.to_string()),
+                why: self.scene.mask.mask(&leftover.why),
+            });
+        }
+    }
+}
+
+/// How a case ended.
+struct Ended {
+    verdict: Verdict,
+    failures: Vec<Failure>,
+    skipped: Option<Masked>,
+    /// Whether it was run to its end; otherwise it is *not run*.
+    is_whole: bool,
+}
+
+impl Ended {
+    fn of(failures: Vec<Failure>) -> Self {
+        let verdict = Verdict::of(failures.iter().map(|failure| failure.verdict));
+        Self { verdict, failures, skipped: None, is_whole: true }
+    }
+
+    fn given_up() -> Self {
+        Self { verdict: Verdict::Inconclusive, failures: vec![], skipped: None, is_whole: false }
+    }
+
+    fn unrun(unrun: &Unrun, planned: &Planned<'_>, stage: &Stage<'_>) -> Self {
+        match unrun {
+            Unrun::Declared(why) => Self {
+                verdict: Verdict::Skip,
+                failures: vec![],
+                skipped: Some(stage.scene.mask.mask(why)),
+                is_whole: true,
+            },
+            Unrun::Undeclared(why) => {
+                let mut failure = stage.doubt("need.undeclared", why);
+                failure.step = planned.case.id.value.clone();
+                Self::of(vec![failure])
+            }
+        }
+    }
+
+    fn told(self) -> Option<Self> {
+        self.is_whole.then_some(self)
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,159 @@
+//! Which cases are run, in which order: pure, and the same for the same seed.
+
+use super::Selection;
+use crate::outcome::{KnownFailure, PlannedCase};
+use crate::suite::{Case, Members, Suites};
+use crate::target::{TargetFile, WritePermit};
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+use rand::seq::SliceRandom;
+use serde_json::{Value, json};
+
+/// Which cases are run, in which order.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    /// The cases: those that run beside each other first, then those that run alone, then those that break something.
+    pub cases: Vec<Planned<'a>>,
+    /// Disruptive cases that were left out because disruption is not allowed.
+    pub disruptive_left_out: usize,
+    /// The known failures for this target.
+    pub known_failures: Vec<KnownFailure>,
+}
+
+/// One case of a plan.
+#[derive(Debug)]
+pub struct Planned<'a> {
+    /// The case.
+    pub case: &'a Case,
+    /// Its full name.
+    pub name: String,
+    /// The variable and the value of its member.
+    pub member: Option<(String, Value)>,
+    /// Beside what it may run.
+    pub lane: Lane,
+    /// Why it is not run, if it is not.
+    pub unrun: Option<Unrun>,
+}
+
+/// Beside what a case may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// Beside others.
+    Shared,
+    /// Alone.
+    Alone,
+    /// Alone and last: it breaks something.
+    Disruptive,
+}
+
+/// Why a case of the plan is not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unrun {
+    /// The target declares that it has not what the case needs: a Skip.
+    Declared(String),
+    /// The target says nothing of what the case needs: Inconclusive.
+    Undeclared(String),
+}
+
+/// Plans a run.
+pub fn plan<'a>(
+    suites: &'a Suites,
+    target: &TargetFile,
+    selection: &Selection,
+    seed: u64,
+    may_disrupt: bool,
+) -> Plan<'a> {
+    let all = suites.cases.iter().flat_map(|case| members(case, target));
+    let mut cases: Vec<Planned<'a>> = all.filter(|planned| selection.chooses(planned.case, &planned.name)).collect();
+    let before = cases.len();
+    cases.retain(|planned| may_disrupt || planned.lane != Lane::Disruptive || planned.unrun.is_some());
+    let disruptive_left_out = before - cases.len();
+    cases.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    cases.sort_by_key(|planned| planned.lane);
+    let known_failures = suites
+        .known_failures
+        .iter()
+        .filter(|(name, _)| *name == target.name.value)
+        .map(|(_, known)| known.clone())
+        .collect();
+    Plan { cases, disruptive_left_out, known_failures }
+}
+
+/// A case, once or once per member.
+fn members<'a>(case: &'a Case, target: &TargetFile) -> Vec<Planned<'a>> {
+    let unrun = unrun(case, target);
+    let one = |member: Option<(String, Value)>| Planned {
+        name: case.name_of(member.as_ref().map(|(_, value)| value)),
+        case,
+        member,
+        lane: lane(case),
+        unrun: unrun.clone(),
+    };
+    match &case.for_each {
+        Some((variable, members)) if unrun.is_none() => {
+            values(members, target).into_iter().map(|value| one(Some((variable.value.clone(), value)))).collect()
+        }
+        _ => vec![one(None)],
+    }
+}
+
+fn values(members: &Members, target: &TargetFile) -> Vec<Value> {
+    match members {
+        Members::List(list) => list.clone(),
+        Members::Group(group) => {
+            let members = target.groups.get(group).map(|it| it.members.as_slice()).unwrap_or_default();
+            let value = |name: &str| json!({ "name": name, "service": name, "group": group.value });
+            members.iter().map(|member| value(member)).collect()
+        }
+    }
+}
+
+fn lane(case: &Case) -> Lane {
+    if case.uses.disrupts {
+        Lane::Disruptive
+    } else if case.is_alone || case.uses.is_alone {
+        Lane::Alone
+    } else {
+        Lane::Shared
+    }
+}
+
+fn unrun(case: &Case, target: &TargetFile) -> Option<Unrun> {
+    let is_in = |list: &[crate::source::At<String>], need: &str| list.iter().any(|one| one.value == need);
+    if let Some(lacked) = case.needs.iter().find(|need| is_in(&target.lacks, need)) {
+        return Some(Unrun::Declared(format!("the target lacks `{}`", lacked.value)));
+    }
+    if let Some(need) = case.needs.iter().find(|need| !is_in(&target.provides, need)) {
+        return Some(Unrun::Undeclared(format!("the target file says nothing of the need `{}`", need.value)));
+    }
+    withheld(case, target).map(Unrun::Declared)
+}
+
+/// A permit that the case needs and the target withholds.
+fn withheld(case: &Case, target: &TargetFile) -> Option<String> {
+    let mints = case.identities.iter().any(|(_, identity)| {
+        target.identities.get(&identity.kind).is_some_and(|kind| kind.minted_by.is_some())
+    });
+    let wanted = case.uses.write.max(if mints { WritePermit::Own } else { WritePermit::None });
+    if target.permits.write < wanted {
+        return Some(format!("the target does not permit `write: {}`", format!("{wanted:?}").to_lowercase()));
+    }
+    let (_, Members::Group(group)) = case.for_each.as_ref().filter(|_| case.uses.disrupts)? else { return None };
+    let is_permitted = target.permits.disrupt.iter().any(|one| one.value == group.value);
+    (!is_permitted).then(|| format!("the target does not permit to disrupt `{}`", group.value))
+}
+
+impl Planned<'_> {
+    /// What the event log says of it.
+    pub fn described(&self) -> PlannedCase {
+        PlannedCase {
+            case: self.name.clone(),
+            family: self.case.family.clone(),
+            suite: self.case.suite.clone(),
+            file: self.case.source.name.to_string(),
+            line: self.case.place().line,
+            why: self.case.why.value.clone(),
+            tags: self.case.tags.iter().map(|tag| tag.value.clone()).collect(),
+        }
+    }
+}

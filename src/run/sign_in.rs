@@ -1,0 +1,170 @@
+//! How identities come to be: signed in, or minted by a flow.
+
+use crate::outcome::Failure;
+use crate::source::{At, Place};
+use crate::step::{Data, Names, Scene, Stage};
+use crate::suite::IdentityUse;
+use crate::target::{IdentityKind, Life};
+use base64::prelude::*;
+use hmac::{Hmac, Mac};
+use serde_json::{Map, Value, json};
+use sha2::Sha256;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use tokio::sync::OnceCell;
+
+/// The case under which identities that live as long as the run are minted.
+pub(super) const RUN_CASE: &str = "(run)";
+
+type Fields = Map<String, Value>;
+
+/// How the identities of a run are made: with secrets derived from a key, so that a later process can derive them too.
+pub struct Accounts {
+    key: Vec<u8>,
+    shared: RefCell<BTreeMap<String, Rc<OnceCell<Result<Fields, Vec<Failure>>>>>>,
+}
+
+impl Accounts {
+    /// With the key of the state folder.
+    pub fn new(key: &[u8]) -> Self {
+        Self { key: key.to_vec(), shared: RefCell::default() }
+    }
+
+    /// The secret of an identity of a run.
+    fn secret(&self, run: &str, case: &str, name: &str) -> String {
+        // HMAC takes a key of any length.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) else { return String::new() };
+        mac.update(format!("{run}\n{case}\n{name}").as_bytes());
+        BASE64_URL_SAFE_NO_PAD.encode(&mac.finalize().into_bytes()[..24])
+    }
+
+    /// Makes an identity of a case, and adds it to its stage.
+    ///
+    /// # Errors
+    /// What kept it from being made.
+    pub(super) async fn add(
+        &self,
+        stage: &mut Stage<'_>,
+        name: &At<String>,
+        identity: &IdentityUse,
+    ) -> Result<(), Vec<Failure>> {
+        stage.enter_identity(&name.value, &identity.kind.value, name.at);
+        let target = stage.scene.target;
+        let kind = target.file.identities.get(&identity.kind).ok_or_else(|| {
+            vec![stage.doubt("identity.kind", &format!("the target has no identity `{}`", identity.kind.value))]
+        })?;
+        let fields = match kind.life {
+            Life::Run => self.shared(stage, &identity.kind.value, kind).await?,
+            Life::Case => self.made(stage, &name.value, kind, identity.of.as_deref()).await?,
+        };
+        stage.add_identity(&name.value, fields);
+        Ok(())
+    }
+
+    async fn shared(&self, stage: &Stage<'_>, name: &str, kind: &IdentityKind) -> Result<Fields, Vec<Failure>> {
+        let cell = self.shared.borrow_mut().entry(name.to_owned()).or_default().clone();
+        let make = || async {
+            let mut own = Stage::new(stage.scene, RUN_CASE, &stage.file);
+            own.enter_identity(name, name, Place::default());
+            self.made(&mut own, name, kind, None).await
+        };
+        cell.get_or_init(make).await.clone()
+    }
+
+    async fn made(
+        &self,
+        stage: &mut Stage<'_>,
+        name: &str,
+        kind: &IdentityKind,
+        of: Option<&str>,
+    ) -> Result<Fields, Vec<Failure>> {
+        if let Some(id) = &kind.id {
+            return signed_in(stage, name, id, kind).await;
+        }
+        let mut fields = self.fresh(stage, name);
+        stage.scene.mask.learn(fields.get("secret").and_then(Value::as_str).unwrap_or_default());
+        let Some(flow) = &kind.minted_by else { return Ok(fields) };
+        let inputs = inputs(stage, &fields, flow, kind, of)?;
+        let outputs = stage.run_flow(&flow.value, inputs).await?;
+        fields.extend(outputs);
+        Ok(fields)
+    }
+
+    /// An address and a secret of this run's own.
+    fn fresh(&self, stage: &Stage<'_>, name: &str) -> Fields {
+        let scene = stage.scene;
+        let place = crc32fast::hash(format!("{}/{name}", stage.case).as_bytes());
+        let domain = &scene.target.file.mail_domain;
+        let email = format!("muster-{}-{place:08x}@{domain}", scene.run);
+        let mut fields = Fields::new();
+        fields.insert("name".into(), json!(name));
+        fields.insert("email".into(), json!(email));
+        fields.insert("secret".into(), json!(self.secret(scene.run, &stage.case, name)));
+        fields
+    }
+}
+
+/// The inputs that the flow declares, from the fresh fields and from the target file's `with`.
+fn inputs(
+    stage: &Stage<'_>,
+    fields: &Fields,
+    flow: &At<String>,
+    kind: &IdentityKind,
+    of: Option<&str>,
+) -> Result<Fields, Vec<Failure>> {
+    let mut all = fields.clone();
+    if let Some(with) = &kind.with {
+        let mut names: Names = Names::new();
+        names.insert("me".into(), Value::Object(fields.clone()));
+        names.insert("run".into(), json!({ "id": stage.scene.run }));
+        if let Some(of) = of.and_then(|of| stage.identities.get(of)) {
+            names.insert("of".into(), Value::Object(of.clone()));
+        }
+        let data = Data::new(&with.0).map_err(|problem| vec![stage.doubt("identity.with", &problem.text)])?;
+        let rendered = data.render(&names).map_err(|error| vec![stage.doubt("identity.with", &error.to_string())])?;
+        all.extend(rendered.as_object().cloned().unwrap_or_default());
+    }
+    let declared = stage.scene.book.flows.get(&flow.value).map(|flow| &flow.syntax.inputs);
+    all.retain(|name, _| declared.is_some_and(|inputs| inputs.keys().any(|input| input.value == *name)));
+    Ok(all)
+}
+
+/// An account that exists.
+async fn signed_in(stage: &mut Stage<'_>, name: &str, id: &str, kind: &IdentityKind) -> Result<Fields, Vec<Failure>> {
+    let secret = stage.scene.target.secrets.of(name).map(|secret| secret.reveal().to_owned());
+    let secret = secret.ok_or_else(|| vec![stage.doubt("identity.secret", &format!("`{name}` has no secret"))])?;
+    stage.scene.mask.learn(&secret);
+    let mut fields = Fields::new();
+    fields.insert("id".into(), json!(id));
+    fields.insert("name".into(), json!(id));
+    fields.insert("secret".into(), json!(secret));
+    fields.insert("namespace".into(), json!(kind.namespace.as_deref().unwrap_or_default()));
+    let Some(flow) = &kind.signed_in_by else { return Ok(fields) };
+    let declared = stage.scene.book.flows.get(&flow.value).map(|flow| &flow.syntax.inputs);
+    let mut with = fields.clone();
+    with.retain(|name, _| declared.is_some_and(|inputs| inputs.keys().any(|input| input.value == *name)));
+    let outputs = stage.run_flow(&flow.value, with).await?;
+    fields.extend(outputs);
+    Ok(fields)
+}
+
+/// Signs `operator` in, for every case of the run.
+pub async fn sign_in_operator(scene: &Scene<'_>) {
+    let Some(kind) = scene.target.file.identities.get(&at("operator")) else { return };
+    let mut stage = Stage::new(scene, RUN_CASE, &scene.target.name().to_owned());
+    stage.enter_identity("operator", "operator", Place::default());
+    let id = kind.id.clone().unwrap_or_default();
+    let done = signed_in(&mut stage, "operator", &id, kind).await;
+    let said = |failures: Vec<Failure>| {
+        failures.first().map(|failure| failure.message.to_string()).unwrap_or_default()
+    };
+    if let Ok(fields) = &done {
+        ["secret", "token"].iter().filter_map(|field| fields.get(*field)?.as_str()).for_each(|it| scene.mask.learn(it));
+    }
+    *scene.operator.borrow_mut() = Some(done.map_err(said));
+}
+
+fn at(name: &str) -> At<String> {
+    At { value: name.to_owned(), at: Place::default() }
+}

@@ -1,0 +1,65 @@
+//! Putting changes back: the same flows whether a case has ended, a run was stopped, or a later process cleans up.
+
+use super::stop::{Level, Stop};
+use crate::files::FileError;
+use crate::ledger::Change;
+use crate::outcome::Failure;
+use crate::step::{Scene, Stage};
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+/// How long one undo may take, before the target's pace.
+const UNDO_WITHIN: Duration = Duration::from_secs(180);
+/// And never less than this.
+const UNDO_AT_LEAST: Duration = Duration::from_secs(15);
+
+/// A change that could not be put back, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Leftover {
+    /// The change.
+    pub change: Change,
+    /// Why it could not be put back. Not masked.
+    pub why: String,
+}
+
+/// Puts changes back in the order given, which is the last one first. What cannot be put back does not keep the others
+/// from being put back. Told to leave, it leaves the rest.
+pub async fn put_back(scene: &Scene<'_>, changes: &[Change], stop: &Stop) -> Vec<Leftover> {
+    let mut leftovers = vec![];
+    for change in changes {
+        let done = tokio::select! {
+            biased;
+            () = stop.until(Level::Leave) => Err("muster was told to leave at once".into()),
+            done = undone(scene, change) => done,
+        };
+        let noted = done.and_then(|()| noted(scene.journal.undone(change.number)));
+        if let Err(why) = noted {
+            leftovers.push(Leftover { change: change.clone(), why });
+        }
+    }
+    leftovers
+}
+
+fn noted(written: Result<(), FileError>) -> Result<(), String> {
+    written.map_err(|error| error.to_string())
+}
+
+async fn undone(scene: &Scene<'_>, change: &Change) -> Result<(), String> {
+    let Some(undo) = &change.undo else { return Ok(()) };
+    let mut stage = Stage::new(scene, &change.case, "");
+    stage.is_undoing = true;
+    stage.enter_identity("operator", "undo", crate::source::Place::default());
+    let within = scene.target.paced(UNDO_WITHIN).max(UNDO_AT_LEAST);
+    let flow = AssertUnwindSafe(stage.run_flow(&undo.flow, undo.with.clone())).catch_unwind();
+    match tokio::time::timeout(within, flow).await {
+        Ok(Ok(Ok(_))) => Ok(()),
+        Ok(Ok(Err(failures))) => Err(said(&failures)),
+        Ok(Err(_)) => Err("muster panicked while putting it back".into()),
+        Err(_) => Err(format!("it was not put back within {within:.0?}")),
+    }
+}
+
+fn said(failures: &[Failure]) -> String {
+    failures.iter().map(|failure| failure.message.to_string()).collect::<Vec<_>>().join("; ")
+}
