@@ -15,14 +15,17 @@
 //! One direction of data: `text → cases → plan → events → outcome → reports`. `ARCHITECTURE.md` holds the table of
 //! which module may use which, and a test reads it.
 
+pub mod cli;
 pub mod client;
 pub mod fake;
 pub mod fault;
 pub mod files;
+pub mod host;
 pub mod judge;
 pub mod ledger;
 pub mod outcome;
 pub mod probe;
+pub mod report;
 pub mod run;
 pub mod scan;
 pub mod secret;

@@ -1,0 +1,212 @@
+//! The command line, as clap reads it. Nothing but types.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Does this release pass muster? Regression and resiliency tests for a service platform on Kubernetes.
+#[derive(Debug, Parser)]
+#[command(name = "muster", version, disable_help_subcommand = true, max_term_width = 110)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs cases, against the built-in fakes unless a target is given.
+    #[command(visible_alias = "r")]
+    Run(Box<RunArguments>),
+    /// Lists the cases that would run.
+    List(ListArguments),
+    /// Reads all suites, and a target file if one is given, and tells every problem.
+    Check(CheckArguments),
+    /// Explains a step kind, a case, a fault, or a target file.
+    Explain(ExplainArguments),
+    /// Prints the JSON Schema of a kind of file.
+    Schema(SchemaArguments),
+    /// Renders a report of an earlier run.
+    Report(ReportArguments),
+    /// Puts back what an earlier run could not.
+    Cleanup(CleanupArguments),
+    /// Serves the built-in fakes until it is stopped, and prints their target file.
+    Fake(FakeArguments),
+    /// Runs cases and reports each as one test, in the dialect of `cargo test`.
+    Libtest(LibtestArguments),
+    /// Explains a topic: `exit-codes`.
+    Help(HelpArguments),
+}
+
+/// Where suites come from.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct SuitesArguments {
+    /// A folder of suites, instead of those built into the program.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) suites: Option<PathBuf>,
+}
+
+/// Which cases are chosen.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct SelectionArguments {
+    /// Parts of a case's id or of its family; one of them must be found.
+    #[arg(value_name = "FILTER")]
+    pub(crate) filters: Vec<String>,
+    /// A tag that a case must have; given more than once, one of them.
+    #[arg(long = "tag", short = 't', value_name = "TAG")]
+    pub(crate) tags: Vec<String>,
+    /// FILTER is a whole id.
+    #[arg(long)]
+    pub(crate) exact: bool,
+    /// The target file; the built-in fakes if absent.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) target: Option<PathBuf>,
+    /// Lets disruptive cases break what the target permits. Implied on the built-in fakes.
+    #[arg(long)]
+    pub(crate) allow_disruption: bool,
+    /// The seed of every random choice; drawn if absent.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+    /// On the built-in fakes: switches a named defect on.
+    #[arg(long = "defect", value_name = "NAME")]
+    pub(crate) defects: Vec<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pub(crate) suites: SuitesArguments,
+    #[command(flatten)]
+    pub(crate) selection: SelectionArguments,
+    /// How many cases run beside each other.
+    #[arg(long, short = 'j', value_name = "NUMBER", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: u16,
+    /// The longest the run may take, such as `10m`; what is not run by then is Inconclusive.
+    #[arg(long, value_name = "TIME", value_parser = crate::source::span)]
+    pub(crate) timeout: Option<std::time::Duration>,
+    /// Stops at the first failure.
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+    /// Prints the plan and runs nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// A report to write; all of them if absent.
+    #[arg(long = "report", value_name = "KIND")]
+    pub(crate) reports: Vec<String>,
+    /// Where reports are written.
+    #[arg(long, value_name = "DIR", default_value = "muster-report")]
+    pub(crate) report_dir: PathBuf,
+    /// Where journals are kept; `$XDG_STATE_HOME/muster` if absent.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Where snapshots are stored.
+    #[arg(long, value_name = "DIR", default_value = "fixtures/snapshots")]
+    pub(crate) snapshots: PathBuf,
+    /// Takes what replies are now as what they must be.
+    #[arg(long)]
+    pub(crate) update_snapshots: bool,
+    /// On the built-in fakes: the scale of their clock.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0.05)]
+    pub(crate) pace: f64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArguments {
+    #[command(flatten)]
+    pub(crate) suites: SuitesArguments,
+    #[command(flatten)]
+    pub(crate) selection: SelectionArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    #[command(flatten)]
+    pub(crate) suites: SuitesArguments,
+    /// A target file to check too.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) target: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    #[command(flatten)]
+    pub(crate) suites: SuitesArguments,
+    /// `step`, `case`, `fault` or `target`.
+    pub(crate) what: String,
+    /// Which step kind, case or fault.
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArguments {
+    /// `suite`, `flow`, `operations`, `target` or `known-failures`.
+    #[arg(default_value = "suite")]
+    pub(crate) kind: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArguments {
+    /// The kind of report.
+    pub(crate) kind: String,
+    /// The run: its report folder, or its `run.jsonl`.
+    #[arg(long, value_name = "PATH", default_value = "muster-report")]
+    pub(crate) from: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CleanupArguments {
+    /// The target file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) target: PathBuf,
+    /// One run only.
+    #[arg(long, value_name = "ID")]
+    pub(crate) run: Option<String>,
+    /// Prints what would be put back, and changes nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Where journals are kept.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FakeArguments {
+    /// Where the target file is written; printed if absent.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write: Option<PathBuf>,
+    /// Where the secrets that the target file names are written (mode 0600).
+    #[arg(long, value_name = "FILE", default_value = "muster-fake-secrets")]
+    pub(crate) secrets: PathBuf,
+    /// The scale of its clock: timers that callers cannot see run this much faster.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0.05)]
+    pub(crate) pace: f64,
+    /// The seed of its random choices.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+    /// Switches a named defect on.
+    #[arg(long = "defect", value_name = "NAME")]
+    pub(crate) defects: Vec<String>,
+    /// The address of the HTTP API.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub(crate) api: std::net::SocketAddr,
+    /// The address of the gRPC proxy.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub(crate) proxy: std::net::SocketAddr,
+    /// The address of the Kubernetes API.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub(crate) kubernetes: std::net::SocketAddr,
+    /// The address of the admin port: `GET /state`, `POST /clock`.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub(crate) admin: std::net::SocketAddr,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LibtestArguments {
+    /// Arguments in the dialect of `cargo test`: a filter, `--list`, `--exact`, `--skip`, …
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) arguments: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HelpArguments {
+    /// The topic.
+    pub(crate) topic: Option<String>,
+}

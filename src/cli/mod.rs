@@ -1,0 +1,84 @@
+//! The command line: arguments in, exit code out.
+//!
+//! Lives here: one file per command, and what they share: opening a target (`open`), the state folder (`state`), where
+//! events go (`sink`). Does not: anything that could be tested without a command line.
+
+mod args;
+mod check;
+mod cleanup;
+mod explain;
+mod fake;
+mod help;
+mod libtest;
+mod list;
+mod open;
+mod report;
+mod run;
+mod schema;
+mod sink;
+mod snapshots;
+mod state;
+
+pub use libtest::libtest;
+
+use crate::host;
+use crate::outcome::Ending;
+use args::{Arguments, Command};
+use clap::Parser;
+
+/// Runs the program and gives its exit code.
+pub fn main() -> u8 {
+    host::quiet_panics();
+    let arguments = match Arguments::try_parse_from(host::arguments()) {
+        Ok(arguments) => arguments,
+        Err(told) => return refused(&told),
+    };
+    let ended = match arguments.command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::List(arguments) => list::list(&arguments),
+        Command::Check(arguments) => check::check(&arguments),
+        Command::Explain(arguments) => explain::explain(&arguments),
+        Command::Schema(arguments) => schema::schema(&arguments),
+        Command::Report(arguments) => report::report(&arguments),
+        Command::Cleanup(arguments) => cleanup::cleanup(&arguments),
+        Command::Fake(arguments) => fake::fake(&arguments),
+        Command::Libtest(arguments) => return libtest(&arguments.arguments),
+        Command::Help(arguments) => help::help(&arguments),
+    };
+    match ended {
+        Ok(ending) => ending.code(),
+        Err(refusal) => {
+            host::tell(&refusal.0);
+            Ending::Misused.code()
+        }
+    }
+}
+
+/// clap's own answers: help and version are no errors, everything else is usage.
+fn refused(told: &clap::Error) -> u8 {
+    if told.use_stderr() {
+        host::tell(&told.to_string());
+        return Ending::Misused.code();
+    }
+    host::print(&told.to_string());
+    Ending::Passed.code()
+}
+
+/// Why a command did nothing: usage, configuration, or an invalid file. The text is whole, with its hints.
+pub(crate) struct Refusal(String);
+
+impl Refusal {
+    pub(crate) fn new(text: impl std::fmt::Display) -> Self {
+        let text = text.to_string();
+        if text.starts_with("error") { Self(format!("{text}\n")) } else { Self(format!("error: {text}\n")) }
+    }
+}
+
+impl<E: std::error::Error> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        Self::new(error)
+    }
+}
+
+/// What a command ends with.
+pub(crate) type Ended = Result<Ending, Refusal>;

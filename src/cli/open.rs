@@ -1,0 +1,85 @@
+//! Opening suites and a target: a file, or the built-in fakes.
+
+use super::Refusal;
+use super::args::{SelectionArguments, SuitesArguments};
+use super::state::State;
+use crate::fake::{self, Fake};
+use crate::source::Source;
+use crate::suite::{self, Folder, Suites};
+use crate::target::{self, Target, TargetFile};
+use crate::{files, host};
+use std::path::Path;
+
+/// The suites that were asked for.
+pub(super) fn suites(arguments: &SuitesArguments) -> Result<Suites, Refusal> {
+    Ok(suite::load(&sources(arguments)?)?)
+}
+
+/// Their files.
+pub(super) fn sources(arguments: &SuitesArguments) -> Result<Vec<Source>, Refusal> {
+    let folder = arguments.suites.clone().map_or(Folder::Embedded, Folder::Disk);
+    let sources = suite::sources(&folder)?;
+    if sources.is_empty() {
+        return Err(Refusal::new("the folder of suites holds no YAML file"));
+    }
+    Ok(sources)
+}
+
+/// A target file with its text.
+pub(super) struct Opened {
+    pub(super) source: Source,
+    pub(super) file: TargetFile,
+    /// The fakes behind it, if muster itself started them; they end when this is dropped.
+    pub(super) fakes: Option<Fake>,
+}
+
+/// The target file at a path.
+pub(super) fn target_file(path: &Path) -> Result<Opened, Refusal> {
+    let source = Source::new(path.display().to_string(), files::read_text(path)?);
+    Ok(Opened { file: target::read_target(&source)?, source, fakes: None })
+}
+
+/// The target that was asked for: its file, or fakes that are started now with their secrets in the state folder.
+pub(super) fn target(
+    arguments: &SelectionArguments,
+    pace: f64,
+    seed: u64,
+    state: &State,
+) -> Result<Opened, Refusal> {
+    match &arguments.target {
+        Some(path) if arguments.defects.is_empty() => target_file(path),
+        Some(_) => Err(Refusal::new("`--defect` is for the built-in fakes, and `--target` names another target")),
+        None => built_in(arguments, pace, seed, state),
+    }
+}
+
+fn built_in(arguments: &SelectionArguments, pace: f64, seed: u64, state: &State) -> Result<Opened, Refusal> {
+    if !(pace > 0.0 && pace <= 1.0) {
+        return Err(Refusal::new(format!("wanted a pace above 0 and up to 1, found {pace}")));
+    }
+    let options = fake::Options {
+        seed,
+        pace,
+        defects: arguments.defects.clone(),
+        profile: fake::Profile::Runbook,
+        now: host::now(),
+        secrets_file: state.secrets_file(),
+        addresses: fake::Addresses::default(),
+    };
+    let fakes = fake::start(options)?;
+    files::write_private(&state.secrets_file(), fakes.secrets.as_bytes())?;
+    let source = Source::new("built-in target", fakes.target.as_str());
+    Ok(Opened { file: target::read_target(&source)?, source, fakes: Some(fakes) })
+}
+
+/// Checks a target against the suites, and connects to it.
+pub(super) fn connect(opened: &Opened, suites: &Suites) -> Result<Target, Refusal> {
+    suite::lint_target(suites, &opened.file, &opened.source).or(())?;
+    connect_alone(opened)
+}
+
+/// Connects to a target whose suites do not matter.
+pub(super) fn connect_alone(opened: &Opened) -> Result<Target, Refusal> {
+    let secrets = target::read_secrets(&opened.file, &host::variable)?;
+    Ok(target::connect(opened.file.clone(), secrets)?)
+}

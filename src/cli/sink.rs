@@ -1,0 +1,68 @@
+//! Where events go: the record on disk, the console, and the memory from which reports are folded.
+
+use crate::files::{Appender, FileError};
+use crate::outcome::{self, Event, Record};
+use crate::report::Console;
+use std::cell::RefCell;
+use std::path::Path;
+use std::time::Instant;
+
+/// Takes every event of a run.
+pub(super) struct Sink {
+    started: Instant,
+    taken: RefCell<Taken>,
+}
+
+struct Taken {
+    file: Option<Appender>,
+    trouble: Option<FileError>,
+    records: Vec<Record>,
+    console: Option<Console>,
+}
+
+impl Sink {
+    /// A sink that writes `run.jsonl` in a folder.
+    pub(super) fn new(folder: &Path, console: Option<Console>) -> Result<Self, FileError> {
+        let path = folder.join("run.jsonl");
+        crate::files::remove(&path)?;
+        let file = Some(Appender::open(&path, None)?);
+        let taken = Taken { file, trouble: None, records: vec![], console };
+        Ok(Self { started: Instant::now(), taken: RefCell::new(taken) })
+    }
+
+    /// Takes one event.
+    pub(super) fn take(&self, event: Event) {
+        let at_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let record = Record { at_us, event };
+        let mut taken = self.taken.borrow_mut();
+        taken.write(&record);
+        if let Some(console) = &mut taken.console {
+            console.take(&record);
+        }
+        taken.records.push(record);
+    }
+
+    /// Everything taken, and whether the record on disk is whole.
+    pub(super) fn finish(self) -> (Vec<Record>, Option<FileError>) {
+        let mut taken = self.taken.into_inner();
+        if let Some(console) = &mut taken.console {
+            console.finish();
+        }
+        if let Some(mut file) = taken.file.take() {
+            taken.trouble = taken.trouble.or_else(|| file.sync().err());
+        }
+        (taken.records, taken.trouble)
+    }
+}
+
+impl Taken {
+    /// After the first trouble nothing more is written: a record with a gap would lie.
+    fn write(&mut self, record: &Record) {
+        let Some(file) = &mut self.file else { return };
+        let line = outcome::line(record).unwrap_or_default();
+        if let Err(trouble) = file.append(&line) {
+            self.trouble = Some(trouble);
+            self.file = None;
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The state folder: what must outlive a process.
+//!
+//! ```text
+//! STATE/key                          derives the secrets of minted identities
+//! STATE/TARGET/lock                  one muster at a time
+//! STATE/TARGET/runs/RUN/journal      what was changed
+//! STATE/TARGET/runs/RUN/book/…       the operations and flows that put it back
+//! ```
+
+use super::Refusal;
+use crate::files::{self, FileError, Lock};
+use crate::host;
+use crate::source::Source;
+use std::path::{Path, PathBuf};
+
+/// A state folder.
+pub(super) struct State {
+    folder: PathBuf,
+    /// For runs on built-in fakes, which end with the process: so may their state.
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl State {
+    /// The folder that was asked for, or the usual one.
+    pub(super) fn lasting(asked: Option<&Path>) -> Self {
+        Self { folder: asked.map_or_else(host::state_folder, Path::to_path_buf), _temporary: None }
+    }
+
+    /// A folder that goes with the process.
+    pub(super) fn passing() -> Result<Self, Refusal> {
+        let folder = tempfile::Builder::new().prefix("muster-").tempdir()?;
+        Ok(Self { folder: folder.path().to_path_buf(), _temporary: Some(folder) })
+    }
+
+    /// Where the secrets of built-in fakes stand.
+    pub(super) fn secrets_file(&self) -> PathBuf {
+        self.folder.join("secrets")
+    }
+
+    /// The key from which secrets are derived; made when it is first asked for.
+    pub(super) fn key(&self) -> Result<Vec<u8>, FileError> {
+        let path = self.folder.join("key");
+        match files::read_bytes(&path) {
+            Err(error) if error.is_absent() => {
+                let key: Vec<u8> = (0..4).flat_map(|_| host::random_seed().to_le_bytes()).collect();
+                files::write_private(&path, &key)?;
+                Ok(key)
+            }
+            read => read,
+        }
+    }
+
+    /// Takes the lock of a target.
+    pub(super) fn lock(&self, target: &str, run: &str) -> Result<Lock, Refusal> {
+        let path = self.folder.join(target).join("lock");
+        match files::try_lock(&path, run)? {
+            Some(lock) => Ok(lock),
+            None => {
+                let holder = files::read_text(&path).unwrap_or_default();
+                Err(Refusal::new(format!(
+                    "another muster is at work on target `{target}`: run {holder}\nhint: wait for it, or stop it; its lock ends with it"
+                )))
+            }
+        }
+    }
+
+    /// The folder of a run.
+    pub(super) fn run(&self, target: &str, run: &str) -> PathBuf {
+        self.runs(target).join(run)
+    }
+
+    /// The runs that have left something, by id.
+    pub(super) fn open_runs(&self, target: &str) -> Result<Vec<String>, FileError> {
+        match files::list(&self.runs(target)) {
+            Err(error) if error.is_absent() => Ok(vec![]),
+            listed => Ok(listed?
+                .iter()
+                .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
+                .collect()),
+        }
+    }
+
+    fn runs(&self, target: &str) -> PathBuf {
+        self.folder.join(target).join("runs")
+    }
+}
+
+/// Copies what undoing needs beside the journal, so that it does not depend on tomorrow's suites.
+pub(super) fn keep_book(run: &Path, sources: &[Source]) -> Result<(), FileError> {
+    let is_book = |source: &&Source| source.name.ends_with("/operations.yaml") || source.name.contains("/flows/");
+    for source in sources.iter().filter(is_book) {
+        files::write_whole(&run.join("book").join(&*source.name), source.text.as_bytes())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,226 @@
+//! `console`: a run as a person reads it, while it goes on and when it is over.
+
+use super::Told;
+use super::summary::all_endings;
+use crate::outcome::{CaseEnd, CaseOutcome, Ending, Event, Failure, Outage, Outcome, Record, Recovery, Verdict};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+/// Without a terminal, a line this often says that the run is alive.
+const HEARTBEAT: Duration = Duration::from_secs(60);
+/// Evidence is shown up to this many lines each.
+const EVIDENCE_LINES: usize = 12;
+
+/// Follows a run on standard error: a progress bar where someone watches, else lines and a heartbeat.
+pub struct Console {
+    bar: ProgressBar,
+    is_watched: bool,
+    tell: fn(&str),
+    told_at: Instant,
+    done: usize,
+    planned: usize,
+}
+
+impl Console {
+    /// A console that writes lines with `tell`; `is_watched` says whether a person looks on.
+    pub fn new(is_watched: bool, tell: fn(&str)) -> Self {
+        let target = if is_watched { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(None, target);
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Self { bar, is_watched, tell, told_at: Instant::now(), done: 0, planned: 0 }
+    }
+
+    /// Takes one event.
+    pub fn take(&mut self, record: &Record) {
+        match &record.event {
+            Event::RunStarted(start) => {
+                self.planned = start.cases.len();
+                self.bar.set_length(start.cases.len() as u64);
+                self.line(&format!("run {} on {} with seed {}: {} cases", start.run, start.target, start.seed, self.planned));
+            }
+            Event::CaseStarted { case } => self.bar.set_message(case.clone()),
+            Event::CaseEnded(end) => self.ended(end),
+            Event::Leftover { case, what, why } => self.line(&format!("LEFT BEHIND by {case}: {what}: {why}")),
+            Event::StepEnded(_) | Event::Recovered(_) | Event::Residue { .. } | Event::RunEnded(_) => {}
+        }
+    }
+
+    /// Clears the progress.
+    pub fn finish(&mut self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn ended(&mut self, end: &CaseEnd) {
+        self.done += 1;
+        self.bar.inc(1);
+        if end.verdict >= Verdict::Inconclusive {
+            let why = end.failures.first().map(|failure| failure.message.to_string()).unwrap_or_default();
+            self.line(&format!("{:<12} {}: {why}", end.verdict.word(), end.case));
+        } else if !self.is_watched && self.told_at.elapsed() >= HEARTBEAT {
+            self.line(&format!("{} of {} cases so far", self.done, self.planned));
+        }
+    }
+
+    fn line(&mut self, text: &str) {
+        self.told_at = Instant::now();
+        let tell = self.tell;
+        self.bar.suspend(|| tell(&format!("{text}\n")));
+    }
+}
+
+pub(super) fn render(told: &Told<'_>) -> String {
+    console_summary(told, false)
+}
+
+/// The end of a run, as a person reads it.
+pub fn console_summary(told: &Told<'_>, has_colors: bool) -> String {
+    let paint = Paint { has_colors };
+    let outcome = told.outcome;
+    let mut text = String::new();
+    for case in outcome.cases.iter().filter(|case| needs_telling(case)) {
+        text.push_str(&failed_case(case, &paint));
+    }
+    text.push_str(&recoveries(outcome));
+    text.push_str(&families(outcome, &paint));
+    text.push_str(&left(outcome));
+    text.push_str(&last_lines(told, &paint));
+    text
+}
+
+fn needs_telling(case: &CaseOutcome) -> bool {
+    matches!(case.verdict, Some(Verdict::Fail | Verdict::Inconclusive)) && case.known.is_none()
+}
+
+fn failed_case(case: &CaseOutcome, paint: &Paint) -> String {
+    let verdict = case.verdict.unwrap_or(Verdict::Inconclusive);
+    let head = format!("{} {}/{}", verdict.word(), case.planned.family, case.planned.case);
+    let mut text = format!("\n{}\n  {}\n  {}:{}\n", paint.verdict(verdict, &head), case.planned.why, case.planned.file, case.planned.line);
+    for failure in &case.failures {
+        text.push_str(&shown(failure));
+    }
+    text
+}
+
+fn shown(failure: &Failure) -> String {
+    let spot = failure.spot.as_ref().map(|spot| format!(" ({spot})")).unwrap_or_default();
+    let mut text = format!("  step `{}`{spot}\n    {}: {}\n", failure.step, failure.kind, failure.message);
+    for evidence in &failure.evidence {
+        let _ = writeln!(text, "    {}:", evidence.label);
+        let lines: Vec<&str> = evidence.text.as_str().lines().collect();
+        for line in lines.iter().take(EVIDENCE_LINES) {
+            let _ = writeln!(text, "      {line}");
+        }
+        if lines.len() > EVIDENCE_LINES {
+            let _ = writeln!(text, "      … {} lines more", lines.len() - EVIDENCE_LINES);
+        }
+    }
+    text
+}
+
+/// The table of faults: three clocks and the longest outage of each probe.
+fn recoveries(outcome: &Outcome) -> String {
+    let all: Vec<&Recovery> = outcome.cases.iter().flat_map(|case| &case.recoveries).collect();
+    if all.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("\n{:<42} {:>9} {:>9} {:>9}  longest outage\n", "killed", "Ready", "served", "registry");
+    for one in all {
+        let outages: Vec<String> = one.outages.iter().map(outage).collect();
+        let _ = writeln!(
+            text,
+            "{:<42} {:>9} {:>9} {:>9}  {}",
+            one.victim,
+            time(one.ready_us),
+            time(one.served_us),
+            time(one.registry_us),
+            outages.join(", ")
+        );
+    }
+    text
+}
+
+fn outage(one: &Outage) -> String {
+    format!("{} {} ± {}", one.probe, time(Some(one.longest_us)), time(Some(one.error_us)))
+}
+
+fn time(micros: Option<u64>) -> String {
+    match micros {
+        None => "-".into(),
+        Some(micros) if micros < 1_000_000 => format!("{} ms", micros / 1_000),
+        Some(micros) => format!("{}.{:02} s", micros / 1_000_000, micros % 1_000_000 / 10_000),
+    }
+}
+
+fn families(outcome: &Outcome, paint: &Paint) -> String {
+    let mut names: Vec<&str> = outcome.cases.iter().map(|case| case.planned.family.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut text = String::from("\n");
+    for name in names {
+        let cases: Vec<&CaseOutcome> = outcome.cases.iter().filter(|case| case.planned.family == name).collect();
+        let good = cases.iter().filter(|case| case.verdict == Some(Verdict::Pass)).count();
+        let worst = cases.iter().filter_map(|case| case.verdict).max().unwrap_or(Verdict::Inconclusive);
+        let _ = writeln!(text, "  {:<18} {}", name, paint.verdict(worst, &format!("{good} of {} passed", cases.len())));
+    }
+    text
+}
+
+fn left(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    for (case, what, why) in &outcome.leftovers {
+        let _ = writeln!(text, "LEFT BEHIND by {case}: {what}: {why}");
+    }
+    if !outcome.leftovers.is_empty() {
+        text.push_str("put it back with: muster cleanup --target FILE\n");
+    }
+    let places: std::collections::BTreeSet<&str> = outcome.residue.iter().map(|(_, at, _)| at.as_str()).collect();
+    if !places.is_empty() {
+        let _ = writeln!(text, "stays, as declared: {}", places.into_iter().collect::<Vec<_>>().join(", "));
+    }
+    text
+}
+
+fn last_lines(told: &Told<'_>, paint: &Paint) -> String {
+    let totals = told.outcome.totals();
+    let counts = [
+        (totals.passed, "passed"),
+        (totals.failed, "failed"),
+        (totals.inconclusive, "inconclusive"),
+        (totals.skipped, "skipped"),
+        (totals.known, "known failures"),
+        (totals.not_run, "not run"),
+        (totals.flaky, "flaky"),
+    ];
+    let counts: Vec<String> =
+        counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    let ending = Ending::strongest(&all_endings(told));
+    let took = told.outcome.end.as_ref().map_or_else(|| "not ended".into(), |end| time(Some(end.took_us)));
+    let verdict = if ending == Ending::Passed { Verdict::Pass } else { Verdict::Fail };
+    let line = format!("{} ({took}): {}, exit code {}", counts.join(", "), ending.word(), ending.code());
+    let mut text = format!("{}\n", paint.verdict(verdict, &line));
+    if let Some(why) = told.outcome.end.as_ref().and_then(|end| end.stopped_by.as_ref()) {
+        let _ = writeln!(text, "stopped early: {why}");
+    }
+    if told.outcome.start.disruptive_left_out > 0 {
+        let _ = writeln!(text, "{} disruptive cases were left out: --allow-disruption", told.outcome.start.disruptive_left_out);
+    }
+    text
+}
+
+struct Paint {
+    has_colors: bool,
+}
+
+impl Paint {
+    fn verdict(&self, verdict: Verdict, text: &str) -> String {
+        let color = match verdict {
+            Verdict::Pass => 32,
+            Verdict::Fail => 31,
+            Verdict::Inconclusive => 33,
+            Verdict::Skip => 36,
+        };
+        if self.has_colors { format!("\u{1b}[{color}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}

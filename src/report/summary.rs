@@ -1,0 +1,56 @@
+//! `summary`: what a program wants to know of a run, as JSON.
+
+use super::Told;
+use crate::outcome::{CaseOutcome, Ending};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+pub(super) fn render(told: &Told<'_>) -> String {
+    let outcome = told.outcome;
+    let endings = all_endings(told);
+    let ending = Ending::strongest(&endings);
+    let places = |list: &[(String, crate::secret::Masked, crate::secret::Masked)], what: &str| -> Vec<Value> {
+        list.iter().map(|(case, at, why)| json!({ "case": case, what: at, "why": why })).collect()
+    };
+    let summary = json!({
+        "run": outcome.start.run,
+        "target": outcome.start.target,
+        "seed": outcome.start.seed,
+        "muster": outcome.start.muster,
+        "started": outcome.start.started,
+        "took_us": outcome.end.as_ref().map(|end| end.took_us),
+        "ending": ending.word(),
+        "exit_code": ending.code(),
+        "endings": endings.iter().map(|ending| ending.word()).collect::<Vec<_>>(),
+        "stopped_by": outcome.end.as_ref().and_then(|end| end.stopped_by.clone()),
+        "totals": outcome.totals(),
+        "disruptive_left_out": outcome.start.disruptive_left_out,
+        "leftovers": places(&outcome.leftovers, "what"),
+        "residue": places(&outcome.residue, "at"),
+        "cases": outcome.cases.iter().map(case).collect::<Vec<_>>(),
+    });
+    format!("{}\n", serde_json::to_string_pretty(&summary).unwrap_or_default())
+}
+
+/// Everything that applied. Passed stands alone.
+pub(super) fn all_endings(told: &Told<'_>) -> BTreeSet<Ending> {
+    let mut endings = told.outcome.endings();
+    endings.extend(told.further);
+    if endings.len() > 1 {
+        endings.remove(&Ending::Passed);
+    }
+    endings
+}
+
+fn case(case: &CaseOutcome) -> Value {
+    json!({
+        "family": case.planned.family,
+        "case": case.planned.case,
+        "outcome": case.word(),
+        "took_us": case.took_us,
+        "flaky": case.is_flaky(),
+        "skipped": case.skipped,
+        "failures": case.failures.iter().map(|it| json!({ "kind": it.kind, "step": it.step, "message": it.message })).collect::<Vec<_>>(),
+        "recoveries": case.recoveries,
+    })
+}
