@@ -96,6 +96,9 @@ impl Stage<'_> {
             Some(operation) if is_write => self.announce(operation, prepared).await?,
             _ => None,
         };
+        if let Some(operation) = operation {
+            self.declare_residue(operation);
+        }
         let sent = if is_write { self.once(prepared).await } else { self.attempts(prepared).await };
         let reply = sent.map_err(|error| vec![self.unanswered(prepared, &error, is_write)])?;
         if let Some(number) = number {
@@ -170,7 +173,6 @@ impl Stage<'_> {
             return Ok(None);
         }
         self.permitted(operation)?;
-        self.declare_residue(operation);
         let by = match &operation.part_of {
             Some(parent) => self.scene.book.operations.get(&parent.value).and_then(|it| it.undo.as_ref()),
             None => operation.undo.as_ref(),
