@@ -47,10 +47,11 @@ fn reported(arguments: &Arguments) -> Result<u8, Refusal> {
         .map(|(_, name)| name.clone())
         .collect();
     let mut said = BTreeMap::new();
-    if !arguments.list && !chosen.is_empty() {
-        if let Performed::Run(done) = perform(&run_arguments(chosen.clone(), folder.path()), false)? {
-            said = done.outcome.cases.iter().map(|case| (case.planned.case.clone(), said_of(case))).collect();
-        }
+    if !arguments.list
+        && !chosen.is_empty()
+        && let Performed::Run(done) = perform(&run_arguments(chosen.clone(), folder.path()), false)?
+    {
+        said = done.outcome.cases.iter().map(|case| (case.planned.case.clone(), said_of(case))).collect();
     }
     let trials = names.iter().map(|(family, name)| trial(family, name, said.remove(name))).collect();
     let conclusion = libtest_mimic::run(arguments, trials);

@@ -86,11 +86,13 @@ pub(super) fn perform(arguments: &RunArguments, tells: bool) -> Result<Performed
 
 fn check_reports(asked: &[String]) -> Result<(), Refusal> {
     let known = || report::KINDS.iter().map(|kind| kind.name);
-    for kind in asked.iter().filter(|kind| !known().any(|name| name == kind.as_str())) {
-        let all = known().collect::<Vec<_>>().join(", ");
-        return Err(Refusal::new(format!("there is no report `{kind}`\nhint: reports are {all}")));
+    match asked.iter().find(|kind| !known().any(|name| name == kind.as_str())) {
+        None => Ok(()),
+        Some(kind) => {
+            let all = known().collect::<Vec<_>>().join(", ");
+            Err(Refusal::new(format!("there is no report `{kind}`\nhint: reports are {all}")))
+        }
     }
-    Ok(())
 }
 
 fn chosen(arguments: &RunArguments) -> Selection {
@@ -122,6 +124,15 @@ fn shown(plan: &Plan<'_>, target: &Target, seed: u64) -> String {
         text.push_str(&format!("{} disruptive cases are left out: --allow-disruption\n", plan.disruptive_left_out));
     }
     text
+}
+
+/// What is opened for one run.
+struct Lent<'a> {
+    run: &'a str,
+    mask: &'a Mask,
+    journal: &'a Journal,
+    accounts: &'a Accounts,
+    sink: &'a Sink,
 }
 
 /// Everything that is known before anything is sent.
@@ -161,7 +172,8 @@ impl Prepared<'_> {
         keep_book(&run_folder, self.sources)?;
         let journal = Journal::open(&run_folder.join("journal"))?;
         journal.begin(&run, self.target.name())?;
-        runtime.block_on(self.executed(&run, &mask, &journal, &accounts, &sink, stop));
+        let lent = Lent { run: &run, mask: &mask, journal: &journal, accounts: &accounts, sink: &sink };
+        runtime.block_on(self.executed(&lent, stop));
         if journal.close()? {
             files::remove_folder(&run_folder)?;
         }
@@ -172,15 +184,7 @@ impl Prepared<'_> {
         self.reported(&records, trouble, further, &mask, tells)
     }
 
-    async fn executed(
-        &self,
-        run: &str,
-        mask: &Mask,
-        journal: &Journal,
-        accounts: &Accounts,
-        sink: &Sink,
-        stop: Stop,
-    ) {
+    async fn executed(&self, lent: &Lent<'_>, stop: Stop) {
         let keys = Keys::default();
         let folder = &self.arguments.snapshots;
         let snapshots = Stored {
@@ -191,12 +195,12 @@ impl Prepared<'_> {
         let scene = Scene {
             target: self.target,
             book: &self.suites.book,
-            mask,
-            journal,
+            mask: lent.mask,
+            journal: lent.journal,
             keys: &keys,
-            events: &|event| sink.take(event),
+            events: &|event| lent.sink.take(event),
             snapshots: &snapshots,
-            run,
+            run: lent.run,
             seed: self.seed,
             may_disrupt: self.may_disrupt,
             operator: RefCell::default(),
@@ -213,7 +217,7 @@ impl Prepared<'_> {
             stop,
             version: env!("CARGO_PKG_VERSION").into(),
         };
-        run::execute(&self.plan, &scene, accounts, &settings).await;
+        run::execute(&self.plan, &scene, lent.accounts, &settings).await;
     }
 
     /// Folds the events, writes the reports, and searches them for secrets.

@@ -157,9 +157,7 @@ mod tests {
                     assert_eq!(request.uri().path(), "/store.Store/Read");
                     let (headers, frames) = script();
                     let mut response = ::http::Response::builder().header("content-type", "application/grpc+json");
-                    for (name, value) in headers {
-                        response = response.header(name, value);
-                    }
+                    response = headers.into_iter().fold(response, |response, (name, value)| response.header(name, value));
                     let frames = frames.into_iter().map(Ok::<_, std::convert::Infallible>);
                     response.body(StreamBody::new(futures_util::stream::iter(frames)))
                 });

@@ -9,4 +9,4 @@ mod http;
 pub mod kube;
 
 pub use grpc::Grpc;
-pub use http::{Answer, Connection, Http, Request, SendError, Unusable};
+pub use http::{Answer, BODY_LIMIT_BYTES, Connection, Http, Request, SendError, Unusable};

@@ -18,11 +18,13 @@ use tokio::sync::OnceCell;
 pub(super) const RUN_CASE: &str = "(run)";
 
 type Fields = Map<String, Value>;
+/// An identity that is made once, by whoever asks first.
+type Made = Rc<OnceCell<Result<Fields, Vec<Failure>>>>;
 
 /// How the identities of a run are made: with secrets derived from a key, so that a later process can derive them too.
 pub struct Accounts {
     key: Vec<u8>,
-    shared: RefCell<BTreeMap<String, Rc<OnceCell<Result<Fields, Vec<Failure>>>>>>,
+    shared: RefCell<BTreeMap<String, Made>>,
 }
 
 impl Accounts {
@@ -152,7 +154,7 @@ async fn signed_in(stage: &mut Stage<'_>, name: &str, id: &str, kind: &IdentityK
 /// Signs `operator` in, for every case of the run.
 pub async fn sign_in_operator(scene: &Scene<'_>) {
     let Some(kind) = scene.target.file.identities.get(&at("operator")) else { return };
-    let mut stage = Stage::new(scene, RUN_CASE, &scene.target.name().to_owned());
+    let mut stage = Stage::new(scene, RUN_CASE, scene.target.name());
     stage.enter_identity("operator", "operator", Place::default());
     let id = kind.id.clone().unwrap_or_default();
     let done = signed_in(&mut stage, "operator", &id, kind).await;

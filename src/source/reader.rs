@@ -356,7 +356,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[derive(Debug, serde::Deserialize)]
-    #[allow(dead_code, reason = "only read through Debug")]
+    #[expect(dead_code, reason = "only read through Debug")]
     struct Call {
         op: At<String>,
         status: Option<u16>,

@@ -90,12 +90,12 @@ fn reworded(error: &serde_saphyr::Error) -> Problem {
 
 fn place(location: serde_saphyr::Location) -> Place {
     let span = location.span();
-    let bytes = |count: Option<_>| count.map_or(0, |count: u64| usize::try_from(count).unwrap_or(0));
+    let bytes = |count: Option<u64>| count.map_or(0, |count| usize::try_from(count).unwrap_or(0));
     Place {
         line: location.line(),
         column: location.column(),
-        offset: bytes(span.byte_offset().map(u64::from)),
-        len: bytes(span.byte_len().map(u64::from)),
+        offset: bytes(span.byte_offset()),
+        len: bytes(span.byte_len()),
     }
 }
 

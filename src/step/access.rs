@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 with_request! {
     /// One call of an access matrix; `as` is filled in.
-    pub struct Asked {}
+    pub(crate) struct Asked {}
 }
 
 /// Who may call what.

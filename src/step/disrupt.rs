@@ -39,19 +39,19 @@ const LEASE_LASTS: Duration = Duration::from_secs(60);
 
 with_request! {
     /// A read, repeated on the beat of the target file.
-    pub struct ProbeSyntax {}
+    pub(crate) struct ProbeSyntax {}
 }
 
 /// What is broken: one key, the fault; its value, the member of a group.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
-pub struct FaultSyntax {
+pub(crate) struct FaultSyntax {
     /// Deletes one pod of a member.
     delete_pod: Option<Template>,
 }
 
 /// When the platform counts as recovered.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
-pub struct Recovered {
+pub(crate) struct Recovered {
     /// Which clocks must have stopped.
     when: BTreeSet<Clock>,
     /// How long no probe may fail. Scaled by the target's pace.
@@ -63,7 +63,7 @@ pub struct Recovered {
 /// The clocks of a recovery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Clock {
+pub(crate) enum Clock {
     /// Kubernetes has as many Ready pods as before.
     Ready,
     /// Every probe is served again.
@@ -118,7 +118,8 @@ impl Disrupt {
         let pods = self.pods(&kube, &member, stage).await?;
         let victim = victim::choose(&pods, stage.scene.seed, &stage.case)
             .ok_or_else(|| vec![stage.doubt("fault.no-victim", &format!("no pod of `{}` is Ready", member.name))])?;
-        self.guarded(&kube, &member, &victim, &pods, stage).await?;
+        let chosen = Chosen { kube: &kube, member: &member, victim: &victim, pods: &pods };
+        self.guarded(&chosen, stage).await?;
         let mut watching = self.watching(&kube, &member, &pods, stage)?;
         watching.await_steady(stage).await?;
         watching.registered = watching.nodes(stage).await;
@@ -130,7 +131,7 @@ impl Disrupt {
             }
             Err(error) => return Err(vec![stage.doubt("fault.lease", &error.to_string())]),
         }
-        let done = self.broken_and_watched(&kube, &member, &victim, &pods, watching, stage).await;
+        let done = self.broken_and_watched(&chosen, watching, stage).await;
         if let Err(error) = claim.release().await {
             return Err(vec![stage.doubt("fault.lease", &format!("the lease could not be given back: {error}"))]);
         }
@@ -159,14 +160,8 @@ impl Disrupt {
     }
 
     /// The guards: nothing is broken unless all of them agree.
-    async fn guarded(
-        &self,
-        kube: &Kube,
-        member: &Member,
-        victim: &Victim,
-        pods: &[PodFact],
-        stage: &Stage<'_>,
-    ) -> Result<(), Vec<Failure>> {
+    async fn guarded(&self, chosen: &Chosen<'_>, stage: &Stage<'_>) -> Result<(), Vec<Failure>> {
+        let Chosen { kube, member, victim, pods } = chosen;
         let doubt = |error: crate::client::kube::KubeError| vec![stage.doubt("kubernetes.error", &error.to_string())];
         let file = &stage.scene.target.file;
         let place = stage.scene.target.kubernetes();
@@ -238,14 +233,12 @@ impl Disrupt {
     /// Breaks it, and watches until every clock has stopped or the deadline has passed.
     async fn broken_and_watched(
         &self,
-        kube: &Kube,
-        member: &Member,
-        victim: &Victim,
-        pods: &[PodFact],
+        chosen: &Chosen<'_>,
         mut watching: Watching,
         stage: &mut Stage<'_>,
     ) -> Result<(), Vec<Failure>> {
-        self.guarded(kube, member, victim, pods, stage).await?;
+        let Chosen { kube, victim, .. } = chosen;
+        self.guarded(chosen, stage).await?;
         let injected = fault::delete_pod(kube, victim).await;
         let at = match injected {
             Ok(Injected::At(at)) => at,
@@ -300,6 +293,14 @@ fn late(clock: Clock, seen: &Clocks, within: Duration, stage: &Stage<'_>) -> Fai
             &format!("the registry did not list exactly the live nodes within {within:.1?}: {}", seen.registry_last),
         ),
     }
+}
+
+/// What was chosen to be broken, and where.
+struct Chosen<'a> {
+    kube: &'a Kube,
+    member: &'a Member,
+    victim: &'a Victim,
+    pods: &'a [PodFact],
 }
 
 /// A member of a pod group.

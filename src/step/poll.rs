@@ -94,30 +94,26 @@ impl Polling {
                 (true, since, Some(_)) => met_at = since.or_else(|| Some(Instant::now())),
                 (false, Some(since), Some(stays)) => {
                     let text = format!("held for {:.1?} of {stays:.1?}, then no more", since.elapsed());
-                    return Err(self.unmet("poll.did-not-stay", &text, broken, &reply, prepared, stage));
+                    return Err(unmet("poll.did-not-stay", &told(&text, broken), &prepared.shown(), &reply, stage));
                 }
                 (false, ..) => {}
             }
             if started.elapsed() + self.every > self.within && !(met_at.is_some() && broken.is_empty()) {
                 let text = format!("not met within {:.1?}", self.within);
-                return Err(self.unmet("poll.unmet", &text, broken, &reply, prepared, stage));
+                return Err(unmet("poll.unmet", &told(&text, broken), &prepared.shown(), &reply, stage));
             }
             tokio::time::sleep(self.every).await;
         }
     }
+}
 
-    fn unmet(
-        &self,
-        kind: &'static str,
-        text: &str,
-        broken: Vec<Mismatch>,
-        reply: &Reply,
-        prepared: &Prepared,
-        stage: &Stage<'_>,
-    ) -> Vec<Failure> {
-        let last = broken.into_iter().map(|it| it.message).collect::<Vec<_>>().join("; ");
-        let mut failure = stage.fail(kind, &format!("{text}: {last}"));
-        failure.evidence = shown(stage, &prepared.shown(), reply);
-        vec![failure]
-    }
+fn told(text: &str, broken: Vec<Mismatch>) -> String {
+    let last = broken.into_iter().map(|it| it.message).collect::<Vec<_>>().join("; ");
+    format!("{text}: {last}")
+}
+
+fn unmet(kind: &str, text: &str, request: &str, reply: &Reply, stage: &Stage<'_>) -> Vec<Failure> {
+    let mut failure = stage.fail(kind, text);
+    failure.evidence = shown(stage, request, reply);
+    vec![failure]
 }

@@ -16,10 +16,10 @@ use std::collections::BTreeMap;
 
 /// Defines a step kind with the keys of a request and some of its own.
 macro_rules! with_request {
-    ($(#[$about:meta])* pub struct $name:ident { $($(#[$field_about:meta])* $visible:vis $field:ident: $type:ty,)* }) => {
+    ($(#[$about:meta])* $seen:vis struct $name:ident { $($(#[$field_about:meta])* $visible:vis $field:ident: $type:ty,)* }) => {
         $(#[$about])*
         #[derive(Debug, Clone, serde::Deserialize, schemars::JsonSchema)]
-        pub struct $name {
+        $seen struct $name {
             /// The operation, as operations.yaml names it.
             op: Option<$crate::source::At<String>>,
             /// A raw GET: a path that begins with `/`.

@@ -254,8 +254,10 @@ fn environment() -> Environment<'static> {
     environment
 }
 
+type TextFilter = fn(&str) -> String;
+
 /// The filters for text, by name.
-const FILTERS: &[(&str, fn(&str) -> String)] = &[
+const FILTERS: &[(&str, TextFilter)] = &[
     ("base64", |text| BASE64_STANDARD.encode(text)),
     ("lower", str::to_lowercase),
     ("upper", str::to_uppercase),
@@ -264,7 +266,7 @@ const FILTERS: &[(&str, fn(&str) -> String)] = &[
     ("json", |text| Value::from(text).to_string()),
 ];
 
-fn filtered(name: &str, filter: fn(&str) -> String, value: &minijinja::Value) -> Result<String, minijinja::Error> {
+fn filtered(name: &str, filter: TextFilter, value: &minijinja::Value) -> Result<String, minijinja::Error> {
     let text = value.as_str().ok_or_else(|| {
         let why = format!("`{name}` takes a text, not a value of kind {}", value.kind());
         minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, why)
