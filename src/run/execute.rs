@@ -153,7 +153,10 @@ impl Running<'_> {
                 stage.enter_case(at);
                 Ended::of(vec![stage.doubt("muster.panic", "muster itself panicked in this case")])
             }
-            Err(_) if left < limit => Ended::given_up(),
+            Err(_) if left < limit => {
+                self.halted.set(Some(Halt::Timeout));
+                Ended::given_up()
+            }
             Err(_) => {
                 stage.enter_case(at);
                 let text = format!("the case took longer than its limit of {limit:.0?}");

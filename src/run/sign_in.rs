@@ -158,13 +158,12 @@ pub async fn sign_in_operator(scene: &Scene<'_>) {
     stage.enter_identity("operator", "operator", Place::default());
     let id = kind.id.clone().unwrap_or_default();
     let done = signed_in(&mut stage, "operator", &id, kind).await;
-    let said = |failures: Vec<Failure>| {
-        failures.first().map(|failure| failure.message.to_string()).unwrap_or_default()
-    };
     if let Ok(fields) = &done {
         ["secret", "token"].iter().filter_map(|field| fields.get(*field)?.as_str()).for_each(|it| scene.mask.learn(it));
     }
-    *scene.operator.borrow_mut() = Some(done.map_err(said));
+    *scene.operator.borrow_mut() = Some(done.map_err(|failures| {
+        failures.into_iter().next().unwrap_or_else(|| stage.doubt("identity.operator", "it could not be signed in"))
+    }));
 }
 
 fn at(name: &str) -> At<String> {

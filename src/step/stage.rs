@@ -55,7 +55,7 @@ pub struct Scene<'a> {
     /// Whether something may be broken on purpose.
     pub may_disrupt: bool,
     /// The standing identity `operator`: signed in, or why not. `None` before the run has tried.
-    pub operator: RefCell<Option<Result<Map<String, Value>, String>>>,
+    pub operator: RefCell<Option<Result<Map<String, Value>, Failure>>>,
     /// The connection to the cluster, made when it is first used.
     pub kubernetes: tokio::sync::OnceCell<Result<Kube, String>>,
     /// Residue that has been told.
@@ -159,14 +159,21 @@ impl<'a> Stage<'a> {
     pub(crate) fn token(&self, identity: Option<&At<String>>) -> Result<Option<String>, Vec<Failure>> {
         let Some(name) = identity else { return Ok(None) };
         if name.value == "operator" && !self.names.contains_key("operator") {
-            let why = match &*self.scene.operator.borrow() {
-                Some(Err(why)) => why.clone(),
-                _ => "the target file names none".into(),
-            };
-            return Err(vec![self.doubt("identity.operator", &format!("`operator` cannot be used: {why}"))]);
+            return Err(vec![self.no_operator()]);
         }
         let fields = self.identity_fields(&name.value);
         Ok(fields.and_then(|fields| fields.get("token")?.as_str().map(str::to_owned)))
+    }
+
+    /// Why `operator` cannot be used: whatever went wrong when it was signed in.
+    fn no_operator(&self) -> Failure {
+        match &*self.scene.operator.borrow() {
+            Some(Err(why)) => Failure {
+                evidence: why.evidence.clone(),
+                ..self.doubt(&why.kind, &format!("`operator` cannot be used: {}", why.message))
+            },
+            _ => self.doubt("identity.operator", "`operator` cannot be used: the target file names none"),
+        }
     }
 
     /// Steps from here on are known by this label and place.

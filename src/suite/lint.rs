@@ -81,7 +81,7 @@ fn look_at(case: &Case, book: &Book, needs: &BTreeMap<String, String>) -> (Uses,
         look.problem(Problem::new(case.id.at, format!("wanted lower-case words joined by `-`, found `{}`", case.id.value)));
     }
     blank(&case.why, &mut look);
-    if case.steps.is_empty() {
+    if !case.has_steps {
         look.problem(Problem::new(case.id.at, "a case without steps proves nothing"));
     }
     for need in case.needs.iter().filter(|need| !needs.contains_key(&need.value)) {

@@ -53,6 +53,8 @@ pub struct Case {
     pub limit: Duration,
     /// What it does.
     pub steps: Vec<Step>,
+    /// Whether the file names any step, readable or not.
+    pub has_steps: bool,
     /// What it uses and changes.
     pub uses: Uses,
 }
@@ -273,6 +275,7 @@ fn case(syntax: CaseSyntax, family: &str, suite: &str, source: &Source, problems
         for_each: syntax.for_each.and_then(|whole| for_each(&whole.0, problems)),
         is_alone: syntax.alone,
         limit: syntax.limit.map_or(LIMIT, |limit| limit.0),
+        has_steps: !syntax.steps.is_empty(),
         steps: syntax.steps.iter().filter_map(|whole| Step::read(&whole.0, problems)).collect(),
         uses: Uses::default(),
         id: syntax.id,

@@ -1,6 +1,16 @@
 //! Tests through the outside: real sockets, real programs.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    reason = "a test that cannot go on fails"
+)]
 
+mod cli;
 mod cluster;
 mod contract;
 mod fake;
+mod interrupt;
+mod invalid_suites;
 mod kube_client;
+mod program;

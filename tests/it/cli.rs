@@ -1,0 +1,200 @@
+//! The command line: exit codes, messages, and what is known before anything is sent.
+
+use crate::program::{Bench, code, muster, stderr, stdout, summary};
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    let help = muster().arg("--help").output().unwrap();
+    assert_eq!(code(&help), 0);
+    assert!(stdout(&help).contains("Does this release pass muster?"));
+    let version = muster().arg("--version").output().unwrap();
+    assert_eq!(stdout(&version), format!("muster {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn wrong_usage_ends_in_2_and_says_what_to_do() {
+    for (arguments, expected) in [
+        (vec!["run", "--sed", "1"], "a similar argument exists: '--seed'"),
+        (vec!["rnu"], "unrecognized subcommand 'rnu'"),
+        (vec!["run", "--jobs", "0"], "0 is not in 1..=1024"),
+        (vec!["run", "--timeout", "10"], "wanted a time with its unit, such as `500ms` or `2m 30s`, found `10`"),
+        (vec!["run", "--report", "pdf"], "there is no report `pdf`\nhint: reports are junit, outline, summary, console"),
+        (vec!["run", "--target", "nowhere.yaml"], "cannot read nowhere.yaml"),
+        (vec!["run", "--suites", "nowhere"], "cannot list nowhere"),
+        (vec!["run", "--defect", "no-such-defect"], "no-such-defect"),
+        (vec!["explain", "step", "cal"], "there is no step kind `cal`\nhint: did you mean `call`?"),
+        (vec!["explain", "fault", "flood"], "there is no fault `flood`\nhint: delete_pod"),
+        (vec!["help", "exit-code"], "there is no topic `exit-code`"),
+        (vec!["schema", "suit"], "there is no schema `suit`"),
+    ] {
+        let output = muster().args(&arguments).output().unwrap();
+        assert_eq!(code(&output), 2, "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(expected), "{arguments:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn nothing_selected_ends_in_4() {
+    let bench = Bench::new();
+    let output = bench.muster(&["run", "no-such-case"]).output().unwrap();
+    assert_eq!(code(&output), 4);
+    assert!(stderr(&output).contains("no case was selected"), "{}", stderr(&output));
+}
+
+#[test]
+fn disruption_is_left_out_unless_it_is_allowed() {
+    let bench = Bench::new();
+    let output = bench.muster(&["run", "chaos"]).output().unwrap();
+    assert_eq!(code(&output), 4);
+    assert!(stderr(&output).contains("--allow-disruption"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_dry_run_prints_the_plan_and_sends_nothing() {
+    let bench = Bench::new();
+    let before = bench.state();
+    let output = bench.muster(&["run", "--dry-run", "--allow-disruption", "--seed", "5"]).output().unwrap();
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(stdout(&output).contains("disruptive  chaos/core-pod-comes-back[store]"), "{}", stdout(&output));
+    assert_eq!(bench.state(), before);
+    let again = bench.muster(&["run", "--dry-run", "--allow-disruption", "--seed", "5"]).output().unwrap();
+    assert_eq!(stdout(&again), stdout(&output), "the same seed gives the same plan");
+}
+
+#[test]
+fn a_missing_secret_variable_is_named() {
+    let bench = Bench::new();
+    let file = bench.path("secrets").display().to_string();
+    bench.rewrite_target(|text| text.replace(&format!("{{ file: \"{file}\", key: MUSTER_OPERATOR }}"), "{ env: MUSTER_OPERATOR }"));
+    let output = bench.muster(&["run", "store-is-healthy"]).output().unwrap();
+    assert_eq!(code(&output), 2);
+    assert!(
+        stderr(&output).contains("the environment variable MUSTER_OPERATOR, which holds the secret of `operator`, is not set"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn an_unwritable_report_folder_is_known_before_anything_is_sent() {
+    let bench = Bench::new();
+    std::fs::write(bench.path("reports"), "a file, not a folder").unwrap();
+    let before = bench.state();
+    let output = bench.muster(&["run", "signup"]).output().unwrap();
+    assert_eq!(code(&output), 2, "{}", stderr(&output));
+    assert!(stderr(&output).contains("reports"), "{}", stderr(&output));
+    assert_eq!(bench.state(), before);
+}
+
+#[test]
+fn a_target_that_refuses_is_inconclusive() {
+    let mut bench = Bench::new();
+    bench.fakes.take().unwrap().stop();
+    let output = bench.muster(&["run", "store-is-healthy"]).output().unwrap();
+    assert_eq!(code(&output), 3, "{}{}", stdout(&output), stderr(&output));
+    assert!(stdout(&output).contains("no connection could be made"), "{}", stdout(&output));
+}
+
+/// A listener that treats every connection the same way, for as long as the test runs.
+fn listening(treat: fn(std::net::TcpStream)) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || listener.incoming().flatten().for_each(treat));
+    address
+}
+
+fn with_api(bench: &Bench, address: &str) {
+    let api = bench.fakes.as_ref().unwrap().addresses.api.to_string();
+    bench.rewrite_target(|text| text.replace(&api, address) + "answer_within: 200ms\n");
+}
+
+#[test]
+fn a_target_that_hangs_resets_or_answers_half_is_inconclusive() {
+    use std::io::{Read, Write};
+    let hangs: fn(std::net::TcpStream) = |stream| std::mem::forget(stream);
+    let resets: fn(std::net::TcpStream) = drop;
+    let half: fn(std::net::TcpStream) = |mut stream| {
+        let _ = stream.read(&mut [0; 2048]);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"status\":");
+    };
+    for (treat, expected) in [(hangs, "transport.timed-out"), (resets, "transport.broken"), (half, "transport.cut")] {
+        let bench = Bench::new();
+        with_api(&bench, &listening(treat));
+        let output = bench.muster(&["run", "store-is-healthy"]).output().unwrap();
+        assert_eq!(code(&output), 3, "{}{}", stdout(&output), stderr(&output));
+        let record = std::fs::read_to_string(bench.path("reports/run.jsonl")).unwrap();
+        assert!(record.contains(expected), "{expected}: {record}");
+    }
+}
+
+#[test]
+fn reports_are_rendered_again_from_the_record() {
+    let bench = Bench::new();
+    let output = bench.muster(&["run", "store-is-healthy", "--seed", "3"]).output().unwrap();
+    assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
+    for (kind, file) in
+        [("junit", "junit.xml"), ("summary", "summary.json"), ("outline", "outline.snap"), ("console", "console.txt")]
+    {
+        let again = muster()
+            .args(["report", kind, "--from"])
+            .arg(bench.path("reports"))
+            .output()
+            .unwrap();
+        let written = std::fs::read_to_string(bench.path("reports").join(file)).unwrap();
+        let without_times = |text: &str| text.lines().filter(|line| !line.contains("timestamp")).collect::<String>();
+        assert_eq!(without_times(&stdout(&again)), without_times(&written), "{kind}");
+    }
+    assert_eq!(summary(&bench.path("reports"))["ending"], "passed");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_outline() {
+    let outlines: Vec<String> = (0..2)
+        .map(|_| {
+            let bench = Bench::new();
+            let arguments = ["run", "store-is-healthy", "signup-gives-a-namespace", "--seed", "11"];
+            let output = bench.muster(&arguments).output().unwrap();
+            assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
+            std::fs::read_to_string(bench.path("reports/outline.snap")).unwrap()
+        })
+        .collect();
+    assert_eq!(outlines[0], outlines[1]);
+}
+
+#[test]
+fn no_secret_stands_in_what_is_written() {
+    let bench = Bench::new();
+    let secret = std::fs::read_to_string(bench.path("secrets")).unwrap();
+    let secret = secret.lines().find_map(|line| line.strip_prefix("MUSTER_OPERATOR=")).unwrap().to_owned();
+    let output = bench.muster(&["run", "signup", "store-keeps"]).output().unwrap();
+    let mut written = vec![output.stdout.clone(), output.stderr.clone()];
+    for entry in std::fs::read_dir(bench.path("reports")).unwrap() {
+        written.push(std::fs::read(entry.unwrap().path()).unwrap());
+    }
+    assert!(written.len() >= 6, "{} texts", written.len());
+    for bytes in written {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        assert!(!text.contains(&secret) && !text.contains("eyJhbGciOi"), "{text}");
+    }
+}
+
+#[test]
+fn each_guard_of_disruption_stops_a_run_that_tries() {
+    type Change = fn(&str) -> String;
+    let changes: [(Change, &str); 3] = [
+        (|text| text.replace("disrupt: [core, services]", "disrupt: [services]"), "does not permit to disrupt `core`"),
+        (|text| text.replace("cluster_uid: ", "cluster_uid: 0"), "this is another cluster"),
+        (|text| text.replace("namespace: default", "namespace: kube-system"), "no pod of `store` is Ready"),
+    ];
+    for (change, expected) in changes {
+        let bench = Bench::new();
+        bench.rewrite_target(change);
+        let arguments = ["run", "core-pod-comes-back[store]", "core-pod-comes-back", "--allow-disruption", "--fail-fast"];
+        let before = bench.state();
+        let output = bench.muster(&arguments).output().unwrap();
+        assert_eq!(code(&output), 3, "{}{}", stdout(&output), stderr(&output));
+        let all = std::fs::read_to_string(bench.path("reports/summary.json")).unwrap();
+        assert!(all.contains(expected), "{expected}: {all}");
+        assert_eq!(bench.state(), before);
+    }
+}

@@ -1,0 +1,164 @@
+//! Deaths in the middle of a run: nothing is left behind.
+
+use crate::program::{Bench, code, stderr, stdout};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
+/// A case that has signed somebody up and then waits for what never comes.
+const WAITING: &str = "title: Waiting
+cases:
+  - id: waits-after-a-signup
+    why: a run can be interrupted while something of its own stands
+    identities: { me: newcomer, alice: tenant }
+    steps:
+      - call:
+          op: signup.send_code
+          json: { email: $(me.email) }
+      - poll:
+          op: customers.read
+          as: operator
+          json: { email: $(me.email) }
+          until: { body: { $.customer.status: never-this } }
+          every: 1s
+          within: 20m
+";
+
+/// The suites of the repository with the waiting case instead of the others.
+fn waiting_suites(bench: &Bench) {
+    let from = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("suites");
+    let to = bench.path("suites");
+    std::fs::create_dir_all(to.join("flows")).unwrap();
+    for name in ["operations.yaml", "needs.yaml"] {
+        std::fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+    for entry in std::fs::read_dir(from.join("flows")).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, to.join("flows").join(path.file_name().unwrap())).unwrap();
+    }
+    std::fs::write(to.join("waiting.yaml"), WAITING).unwrap();
+}
+
+/// Starts the waiting case and returns when its poll has begun: its record holds the steps before it.
+fn started(bench: &Bench) -> Child {
+    let mut child = bench
+        .muster(&["run", "--suites", "suites"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let record = bench.path("reports/run.jsonl");
+    while !std::fs::read_to_string(&record).unwrap_or_default().contains("call signup.send_code") {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it waited");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    child
+}
+
+fn send(child: &Child, signal: &str) {
+    let sent = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+#[test]
+fn a_killed_run_is_cleaned_up_by_cleanup() {
+    let bench = Bench::new();
+    waiting_suites(&bench);
+    let before = bench.state();
+    let mut child = started(&bench);
+    send(&child, "-KILL");
+    child.wait().unwrap();
+    assert_ne!(bench.state(), before, "something stands that must be put back");
+
+    let dry = bench.muster(&["cleanup", "--dry-run"]).output().unwrap();
+    assert!(stdout(&dry).contains("2 changes would be put back"), "{}", stdout(&dry));
+    assert_ne!(bench.state(), before, "a dry run changes nothing");
+
+    let cleaned = bench.muster(&["cleanup"]).output().unwrap();
+    assert_eq!(code(&cleaned), 0, "{}", stderr(&cleaned));
+    assert_eq!(bench.state(), before);
+    let again = bench.muster(&["cleanup"]).output().unwrap();
+    assert!(stdout(&again).contains("nothing is left"), "{}", stdout(&again));
+}
+
+#[test]
+fn a_killed_run_is_cleaned_up_by_the_next_run() {
+    let bench = Bench::new();
+    waiting_suites(&bench);
+    let before = bench.state();
+    let mut child = started(&bench);
+    send(&child, "-KILL");
+    child.wait().unwrap();
+    let next = bench.muster(&["run", "store-is-healthy"]).output().unwrap();
+    assert_eq!(code(&next), 0, "{}{}", stdout(&next), stderr(&next));
+    assert_eq!(bench.state(), before);
+}
+
+/// After the first signal what runs is waited for; the second drops it. Both undo.
+fn stopped_by(signal: &str, expected: i32) {
+    let bench = Bench::new();
+    waiting_suites(&bench);
+    let before = bench.state();
+    let mut child = started(&bench);
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
+    send(&child, signal);
+    assert!(told.any(|line| line.unwrap().contains("nothing more is started")), "the first signal is answered");
+    send(&child, signal);
+    let rest: Vec<String> = told.map(Result::unwrap).collect();
+    let ended = child.wait().unwrap();
+    assert_eq!(ended.code(), Some(expected), "{rest:?}");
+    assert_eq!(bench.state(), before);
+    let summary = crate::program::summary(&bench.path("reports"));
+    assert_eq!(summary["totals"]["not_run"], 1, "{summary}");
+    assert_eq!(summary["exit_code"], expected);
+}
+
+#[test]
+fn sigint_undoes_and_ends_in_130() {
+    stopped_by("-INT", 130);
+}
+
+#[test]
+fn sigterm_undoes_and_ends_in_143() {
+    stopped_by("-TERM", 143);
+}
+
+#[test]
+fn sighup_undoes_and_ends_in_129() {
+    stopped_by("-HUP", 129);
+}
+
+#[test]
+fn a_run_whose_time_is_up_undoes_and_ends_in_3() {
+    let bench = Bench::new();
+    waiting_suites(&bench);
+    let before = bench.state();
+    let output = bench.muster(&["run", "--suites", "suites", "--timeout", "700ms"]).output().unwrap();
+    assert_eq!(code(&output), 3, "{}{}", stdout(&output), stderr(&output));
+    assert!(stdout(&output).contains("the run's time was up"), "{}", stdout(&output));
+    assert_eq!(bench.state(), before);
+}
+
+#[test]
+fn a_second_muster_on_the_same_target_is_refused() {
+    let bench = Bench::new();
+    waiting_suites(&bench);
+    let mut child = started(&bench);
+    let second = bench.muster(&["run", "store-is-healthy", "--report-dir", "other"]).output().unwrap();
+    assert_eq!(code(&second), 2);
+    assert!(stderr(&second).contains("another muster is at work on target `built-in`"), "{}", stderr(&second));
+    send(&child, "-KILL");
+    child.wait().unwrap();
+}
+
+#[test]
+fn what_cannot_be_put_back_is_told_and_ends_in_5() {
+    let mut bench = Bench::new();
+    waiting_suites(&bench);
+    let mut child = started(&bench);
+    send(&child, "-KILL");
+    child.wait().unwrap();
+    bench.fakes.take().unwrap().stop();
+    let output = bench.muster(&["cleanup"]).output().unwrap();
+    assert_eq!(code(&output), 5, "{}", stderr(&output));
+    assert!(stderr(&output).contains("could not be put back") && stderr(&output).contains("forget-customer"));
+}

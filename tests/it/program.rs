@@ -1,0 +1,103 @@
+//! The built program against fakes in this process: what tests of the command line share.
+
+use muster::fake::{self, Addresses, Fake, Options, Profile};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Fakes with their target file, in a folder of their own.
+pub(crate) struct Bench {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) fakes: Option<Fake>,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let secrets_file = folder.path().join("secrets");
+        let fakes = fake::start(Options {
+            seed: 7,
+            pace: 0.05,
+            defects: vec![],
+            profile: Profile::Runbook,
+            now: muster::host::now(),
+            secrets_file: secrets_file.clone(),
+            addresses: Addresses::default(),
+        })
+        .unwrap();
+        std::fs::write(&secrets_file, &fakes.secrets).unwrap();
+        std::fs::write(folder.path().join("target.yaml"), &fakes.target).unwrap();
+        Self { folder, fakes: Some(fakes) }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The target file with something replaced.
+    pub(crate) fn rewrite_target(&self, change: impl Fn(&str) -> String) {
+        let path = self.path("target.yaml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let changed = change(&text);
+        assert_ne!(text, changed, "the target file holds nothing to change");
+        std::fs::write(path, changed).unwrap();
+    }
+
+    /// `muster COMMAND … --target …` with state and reports in the folder.
+    pub(crate) fn muster(&self, arguments: &[&str]) -> Command {
+        let mut command = muster();
+        command.current_dir(self.folder.path()).arg(arguments[0]);
+        command.args(["--target", "target.yaml", "--state-dir", "state"]).args(&arguments[1..]);
+        if arguments[0] == "run" && !arguments.contains(&"--report-dir") {
+            command.args(["--report-dir", "reports"]);
+        }
+        command
+    }
+
+    /// The whole state of the fakes but for what operations declare as residue.
+    pub(crate) fn state(&self) -> Value {
+        let address = self.fakes.as_ref().unwrap().addresses.admin;
+        let mut state: Value = serde_json::from_str(&get(&format!("{address}"), "/state")).unwrap();
+        let micro = state.pointer_mut("/databases/micro").and_then(Value::as_object_mut).unwrap();
+        for table in ["customers", "namespaces", "signup", "store", "invite"] {
+            micro.remove(table);
+        }
+        let all = state.as_object_mut().unwrap();
+        ["mails", "events", "registry", "pods"].iter().for_each(|part| drop(all.remove(*part)));
+        state
+    }
+}
+
+/// The built program, in an environment of its own.
+pub(crate) fn muster() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
+    command.env_remove("MUSTER_OPERATOR").env("NO_COLOR", "1").env("CI", "1");
+    command
+}
+
+/// A GET by hand: this side shares no code with the clients under test.
+fn get(address: &str, path: &str) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+pub(crate) fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+pub(crate) fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or(-1)
+}
+
+/// The summary of a run.
+pub(crate) fn summary(folder: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(folder.join("summary.json")).unwrap()).unwrap()
+}
