@@ -182,10 +182,19 @@ impl CaptureFrom {
     }
 }
 
+/// The value of `or`, which may be null: that the key is there is what matters.
+fn otherwise(node: &crate::source::Node) -> Result<Option<Value>, String> {
+    let crate::source::What::Map(map) = &node.what else { return Ok(None) };
+    let Some((_, value)) = map.iter().find(|(key, _)| key.text == "or") else { return Ok(None) };
+    let value = Data::new(value).map_err(|problem| problem.text)?;
+    value.constant().map(Some).ok_or_else(|| "`or` wants a plain value".to_owned())
+}
+
 #[derive(Deserialize)]
 struct LongForm {
     path: At<String>,
-    or: Option<crate::source::Whole>,
+    #[serde(rename = "or")]
+    _or: Option<crate::source::Whole>,
     #[serde(default)]
     secret: bool,
 }
@@ -204,9 +213,8 @@ impl<'de> Deserialize<'de> for CaptureFrom {
             return Err(D::Error::custom(problem.text));
         }
         let long = long.ok_or_else(|| D::Error::custom("wanted a JSON path"))?;
-        let or = long.or.map(|whole| Data::new(&whole.0)).transpose().map_err(|it| D::Error::custom(it.text))?;
-        let or = or.map(|data| data.constant().ok_or_else(|| D::Error::custom("`or` wants a plain value")));
-        Ok(Self { path: long.path, or: or.transpose()?, is_secret: long.secret })
+        let or = otherwise(&node).map_err(D::Error::custom)?;
+        Ok(Self { path: long.path, or, is_secret: long.secret })
     }
 }
 
