@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# The checks that `cargo test` does not hold. Each part prints its name and how long it took; the first that fails
+# ends the script with its exit code. Needs bash, python3 and the Rust of rust-toolchain.toml.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+folder="$(mktemp -d)"
+trap 'rm -rf "$folder"' EXIT
+
+part() {
+  local name="$1" began="$SECONDS" ended=0
+  shift
+  printf '── %s\n' "$name"
+  "$@" || ended="$?"
+  printf '── %s: %s in %d s\n' "$name" "$([ "$ended" = 0 ] && echo ok || echo "FAILED ($ended)")" "$((SECONDS - began))"
+  return "$ended"
+}
+
+documented() { RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --quiet; }
+
+run_on_fakes() { cargo run --quiet -- run --report-dir "$folder/report" --seed 1; }
+
+part 'format' cargo fmt --check
+part 'clippy' cargo clippy --quiet --all-targets -- -D warnings
+part 'documentation' documented
+part 'suites are valid' cargo run --quiet -- check
+part 'suites on the fakes' run_on_fakes
+part 'junit.xml by a second reader' python3 ci/read_junit.py "$folder/report"

@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# The checks that take too long for every landing, in stages of a few seconds to a few minutes each.
+#
+# What a stage found is kept in target/night/COMMIT/STAGE/, and a stage that passed is not run again for the same
+# commit: stop it whenever you like, and call it again to go on. On a tree with uncommitted changes nothing counts, and
+# everything is run anew.
+#
+#   ci/night.sh            every stage that has not passed yet
+#   ci/night.sh --table    what has passed for this commit, without running anything
+#
+# Stages:
+#   defect-NAME   every case on fakes with one defect switched on: a case must turn red
+#   seed-NUMBER   every case with a random seed, ten times: every case must pass, and all outlines must be the same
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+readonly SEEDS=10
+commit="$(git rev-parse HEAD)"
+[ -z "$(git status --porcelain --untracked-files=no)" ] || commit=uncommitted
+readonly night="target/night/$commit"
+readonly muster=target/release/muster
+
+# The names of all defects: they stand, one a line, in the list of src/fake/defect.rs.
+defects() { sed -nE 's/^    [A-Z][A-Za-z]+ "([a-z0-9-]+)" (true|false) ".*";$/\1/p' src/fake/defect.rs; }
+
+# Runs every case and keeps the exit code; the reports go into the stage's folder.
+run() {
+  local folder="$1" code=0
+  shift
+  "$muster" run --report-dir "$folder" "$@" >"$folder/output.txt" 2>&1 || code="$?"
+  echo "$code" >"$folder/exit-code"
+}
+
+# The ids of the cases that a run found wanting.
+red() {
+  python3 - "$1/summary.json" <<'PYTHON'
+import json, sys
+cases = json.load(open(sys.argv[1], encoding="utf-8"))["cases"]
+print(" ".join(case["case"] for case in cases if case["outcome"] in ("fail", "inconclusive", "not run")))
+PYTHON
+}
+
+defect_stage() {
+  local folder="$1" name="$2" found
+  run "$folder" --seed 1 --defect "$name"
+  found="$(red "$folder")"
+  echo "${found:-no case noticed it}" >"$folder/found"
+  [ -n "$found" ]
+}
+
+seed_stage() {
+  local folder="$1" first="$night/outline.snap"
+  run "$folder" --seed "$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')"
+  [ "$(cat "$folder/exit-code")" = 0 ] || { red "$folder" >"$folder/found"; return 1; }
+  [ -e "$first" ] || cp "$folder/outline.snap" "$first"
+  diff "$first" "$folder/outline.snap" >"$folder/found" || return 1
+  echo 'all passed' >"$folder/found"
+}
+
+stage() {
+  local name="$1" work="$2" folder="$night/$1"
+  shift 2
+  [ -e "$folder/passed" ] && [ "$commit" != uncommitted ] && return 0
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  if "$work" "$folder" "$@"; then touch "$folder/passed"; else failed=$((failed + 1)); fi
+  row "$name"
+}
+
+row() {
+  local folder="$night/$1" verdict='not run'
+  [ -e "$folder/found" ] && verdict=FAILED
+  [ -e "$folder/passed" ] && verdict=passed
+  printf '%-40s %-8s %s\n' "$1" "$verdict" "$(head -c 160 "$folder/found" 2>/dev/null | head -n 1)"
+}
+
+names() {
+  defects | sed 's/^/defect-/'
+  seq "$SEEDS" | sed 's/^/seed-/'
+}
+
+[ -n "$(defects)" ] || { echo 'error: found no defect in src/fake/defect.rs' >&2; exit 1; }
+if [ "${1:-}" = --table ]; then
+  names | while read -r name; do row "$name"; done
+  exit 0
+fi
+
+cargo build --quiet --release
+mkdir -p "$night"
+[ "$commit" != uncommitted ] || rm -f "$night/outline.snap"
+failed=0
+while read -r name; do
+  case "$name" in
+    defect-*) stage "$name" defect_stage "${name#defect-}" ;;
+    seed-*) stage "$name" seed_stage ;;
+  esac
+done < <(names)
+echo "$failed stages failed; what they found is kept in $night"
+[ "$failed" = 0 ]
