@@ -1,5 +1,6 @@
 //! Tests through the outside: real sockets, real programs.
 
+mod architecture;
 mod cluster;
 mod contract;
 mod fake;
