@@ -5,3 +5,4 @@ mod cluster;
 mod contract;
 mod fake;
 mod kube_client;
+mod reports;
