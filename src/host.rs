@@ -3,7 +3,6 @@
 //! Lives here: everything that muster asks of its process. Does not: files (`files`) or the wire (`client`).
 #![expect(clippy::disallowed_methods, reason = "this is the door through which they enter")]
 
-use crate::run::Level;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
@@ -47,15 +46,26 @@ pub fn is_watched() -> bool {
 
 /// Whether standard output wants colours: `NO_COLOR`, then `CLICOLOR_FORCE`, then whether it is a terminal.
 pub fn wants_colors() -> bool {
-    let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
-    let is_capable = std::io::stdout().is_terminal() && variable("TERM").as_deref() != Some("dumb");
-    !is_set("NO_COLOR") && (is_set("CLICOLOR_FORCE") || is_capable)
+    colors(&variable, std::io::stdout().is_terminal())
 }
 
-/// Where state is kept unless something else is asked for.
+/// The rules of no-color.org and bixense.com/clicolors: a variable counts if it is not empty.
+fn colors(variable: &dyn Fn(&str) -> Option<String>, is_terminal: bool) -> bool {
+    let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
+    let is_capable = is_terminal && variable("TERM").as_deref() != Some("dumb");
+    !is_set("NO_COLOR") && (is_set("CLICOLOR_FORCE") && variable("CLICOLOR_FORCE").as_deref() != Some("0") || is_capable)
+}
+
+/// Where state is kept unless something else is asked for: the XDG rule, and `.muster` here where there is no home.
 pub fn state_folder() -> PathBuf {
-    let home = || variable("HOME").map(|home| PathBuf::from(home).join(".local/state"));
-    let base = variable("XDG_STATE_HOME").filter(|it| !it.is_empty()).map(PathBuf::from).or_else(home);
+    state_folder_of(&variable)
+}
+
+/// A relative `XDG_STATE_HOME` is ignored, as the XDG specification asks.
+fn state_folder_of(variable: &dyn Fn(&str) -> Option<String>) -> PathBuf {
+    let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || absolute("HOME").map(|home| home.join(".local/state"));
+    let base = absolute("XDG_STATE_HOME").or_else(home);
     base.map_or_else(|| PathBuf::from(".muster"), |base| base.join("muster"))
 }
 
@@ -67,61 +77,84 @@ pub fn quiet_panics() {
     }));
 }
 
-/// Signals that tell muster to stop.
-pub struct Signals {
-    heard: watch::Receiver<(Level, u8)>,
-    levels: watch::Receiver<Level>,
+/// Signals that tell muster to stop, each step up in the words of the caller.
+pub struct Signals<L> {
+    levels: watch::Receiver<L>,
+    first: watch::Receiver<Option<u8>>,
 }
 
-impl Signals {
+impl<L: Copy> Signals<L> {
     /// How urgently it was told to stop, now and later.
-    pub fn levels(&self) -> watch::Receiver<Level> {
+    pub fn levels(&self) -> watch::Receiver<L> {
         self.levels.clone()
     }
 
     /// The number of the first signal, if there was one.
     pub fn first(&self) -> Option<u8> {
-        Some(self.heard.borrow().1).filter(|number| *number > 0)
+        *self.first.borrow()
     }
 }
 
-/// Listens to SIGINT, SIGTERM and SIGHUP from when this returns. The first says undo, the second drop what runs, the
-/// third leave.
+/// Listens to SIGINT, SIGTERM and SIGHUP from when this returns. `calm` holds until the first; each signal takes the
+/// next of `steps`, whose text is told; further ones repeat the last. Signals within the same instant may count as one.
 ///
 /// # Errors
 /// If the system refuses.
-pub fn signals() -> std::io::Result<Signals> {
+pub fn signals<L: Copy + Send + Sync + 'static>(
+    calm: L,
+    steps: [(L, &'static str); 3],
+) -> std::io::Result<Signals<L>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    let (tell_heard, heard) = watch::channel((Level::GoOn, 0));
-    let (tell_level, levels) = watch::channel(Level::GoOn);
+    let (tell_level, levels) = watch::channel(calm);
+    let (tell_first, first) = watch::channel(None);
     tokio::spawn(async move {
-        loop {
+        for count in 0_usize.. {
             let number = tokio::select! {
                 _ = interrupt.recv() => 2,
                 _ = terminate.recv() => 15,
                 _ = hang_up.recv() => 1,
             };
-            let (level, first) = *tell_heard.borrow();
-            let next = match level {
-                Level::GoOn => Level::Undo,
-                Level::Undo => Level::DropSteps,
-                Level::DropSteps | Level::Leave => Level::Leave,
-            };
-            tell(said(next));
-            tell_heard.send_replace((next, if first == 0 { number } else { first }));
-            tell_level.send_replace(next);
+            let (level, said) = steps[count.min(steps.len() - 1)];
+            tell(said);
+            tell_first.send_if_modified(|first| first.replace(first.unwrap_or(number)).is_none());
+            tell_level.send_replace(level);
         }
     });
-    Ok(Signals { heard, levels })
+    Ok(Signals { levels, first })
 }
 
-fn said(level: Level) -> &'static str {
-    match level {
-        Level::GoOn => "",
-        Level::Undo => "stopping: nothing more is started, changes are put back (again: drop what runs)\n",
-        Level::DropSteps => "stopping: what runs is dropped, changes are put back (again: leave at once)\n",
-        Level::Leave => "leaving at once: changes stay, `muster cleanup` puts them back\n",
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(pairs: &'static [(&str, &str)]) -> impl Fn(&str) -> Option<String> {
+        move |name| pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+    }
+
+    #[test]
+    fn colours_are_for_terminals_unless_the_environment_says_otherwise() {
+        assert!(colors(&given(&[]), true));
+        assert!(!colors(&given(&[]), false));
+        assert!(!colors(&given(&[("TERM", "dumb")]), true));
+        assert!(!colors(&given(&[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")]), true));
+        assert!(colors(&given(&[("NO_COLOR", "")]), true));
+        assert!(colors(&given(&[("CLICOLOR_FORCE", "1")]), false));
+        assert!(!colors(&given(&[("CLICOLOR_FORCE", "0")]), false));
+    }
+
+    #[test]
+    fn state_goes_where_the_xdg_rule_says() {
+        let of = |pairs| state_folder_of(&given(pairs)).display().to_string();
+        assert_eq!(of(&[("XDG_STATE_HOME", "/var/state"), ("HOME", "/home/ann")]), "/var/state/muster");
+        assert_eq!(of(&[("XDG_STATE_HOME", "state"), ("HOME", "/home/ann")]), "/home/ann/.local/state/muster");
+        assert_eq!(of(&[("XDG_STATE_HOME", "")]), ".muster");
+    }
+
+    #[test]
+    fn seeds_differ() {
+        let seeds: std::collections::BTreeSet<u64> = (0..8).map(|_| random_seed()).collect();
+        assert!(seeds.len() > 1);
     }
 }

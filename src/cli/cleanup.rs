@@ -3,7 +3,7 @@
 use super::args::CleanupArguments;
 use super::snapshots::Stored;
 use super::state::State;
-use super::{Ended, Refusal, open};
+use super::{Ended, Refusal, open, signals};
 use crate::ledger::{Journal, Keys, open_changes, read_journal};
 use crate::outcome::Ending;
 use crate::run::{self, Leftover, Stop};
@@ -31,7 +31,7 @@ pub(super) fn cleanup(arguments: &CleanupArguments) -> Ended {
     }
     let _lock = state.lock(target.name(), "cleanup")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let signals = runtime.block_on(async { host::signals() })?;
+    let signals = runtime.block_on(async { signals::listen() })?;
     let stop = Stop::new(signals.levels());
     let mask = Mask::new();
     target.secrets.all().for_each(|secret| mask.learn(secret.reveal()));

@@ -15,6 +15,7 @@ mod open;
 mod report;
 mod run;
 mod schema;
+mod signals;
 mod sink;
 mod snapshots;
 mod state;

@@ -4,7 +4,7 @@ use super::args::RunArguments;
 use super::sink::Sink;
 use super::snapshots::Stored;
 use super::state::{State, keep_book};
-use super::{Ended, Refusal, cleanup, open};
+use super::{Ended, Refusal, cleanup, open, signals};
 use crate::ledger::{Journal, Keys};
 use crate::outcome::{self, Ending, Outcome, Record};
 use crate::report::{self, Console, Told};
@@ -156,7 +156,7 @@ impl Prepared<'_> {
         let sink = Sink::new(folder, console)?;
         let mut further = BTreeSet::new();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let signals = runtime.block_on(async { host::signals() })?;
+        let signals = runtime.block_on(async { signals::listen() })?;
         let stop = Stop::new(signals.levels());
         let mask = Mask::new();
         self.target.secrets.all().for_each(|secret| mask.learn(secret.reveal()));

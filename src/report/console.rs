@@ -1,74 +1,15 @@
-//! `console`: a run as a person reads it, while it goes on and when it is over.
+//! `console`: a run as a person reads it when it is over.
+//!
+//! Not here: following a run that goes on (`follow`).
 
 use super::Told;
 use super::summary::all_endings;
-use crate::outcome::{CaseEnd, CaseOutcome, Ending, Event, Failure, Outage, Outcome, Record, Recovery, Verdict};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use super::terminal::{harmless, harmless_line};
+use crate::outcome::{CaseOutcome, Ending, Failure, Outage, Outcome, Recovery, Verdict};
 use std::fmt::Write;
-use std::time::{Duration, Instant};
 
-/// Without a terminal, a line this often says that the run is alive.
-const HEARTBEAT: Duration = Duration::from_secs(60);
 /// Evidence is shown up to this many lines each.
 const EVIDENCE_LINES: usize = 12;
-
-/// Follows a run on standard error: a progress bar where someone watches, else lines and a heartbeat.
-pub struct Console {
-    bar: ProgressBar,
-    is_watched: bool,
-    tell: fn(&str),
-    told_at: Instant,
-    done: usize,
-    planned: usize,
-}
-
-impl Console {
-    /// A console that writes lines with `tell`; `is_watched` says whether a person looks on.
-    pub fn new(is_watched: bool, tell: fn(&str)) -> Self {
-        let target = if is_watched { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(None, target);
-        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { bar, is_watched, tell, told_at: Instant::now(), done: 0, planned: 0 }
-    }
-
-    /// Takes one event.
-    pub fn take(&mut self, record: &Record) {
-        match &record.event {
-            Event::RunStarted(start) => {
-                self.planned = start.cases.len();
-                self.bar.set_length(start.cases.len() as u64);
-                self.line(&format!("run {} on {} with seed {}: {} cases", start.run, start.target, start.seed, self.planned));
-            }
-            Event::CaseStarted { case } => self.bar.set_message(case.clone()),
-            Event::CaseEnded(end) => self.ended(end),
-            Event::Leftover { case, what, why } => self.line(&format!("LEFT BEHIND by {case}: {what}: {why}")),
-            Event::StepEnded(_) | Event::Recovered(_) | Event::Residue { .. } | Event::RunEnded(_) => {}
-        }
-    }
-
-    /// Clears the progress.
-    pub fn finish(&mut self) {
-        self.bar.finish_and_clear();
-    }
-
-    fn ended(&mut self, end: &CaseEnd) {
-        self.done += 1;
-        self.bar.inc(1);
-        if end.verdict >= Verdict::Inconclusive {
-            let why = end.failures.first().map(|failure| failure.message.to_string()).unwrap_or_default();
-            self.line(&format!("{:<12} {}: {why}", end.verdict.word(), end.case));
-        } else if !self.is_watched && self.told_at.elapsed() >= HEARTBEAT {
-            self.line(&format!("{} of {} cases so far", self.done, self.planned));
-        }
-    }
-
-    fn line(&mut self, text: &str) {
-        self.told_at = Instant::now();
-        let tell = self.tell;
-        self.bar.suspend(|| tell(&format!("{text}\n")));
-    }
-}
 
 pub(super) fn render(told: &Told<'_>) -> String {
     console_summary(told, false)
@@ -82,6 +23,7 @@ pub fn console_summary(told: &Told<'_>, has_colors: bool) -> String {
     for case in outcome.cases.iter().filter(|case| needs_telling(case)) {
         text.push_str(&failed_case(case, &paint));
     }
+    text.push_str(&known(outcome));
     text.push_str(&recoveries(outcome));
     text.push_str(&families(outcome, &paint));
     text.push_str(&left(outcome));
@@ -105,15 +47,33 @@ fn failed_case(case: &CaseOutcome, paint: &Paint) -> String {
 
 fn shown(failure: &Failure) -> String {
     let spot = failure.spot.as_ref().map(|spot| format!(" ({spot})")).unwrap_or_default();
-    let mut text = format!("  step `{}`{spot}\n    {}: {}\n", failure.step, failure.kind, failure.message);
+    let (step, message) = (harmless_line(&failure.step), harmless_line(failure.message.as_str()));
+    let mut text = format!("  step `{step}`{spot}\n    {}: {message}\n", failure.kind);
     for evidence in &failure.evidence {
         let _ = writeln!(text, "    {}:", evidence.label);
-        let lines: Vec<&str> = evidence.text.as_str().lines().collect();
+        let shown = harmless(evidence.text.as_str());
+        let lines: Vec<&str> = shown.lines().collect();
         for line in lines.iter().take(EVIDENCE_LINES) {
             let _ = writeln!(text, "      {line}");
         }
         if lines.len() > EVIDENCE_LINES {
             let _ = writeln!(text, "      … {} lines more", lines.len() - EVIDENCE_LINES);
+        }
+    }
+    text
+}
+
+/// Failures that are forgiven, and entries that forgave nothing: those should go.
+fn known(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    for case in &outcome.cases {
+        if let Some(known) = &case.known {
+            let _ = writeln!(text, "known failure {}: {} until {}: {}", known.ticket, known.case, known.until, known.because);
+        }
+    }
+    for entry in &outcome.start.known_failures {
+        if outcome.cases.iter().any(|case| case.planned.case == entry.case && case.verdict == Some(Verdict::Pass)) {
+            let _ = writeln!(text, "passes again: {}; its entry for {} can go", entry.case, entry.ticket);
         }
     }
     text
@@ -170,6 +130,7 @@ fn families(outcome: &Outcome, paint: &Paint) -> String {
 fn left(outcome: &Outcome) -> String {
     let mut text = String::new();
     for (case, what, why) in &outcome.leftovers {
+        let (what, why) = (harmless_line(what.as_str()), harmless_line(why.as_str()));
         let _ = writeln!(text, "LEFT BEHIND by {case}: {what}: {why}");
     }
     if !outcome.leftovers.is_empty() {
@@ -177,7 +138,8 @@ fn left(outcome: &Outcome) -> String {
     }
     let places: std::collections::BTreeSet<&str> = outcome.residue.iter().map(|(_, at, _)| at.as_str()).collect();
     if !places.is_empty() {
-        let _ = writeln!(text, "stays, as declared: {}", places.into_iter().collect::<Vec<_>>().join(", "));
+        let places: Vec<String> = places.into_iter().map(harmless_line).collect();
+        let _ = writeln!(text, "stays, as declared: {}", places.join(", "));
     }
     text
 }
@@ -189,7 +151,7 @@ fn last_lines(told: &Told<'_>, paint: &Paint) -> String {
         (totals.failed, "failed"),
         (totals.inconclusive, "inconclusive"),
         (totals.skipped, "skipped"),
-        (totals.known, "known failures"),
+        (totals.known, "known"),
         (totals.not_run, "not run"),
         (totals.flaky, "flaky"),
     ];
@@ -201,7 +163,7 @@ fn last_lines(told: &Told<'_>, paint: &Paint) -> String {
     let line = format!("{} ({took}): {}, exit code {}", counts.join(", "), ending.word(), ending.code());
     let mut text = format!("{}\n", paint.verdict(verdict, &line));
     if let Some(why) = told.outcome.end.as_ref().and_then(|end| end.stopped_by.as_ref()) {
-        let _ = writeln!(text, "stopped early: {why}");
+        let _ = writeln!(text, "stopped early: {}", harmless_line(why.as_str()));
     }
     if told.outcome.start.disruptive_left_out > 0 {
         let _ = writeln!(text, "{} disruptive cases were left out: --allow-disruption", told.outcome.start.disruptive_left_out);

@@ -1,6 +1,6 @@
 //! `junit`: JUnit XML, by `junit-report`, every string cleaned first, then completed with what that crate lacks.
 
-use super::Told;
+use super::{Told, worst};
 use crate::outcome::{CaseOutcome, Failure, Verdict};
 use junit_report::{Duration, ReportBuilder, TestCase, TestCaseBuilder, TestSuite, TestSuiteBuilder};
 use quick_xml::events::{BytesEnd, BytesStart, BytesText, Event};
@@ -40,16 +40,16 @@ fn suite(name: &str, cases: &[&CaseOutcome]) -> TestSuite {
 
 fn test_case(case: &CaseOutcome) -> TestCase {
     let (name, took) = (clean(&case.planned.case), took(case.took_us));
-    let first = case.failures.first();
-    let kind = first.map_or("muster", |failure| failure.kind.as_str());
-    let message = first.map(|failure| one_line(failure.message.as_str())).unwrap_or_default();
+    let worst = worst(&case.failures);
+    let kind = clean(worst.map_or("inconclusive", |failure| failure.kind.as_str()));
+    let message = one_line(worst.map_or("the case could not be judged", |failure| failure.message.as_str()));
     let mut built = match (case.verdict, &case.known) {
         (None, _) => TestCaseBuilder::error(&name, took, "not-run", "the case was not run to its end"),
         (Some(Verdict::Fail), Some(known)) => {
             TestCaseBuilder::skipped_with_cause(&name, "known", &clean(&format!("known: {} until {}", known.ticket, known.until)))
         }
-        (Some(Verdict::Fail), None) => TestCaseBuilder::failure(&name, took, kind, &message),
-        (Some(Verdict::Inconclusive), _) => TestCaseBuilder::error(&name, took, kind, &message),
+        (Some(Verdict::Fail), None) => TestCaseBuilder::failure(&name, took, &kind, &message),
+        (Some(Verdict::Inconclusive), _) => TestCaseBuilder::error(&name, took, &kind, &message),
         (Some(Verdict::Skip), _) => {
             let why = case.skipped.as_ref().map(ToString::to_string).unwrap_or_default();
             TestCaseBuilder::skipped_with_cause(&name, "skipped", &one_line(&why))
@@ -90,11 +90,11 @@ fn one_line(text: &str) -> String {
 type Index<'a> = BTreeMap<String, &'a CaseOutcome>;
 
 /// Adds what the crate lacks: properties, `skipped`, totals on the root, `line`, flaky failures; and takes away what it
-/// makes up: `package`, `hostname`.
+/// makes up: `package`, `hostname`, and a timestamp that is not the run's.
 fn completed(xml: &str, told: &Told<'_>, index: &Index<'_>) -> Result<String, quick_xml::Error> {
     let mut reader = Reader::from_str(xml);
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
-    let mut suite = 0..0_usize;
+    let mut suites = 0_usize;
     let skips = skips_by_suite(told);
     let mut open_flaky: Option<&CaseOutcome> = None;
     loop {
@@ -107,8 +107,9 @@ fn completed(xml: &str, told: &Told<'_>, index: &Index<'_>) -> Result<String, qu
                 writer.write_event(Event::Empty(root(told)))?;
             }
             Event::Start(start) if start.name().as_ref() == b"testsuite" => {
-                writer.write_event(Event::Start(suite_start(&start, skips.get(suite.end).copied().unwrap_or(0))?))?;
-                suite.end += 1;
+                let skipped = skips.get(suites).copied().unwrap_or(0);
+                writer.write_event(Event::Start(suite_start(&start, skipped, told)?))?;
+                suites += 1;
                 properties(&mut writer, told)?;
             }
             Event::Start(start) if start.name().as_ref() == b"testcase" => {
@@ -161,18 +162,21 @@ fn root(told: &Told<'_>) -> BytesStart<'static> {
     ] {
         root.push_attribute((name, count.to_string().as_str()));
     }
+    let micros = told.outcome.cases.iter().map(|case| case.took_us).sum();
+    root.push_attribute(("time", took(micros).as_seconds_f64().to_string().as_str()));
     root
 }
 
-fn suite_start(start: &BytesStart<'_>, skipped: usize) -> Result<BytesStart<'static>, quick_xml::Error> {
+fn suite_start(start: &BytesStart<'_>, skipped: usize, told: &Told<'_>) -> Result<BytesStart<'static>, quick_xml::Error> {
     let mut kept = BytesStart::new("testsuite");
     for attribute in start.attributes() {
         let attribute = attribute?;
-        if !matches!(attribute.key.as_ref(), b"package" | b"hostname") {
+        if !matches!(attribute.key.as_ref(), b"package" | b"hostname" | b"timestamp") {
             kept.push_attribute(attribute);
         }
     }
     kept.push_attribute(("skipped", skipped.to_string().as_str()));
+    kept.push_attribute(("timestamp", clean(&told.outcome.start.started).as_str()));
     Ok(kept)
 }
 
@@ -212,7 +216,7 @@ fn with_line(start: &BytesStart<'_>, case: Option<&CaseOutcome>) -> Result<Bytes
 fn flaky(writer: &mut Writer<Vec<u8>>, case: &CaseOutcome) -> Result<(), quick_xml::Error> {
     for failure in &case.retried {
         let mut element = BytesStart::new("flakyFailure");
-        element.push_attribute(("type", failure.kind.as_str()));
+        element.push_attribute(("type", clean(&failure.kind).as_str()));
         element.push_attribute(("message", one_line(failure.message.as_str()).as_str()));
         writer.write_event(Event::Start(element))?;
         writer.write_event(Event::Start(BytesStart::new("stackTrace")))?;
@@ -221,4 +225,95 @@ fn flaky(writer: &mut Writer<Vec<u8>>, case: &CaseOutcome) -> Result<(), quick_x
         writer.write_event(Event::End(BytesEnd::new("flakyFailure")))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::{fold, read_record};
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    const RUN: &str = include_str!("../../fixtures/reports/every-verdict.jsonl");
+
+    /// The whole run with each of these words of the fixture replaced by a text from outside.
+    fn with_text(text: &str) -> String {
+        let inside = serde_json::to_string(text).unwrap();
+        let records = read_record(&RUN.replace("REPLACED", &inside[1..inside.len() - 1])).unwrap();
+        let outcome = fold(&records).unwrap();
+        render(&Told { outcome: &outcome, records: &records, further: &BTreeSet::new() })
+    }
+
+    /// Element and attribute values as another reader sees them, or where it stumbles.
+    fn read_again(xml: &str) -> Result<Vec<(String, Vec<(String, String)>)>, String> {
+        let mut reader = Reader::from_str(xml);
+        reader.config_mut().check_end_names = true;
+        let mut found = vec![];
+        loop {
+            match reader.read_event().map_err(|error| error.to_string())? {
+                Event::Eof => return Ok(found),
+                Event::Start(start) | Event::Empty(start) => found.push(element(&start)?),
+                _ => {}
+            }
+        }
+    }
+
+    fn element(start: &BytesStart<'_>) -> Result<(String, Vec<(String, String)>), String> {
+        let mut attributes = vec![];
+        for attribute in start.attributes() {
+            let attribute = attribute.map_err(|error| error.to_string())?;
+            let text = std::str::from_utf8(&attribute.value).map_err(|error| error.to_string())?;
+            let value = quick_xml::escape::unescape(text).map_err(|error| error.to_string())?;
+            attributes.push((String::from_utf8_lossy(attribute.key.as_ref()).into(), value.into_owned()));
+        }
+        Ok((String::from_utf8_lossy(start.name().as_ref()).into(), attributes))
+    }
+
+    fn count(elements: &[(String, Vec<(String, String)>)], name: &str) -> usize {
+        elements.iter().filter(|(found, _)| found == name).count()
+    }
+
+    #[test]
+    fn a_second_reader_counts_what_the_root_says() {
+        let elements = read_again(&with_text("plain")).unwrap();
+        let root: BTreeMap<_, _> = elements[0].1.iter().cloned().collect();
+        for (attribute, element) in
+            [("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")]
+        {
+            assert_eq!(root[attribute], count(&elements, element).to_string(), "{attribute}");
+            assert!(count(&elements, element) > 0, "the fixture has every verdict");
+        }
+        let in_suites = |attribute: &str| -> usize {
+            let suites = elements.iter().filter(|(name, _)| name == "testsuite");
+            suites.flat_map(|(_, all)| all).filter(|(name, _)| name == attribute).filter_map(|(_, it)| it.parse::<usize>().ok()).sum()
+        };
+        assert_eq!(root["tests"], in_suites("tests").to_string());
+        assert_eq!(root["skipped"], in_suites("skipped").to_string());
+        assert_eq!(count(&elements, "stackTrace"), count(&elements, "flakyFailure"));
+    }
+
+    #[test]
+    fn a_long_text_is_whole_in_the_body_and_short_in_the_message() {
+        let long = "𝒟 ü ]]> ".repeat(100 * 1024 / 13);
+        let xml = with_text(&long);
+        let elements = read_again(&xml).unwrap();
+        let (_, failure) = elements.iter().find(|(name, _)| name == "failure").unwrap();
+        let message = &failure.iter().find(|(name, _)| name == "message").unwrap().1;
+        assert!(message.chars().count() <= 200, "{}", message.len());
+        assert!(xml.len() > long.len());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+
+        /// Whatever a platform answers, the report is well formed and has no character that XML forbids.
+        #[test]
+        fn any_text_gives_a_report_that_can_be_read(text in any::<String>(), tail in "[\\x00-\\x20<>&\"'\\]]{0,12}") {
+            let xml = with_text(&format!("{text}]]>{tail}"));
+            prop_assert!(xml.chars().all(|letter| clean(&letter.to_string()) == letter.to_string()));
+            let elements = read_again(&xml);
+            prop_assert!(elements.is_ok(), "{elements:?}");
+            prop_assert_eq!(count(&elements.unwrap(), "testcase"), 8);
+        }
+    }
 }

@@ -3,14 +3,18 @@
 //! Lives here: pure renderings of an outcome, and the console that follows a run. Does not: judging, or deciding.
 
 mod console;
+mod follow;
+mod jsonl;
 mod junit;
 mod outline;
 mod summary;
+mod terminal;
 
-pub use console::{Console, console_summary};
+pub use console::console_summary;
+pub use follow::Console;
 
 use crate::files::{self, FileError};
-use crate::outcome::{Ending, Outcome, Record};
+use crate::outcome::{Ending, Failure, Outcome, Record};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -33,11 +37,12 @@ pub struct Kind {
     render: fn(&Told<'_>) -> String,
 }
 
-/// Every kind, one line each. `run.jsonl` itself is written while the run goes on.
+/// Every kind, one line each.
 pub const KINDS: &[Kind] = &[
     Kind { name: "junit", file: "junit.xml", render: junit::render },
     Kind { name: "outline", file: "outline.snap", render: outline::render },
     Kind { name: "summary", file: "summary.json", render: summary::render },
+    Kind { name: "jsonl", file: "run.jsonl", render: jsonl::render },
     Kind { name: "console", file: "console.txt", render: console::render },
 ];
 
@@ -54,4 +59,9 @@ pub fn write(kind: &Kind, told: &Told<'_>, folder: &Path) -> Result<PathBuf, Fil
     let path = folder.join(kind.file);
     files::write_whole(&path, (kind.render)(told).as_bytes())?;
     Ok(path)
+}
+
+/// The failure that decides: the first of the worst.
+fn worst(failures: &[Failure]) -> Option<&Failure> {
+    failures.iter().rev().max_by_key(|failure| failure.verdict)
 }

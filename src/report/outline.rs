@@ -7,7 +7,9 @@ use crate::outcome::CaseOutcome;
 pub(super) fn render(told: &Told<'_>) -> String {
     let mut lines: Vec<String> = told.outcome.cases.iter().map(line).collect();
     lines.sort();
-    format!("---\nsource: muster\ndescription: outline of a run on {}\n---\n{}\n", told.outcome.start.target, lines.join("\n"))
+    // A JSON text is a YAML text too, whatever the target is called.
+    let about = serde_json::Value::from(format!("outline of a run on {}", told.outcome.start.target));
+    format!("---\nsource: muster\ndescription: {about}\n---\n{}\n", lines.join("\n"))
 }
 
 fn line(case: &CaseOutcome) -> String {

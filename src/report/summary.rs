@@ -9,9 +9,6 @@ pub(super) fn render(told: &Told<'_>) -> String {
     let outcome = told.outcome;
     let endings = all_endings(told);
     let ending = Ending::strongest(&endings);
-    let places = |list: &[(String, crate::secret::Masked, crate::secret::Masked)], what: &str| -> Vec<Value> {
-        list.iter().map(|(case, at, why)| json!({ "case": case, what: at, "why": why })).collect()
-    };
     let summary = json!({
         "run": outcome.start.run,
         "target": outcome.start.target,
@@ -30,6 +27,11 @@ pub(super) fn render(told: &Told<'_>) -> String {
         "cases": outcome.cases.iter().map(case).collect::<Vec<_>>(),
     });
     format!("{}\n", serde_json::to_string_pretty(&summary).unwrap_or_default())
+}
+
+/// What stays, each with its case and the reason.
+fn places<T: serde::Serialize>(list: &[(String, T, T)], what: &str) -> Vec<Value> {
+    list.iter().map(|(case, at, why)| json!({ "case": case, what: at, "why": why })).collect()
 }
 
 /// Everything that applied. Passed stands alone.

@@ -192,8 +192,7 @@ impl Disrupt {
     }
 
     async fn frozen_by(&self, kube: &Kube, namespace: &str, stage: &Stage<'_>) -> Result<Option<String>, Vec<Failure>> {
-        let file = stage.scene.target.kubernetes().and_then(|place| place.freeze_file.as_ref());
-        if let Some(file) = file.filter(|file| crate::files::exists(std::path::Path::new(file.as_str()))) {
+        if let Some(file) = stage.scene.target.freeze_file() {
             return Ok(Some(format!("the file {file}")));
         }
         let annotation = kube.annotation(namespace, guard::FREEZE_ANNOTATION).await;

@@ -27,6 +27,7 @@ pub use flow::{Flow, FlowSyntax, InputType};
 pub use look::{Look, STANDING_IDENTITIES, Uses, Within};
 pub use operation::{Effect, FormSyntax, LookUp, Operation, Residue, UndoBy};
 pub use stage::{Scene, Snapshots, Stage};
+pub use crate::judge::Refusals;
 pub use template::{Data, Names, Template, TemplateError};
 
 use crate::outcome::{Event, Failure, StepEnd, Verdict};

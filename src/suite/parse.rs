@@ -1,10 +1,9 @@
 //! What the files of a folder of suites say.
 
 use super::lint;
-use crate::judge::Refusals;
 use crate::outcome::KnownFailure;
 use crate::source::{At, Invalid, Key, Node, Place, Problem, Problems, Source, Span, What, Whole, read, tree};
-use crate::step::{Book, Data, Flow, FlowSyntax, FormSyntax, Operation, Step, Uses};
+use crate::step::{Book, Data, Flow, FlowSyntax, FormSyntax, Operation, Refusals, Step, Uses};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;

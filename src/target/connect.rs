@@ -4,6 +4,8 @@ use super::file::{KubernetesPlace, Via};
 use super::{Secrets, TargetFile};
 use crate::client::kube::{Kube, Place};
 use crate::client::{Grpc, Http, Unusable};
+use crate::files;
+use std::path::Path;
 use std::time::Duration;
 
 const BEAT: Duration = Duration::from_millis(20);
@@ -99,6 +101,12 @@ impl Target {
     /// Where its cluster is.
     pub fn kubernetes(&self) -> Option<&KubernetesPlace> {
         self.file.kubernetes.as_ref()
+    }
+
+    /// The file that freezes all disruption, if the target names one and it is there.
+    pub fn freeze_file(&self) -> Option<&str> {
+        let named = self.kubernetes()?.freeze_file.as_deref()?;
+        files::exists(Path::new(named)).then_some(named)
     }
 }
 

@@ -6,11 +6,14 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod architecture;
 mod cli;
 mod cluster;
 mod contract;
+mod defects;
 mod fake;
 mod interrupt;
 mod invalid_suites;
 mod kube_client;
 mod program;
+mod reports;

@@ -22,7 +22,7 @@ const WORN_OUT_AFTER: u32 = 1500;
 /// How long a replaced server may finish what it has begun.
 const FINISH_WITHIN: Duration = Duration::from_secs(2);
 /// Longer than any budget of a pod, before `pace`.
-const TOO_LONG_MS: f64 = 90_000.0;
+const TOO_LONG_MS: f64 = 130_000.0;
 
 /// All doors of pods.
 #[derive(Debug)]

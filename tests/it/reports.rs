@@ -1,0 +1,79 @@
+//! Every kind of report of one made-up run, against the text that it must be, character by character.
+//!
+//! The run has every verdict, and texts that break formats: control characters, quotes, the end of a CDATA section, a
+//! character beyond the basic plane. What a report was instead is written beside the tests' other output.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use muster::outcome::{Outcome, Record, fold, read_record};
+use muster::report::{KINDS, Told, console_summary, render, write};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/reports");
+
+fn run() -> (Outcome, Vec<Record>) {
+    let text = std::fs::read_to_string(Path::new(FOLDER).join("every-verdict.jsonl")).unwrap();
+    let records = read_record(&text).unwrap();
+    (fold(&records).unwrap(), records)
+}
+
+#[test]
+fn every_kind_is_what_it_was() {
+    let (outcome, records) = run();
+    let told = Told { outcome: &outcome, records: &records, further: &BTreeSet::new() };
+    let found = Path::new(env!("CARGO_TARGET_TMPDIR")).join("reports");
+    let mut differing = vec![];
+    for kind in KINDS {
+        let golden = match kind.name {
+            "jsonl" => "every-verdict.jsonl".to_owned(),
+            _ => format!("every-verdict.{}", kind.file),
+        };
+        let text = std::fs::read_to_string(write(kind, &told, &found).unwrap()).unwrap();
+        assert_eq!(Some(&text), render(kind.name, &told).as_ref(), "written and rendered are the same");
+        if std::fs::read_to_string(Path::new(FOLDER).join(&golden)).ok().as_deref() != Some(&text) {
+            differing.push(format!("cp {} fixtures/reports/{golden}", found.join(kind.file).display()));
+        }
+    }
+    assert!(differing.is_empty(), "reports differ from fixtures/reports; if they should:\n{}", differing.join("\n"));
+}
+
+#[test]
+fn an_unknown_kind_has_no_report() {
+    let (outcome, records) = run();
+    assert_eq!(render("pdf", &Told { outcome: &outcome, records: &records, further: &BTreeSet::new() }), None);
+}
+
+#[test]
+fn insta_reads_the_outline() {
+    let path = Path::new(FOLDER).join("every-verdict.outline.snap");
+    let snapshot = insta::Snapshot::from_file(&path).unwrap();
+    assert_eq!(snapshot.metadata().source(), Some("muster"));
+    assert_eq!(snapshot.metadata().description(), Some("outline of a run on made \"by\" hand"));
+    let lines = snapshot.as_text().unwrap().to_string();
+    assert_eq!(lines.trim().lines().count(), run().0.cases.len());
+}
+
+#[test]
+fn totals_and_cases_of_the_summary_agree() {
+    let (outcome, records) = run();
+    let told = Told { outcome: &outcome, records: &records, further: &BTreeSet::new() };
+    let summary: serde_json::Value = serde_json::from_str(&render("summary", &told).unwrap()).unwrap();
+    let count = |word: &str| summary["cases"].as_array().unwrap().iter().filter(|case| case["outcome"] == word).count();
+    assert_eq!(summary["totals"]["passed"], count("pass"));
+    assert_eq!(summary["totals"]["failed"], count("fail"));
+    assert_eq!(summary["totals"]["inconclusive"], count("inconclusive"));
+    assert_eq!(summary["exit_code"], 5, "a leftover outweighs the signal and the failure");
+    assert_eq!(summary["endings"], serde_json::json!(["undecided", "failed", "interrupted", "left-behind"]));
+}
+
+#[test]
+fn colours_are_only_added_and_only_if_wanted() {
+    let (outcome, records) = run();
+    let told = Told { outcome: &outcome, records: &records, further: &BTreeSet::new() };
+    let (plain, colored) = (console_summary(&told, false), console_summary(&told, true));
+    assert!(!plain.contains('\u{1b}'), "what the platform sent never reaches the terminal as it is");
+    assert!(colored.contains("\u{1b}[31mfail "));
+    let codes = regex::Regex::new("\u{1b}\\[[0-9]+m").unwrap();
+    assert_eq!(codes.replace_all(&colored, ""), plain);
+}
