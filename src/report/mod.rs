@@ -42,8 +42,8 @@ pub const KINDS: &[Kind] = &[
     Kind { name: "junit", file: "junit.xml", render: junit::render },
     Kind { name: "outline", file: "outline.snap", render: outline::render },
     Kind { name: "summary", file: "summary.json", render: summary::render },
-    Kind { name: "jsonl", file: "run.jsonl", render: jsonl::render },
     Kind { name: "console", file: "console.txt", render: console::render },
+    Kind { name: "jsonl", file: "run.jsonl", render: jsonl::render },
 ];
 
 /// Renders a report; `None` for an unknown kind.
