@@ -11,6 +11,7 @@ mod cli;
 mod cluster;
 mod contract;
 mod defects;
+mod documents;
 mod fake;
 mod interrupt;
 mod invalid_suites;
