@@ -8,8 +8,14 @@ pub(super) fn listen() -> std::io::Result<Signals<Level>> {
     host::signals(
         Level::GoOn,
         [
-            (Level::Undo, "stopping: nothing more is started, changes are put back (again: drop what runs)\n"),
-            (Level::DropSteps, "stopping: what runs is dropped, changes are put back (again: leave at once)\n"),
+            (
+                Level::Undo,
+                "stopping: nothing more is started, changes are put back (again: drop what runs)\n",
+            ),
+            (
+                Level::DropSteps,
+                "stopping: what runs is dropped, changes are put back (again: leave at once)\n",
+            ),
             (Level::Leave, "leaving at once: changes stay, `muster cleanup` puts them back\n"),
         ],
     )

@@ -45,9 +45,11 @@ fn test_case(case: &CaseOutcome) -> TestCase {
     let message = one_line(worst.map_or("the case could not be judged", |failure| failure.message.as_str()));
     let mut built = match (case.verdict, &case.known) {
         (None, _) => TestCaseBuilder::error(&name, took, "not-run", "the case was not run to its end"),
-        (Some(Verdict::Fail), Some(known)) => {
-            TestCaseBuilder::skipped_with_cause(&name, "known", &clean(&format!("known: {} until {}", known.ticket, known.until)))
-        }
+        (Some(Verdict::Fail), Some(known)) => TestCaseBuilder::skipped_with_cause(
+            &name,
+            "known",
+            &clean(&format!("known: {} until {}", known.ticket, known.until)),
+        ),
         (Some(Verdict::Fail), None) => TestCaseBuilder::failure(&name, took, &kind, &message),
         (Some(Verdict::Inconclusive), _) => TestCaseBuilder::error(&name, took, &kind, &message),
         (Some(Verdict::Skip), _) => {
@@ -70,14 +72,16 @@ fn took(micros: u64) -> Duration {
 
 fn trace(failure: &Failure) -> String {
     let spot = failure.spot.as_ref().map(|spot| format!("\nat {spot}")).unwrap_or_default();
-    let evidence: String = failure.evidence.iter().map(|it| format!("\n{}:\n{}", it.label, it.text)).collect();
+    let evidence: String =
+        failure.evidence.iter().map(|it| format!("\n{}:\n{}", it.label, it.text)).collect();
     format!("{}: {}\nstep `{}`{spot}{evidence}\n", failure.kind, failure.message, failure.step)
 }
 
 /// Only characters that XML 1.0 allows, and never the end of a CDATA section.
 fn clean(text: &str) -> String {
     let is_allowed = |c: &char| {
-        matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..) && *c != '\u{7f}'
+        matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
+            && *c != '\u{7f}'
     };
     text.chars().filter(is_allowed).collect::<String>().replace("]]>", "]]\u{200b}>")
 }
@@ -167,7 +171,11 @@ fn root(told: &Told<'_>) -> BytesStart<'static> {
     root
 }
 
-fn suite_start(start: &BytesStart<'_>, skipped: usize, told: &Told<'_>) -> Result<BytesStart<'static>, quick_xml::Error> {
+fn suite_start(
+    start: &BytesStart<'_>,
+    skipped: usize,
+    told: &Told<'_>,
+) -> Result<BytesStart<'static>, quick_xml::Error> {
     let mut kept = BytesStart::new("testsuite");
     for attribute in start.attributes() {
         let attribute = attribute?;
@@ -201,7 +209,10 @@ fn named<'a>(start: &BytesStart<'_>, index: &Index<'a>) -> Result<Option<&'a Cas
     Ok(index.get(&name).copied())
 }
 
-fn with_line(start: &BytesStart<'_>, case: Option<&CaseOutcome>) -> Result<BytesStart<'static>, quick_xml::Error> {
+fn with_line(
+    start: &BytesStart<'_>,
+    case: Option<&CaseOutcome>,
+) -> Result<BytesStart<'static>, quick_xml::Error> {
     let mut kept = BytesStart::new("testcase");
     for attribute in start.attributes() {
         kept.push_attribute(attribute?);
@@ -236,7 +247,7 @@ mod tests {
 
     const RUN: &str = include_str!("../../fixtures/reports/every-verdict.jsonl");
 
-    /// The whole run with each of these words of the fixture replaced by a text from outside.
+    /// The whole run, with a text from outside wherever the fixture says `REPLACED`.
     fn with_text(text: &str) -> String {
         let inside = serde_json::to_string(text).unwrap();
         let records = read_record(&RUN.replace("REPLACED", &inside[1..inside.len() - 1])).unwrap();
@@ -244,8 +255,11 @@ mod tests {
         render(&Told { outcome: &outcome, records: &records, further: &BTreeSet::new() })
     }
 
-    /// Element and attribute values as another reader sees them, or where it stumbles.
-    fn read_again(xml: &str) -> Result<Vec<(String, Vec<(String, String)>)>, String> {
+    /// An element: its name, and its attributes with their values.
+    type Element = (String, Vec<(String, String)>);
+
+    /// The elements as another reader sees them, or where it stumbles.
+    fn read_again(xml: &str) -> Result<Vec<Element>, String> {
         let mut reader = Reader::from_str(xml);
         reader.config_mut().check_end_names = true;
         let mut found = vec![];
@@ -258,7 +272,7 @@ mod tests {
         }
     }
 
-    fn element(start: &BytesStart<'_>) -> Result<(String, Vec<(String, String)>), String> {
+    fn element(start: &BytesStart<'_>) -> Result<Element, String> {
         let mut attributes = vec![];
         for attribute in start.attributes() {
             let attribute = attribute.map_err(|error| error.to_string())?;
@@ -269,7 +283,7 @@ mod tests {
         Ok((String::from_utf8_lossy(start.name().as_ref()).into(), attributes))
     }
 
-    fn count(elements: &[(String, Vec<(String, String)>)], name: &str) -> usize {
+    fn count(elements: &[Element], name: &str) -> usize {
         elements.iter().filter(|(found, _)| found == name).count()
     }
 
@@ -285,7 +299,11 @@ mod tests {
         }
         let in_suites = |attribute: &str| -> usize {
             let suites = elements.iter().filter(|(name, _)| name == "testsuite");
-            suites.flat_map(|(_, all)| all).filter(|(name, _)| name == attribute).filter_map(|(_, it)| it.parse::<usize>().ok()).sum()
+            suites
+                .flat_map(|(_, all)| all)
+                .filter(|(name, _)| name == attribute)
+                .filter_map(|(_, it)| it.parse::<usize>().ok())
+                .sum()
         };
         assert_eq!(root["tests"], in_suites("tests").to_string());
         assert_eq!(root["skipped"], in_suites("skipped").to_string());
