@@ -20,8 +20,7 @@ pub(super) fn render(told: &Told<'_>) -> String {
     if report.build().write_xml(&mut bytes).is_err() {
         return String::new();
     }
-    let index = told.outcome.cases.iter().map(|case| (clean(&case.planned.case), case)).collect();
-    completed(&String::from_utf8_lossy(&bytes), told, &index).unwrap_or_default()
+    completed(&String::from_utf8_lossy(&bytes), told).unwrap_or_default()
 }
 
 /// `suites/signup-flow/own-namespace.yaml` → `signup-flow/own-namespace`.
@@ -91,58 +90,96 @@ fn one_line(text: &str) -> String {
     clean(&text.split_whitespace().collect::<Vec<_>>().join(" ")).chars().take(200).collect()
 }
 
-type Index<'a> = BTreeMap<String, &'a CaseOutcome>;
+/// The second pass. Adds what the crate lacks: properties, `skipped`, totals on the root, `line`, flaky failures; and
+/// takes away what it makes up: `package`, `hostname`, and a timestamp that is not the run's.
+struct Completion<'a> {
+    told: &'a Told<'a>,
+    cases: BTreeMap<String, &'a CaseOutcome>,
+    /// How many cases of each suite were skipped, for the suites that are still to come.
+    skips: std::vec::IntoIter<usize>,
+    /// The case that is being written, if it passed only after a retry.
+    flaky: Option<&'a CaseOutcome>,
+    writer: Writer<Vec<u8>>,
+}
 
-/// Adds what the crate lacks: properties, `skipped`, totals on the root, `line`, flaky failures; and takes away what it
-/// makes up: `package`, `hostname`, and a timestamp that is not the run's.
-fn completed(xml: &str, told: &Told<'_>, index: &Index<'_>) -> Result<String, quick_xml::Error> {
+fn completed(xml: &str, told: &Told<'_>) -> Result<String, quick_xml::Error> {
+    let mut completion = Completion {
+        told,
+        cases: told.outcome.cases.iter().map(|case| (clean(&case.planned.case), case)).collect(),
+        skips: skips_by_suite(told).into_iter(),
+        flaky: None,
+        writer: Writer::new_with_indent(Vec::new(), b' ', 2),
+    };
     let mut reader = Reader::from_str(xml);
-    let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
-    let mut suites = 0_usize;
-    let skips = skips_by_suite(told);
-    let mut open_flaky: Option<&CaseOutcome> = None;
     loop {
         match reader.read_event()? {
             Event::Eof => break,
-            Event::Start(start) if start.name().as_ref() == b"testsuites" => {
-                writer.write_event(Event::Start(root(told)))?;
-            }
-            Event::Empty(start) if start.name().as_ref() == b"testsuites" => {
-                writer.write_event(Event::Empty(root(told)))?;
-            }
-            Event::Start(start) if start.name().as_ref() == b"testsuite" => {
-                let skipped = skips.get(suites).copied().unwrap_or(0);
-                writer.write_event(Event::Start(suite_start(&start, skipped, told)?))?;
-                suites += 1;
-                properties(&mut writer, told)?;
-            }
-            Event::Start(start) if start.name().as_ref() == b"testcase" => {
-                let case = named(&start, index)?;
-                writer.write_event(Event::Start(with_line(&start, case)?))?;
-                open_flaky = case.filter(|case| case.is_flaky());
-            }
-            Event::Empty(start) if start.name().as_ref() == b"testcase" => {
-                let case = named(&start, index)?;
-                let start = with_line(&start, case)?;
-                match case.filter(|case| case.is_flaky()) {
-                    Some(case) => {
-                        writer.write_event(Event::Start(start))?;
-                        flaky(&mut writer, case)?;
-                        writer.write_event(Event::End(BytesEnd::new("testcase")))?;
-                    }
-                    None => writer.write_event(Event::Empty(start))?,
-                }
-            }
-            Event::End(end) if end.name().as_ref() == b"testcase" => {
-                if let Some(case) = open_flaky.take() {
-                    flaky(&mut writer, case)?;
-                }
-                writer.write_event(Event::End(end))?;
-            }
-            other => writer.write_event(other)?,
+            event => completion.take(event)?,
         }
     }
-    Ok(String::from_utf8_lossy(&writer.into_inner()).into_owned() + "\n")
+    Ok(String::from_utf8_lossy(&completion.writer.into_inner()).into_owned() + "\n")
+}
+
+impl<'a> Completion<'a> {
+    fn take(&mut self, event: Event<'_>) -> Result<(), quick_xml::Error> {
+        match &event {
+            Event::Start(start) => match start.name().as_ref() {
+                b"testsuites" => self.write(Event::Start(root(self.told))),
+                b"testsuite" => self.suite(start),
+                b"testcase" => self.case(start),
+                _ => self.write(event),
+            },
+            Event::Empty(start) => match start.name().as_ref() {
+                b"testsuites" => self.write(Event::Empty(root(self.told))),
+                b"testcase" => self.short_case(start),
+                _ => self.write(event),
+            },
+            Event::End(end) if end.name().as_ref() == b"testcase" => self.end_case(),
+            _ => self.write(event),
+        }
+    }
+
+    fn suite(&mut self, start: &BytesStart<'_>) -> Result<(), quick_xml::Error> {
+        let skipped = self.skips.next().unwrap_or_default();
+        self.write(Event::Start(suite_start(start, skipped, self.told)?))?;
+        properties(&mut self.writer, self.told)
+    }
+
+    fn case(&mut self, start: &BytesStart<'_>) -> Result<(), quick_xml::Error> {
+        let case = self.named(start)?;
+        self.flaky = case.filter(|case| case.is_flaky());
+        self.write(Event::Start(with_line(start, case)?))
+    }
+
+    /// A case without anything in it, unless it is flaky.
+    fn short_case(&mut self, start: &BytesStart<'_>) -> Result<(), quick_xml::Error> {
+        match self.named(start)? {
+            Some(case) if case.is_flaky() => {
+                self.case(start)?;
+                self.end_case()
+            }
+            case => self.write(Event::Empty(with_line(start, case)?)),
+        }
+    }
+
+    fn end_case(&mut self) -> Result<(), quick_xml::Error> {
+        if let Some(case) = self.flaky.take() {
+            flaky(&mut self.writer, case)?;
+        }
+        self.write(Event::End(BytesEnd::new("testcase")))
+    }
+
+    fn named(&self, start: &BytesStart<'_>) -> Result<Option<&'a CaseOutcome>, quick_xml::Error> {
+        let Some(name) = start.try_get_attribute("name")? else { return Ok(None) };
+        let name = String::from_utf8_lossy(&name.value).into_owned();
+        let name = quick_xml::escape::unescape(&name).map(std::borrow::Cow::into_owned).unwrap_or_default();
+        Ok(self.cases.get(&name).copied())
+    }
+
+    fn write(&mut self, event: Event<'_>) -> Result<(), quick_xml::Error> {
+        self.writer.write_event(event)?;
+        Ok(())
+    }
 }
 
 fn skips_by_suite(told: &Told<'_>) -> Vec<usize> {
@@ -199,14 +236,6 @@ fn properties(writer: &mut Writer<Vec<u8>>, told: &Told<'_>) -> Result<(), quick
     }
     writer.write_event(Event::End(BytesEnd::new("properties")))?;
     Ok(())
-}
-
-fn named<'a>(start: &BytesStart<'_>, index: &Index<'a>) -> Result<Option<&'a CaseOutcome>, quick_xml::Error> {
-    let Some(name) = start.try_get_attribute("name")? else { return Ok(None) };
-    let name = quick_xml::escape::unescape(std::str::from_utf8(&name.value).unwrap_or_default())
-        .map(std::borrow::Cow::into_owned)
-        .unwrap_or_default();
-    Ok(index.get(&name).copied())
 }
 
 fn with_line(
