@@ -90,9 +90,9 @@ impl<L: Copy> Signals<L> {
         self.levels.clone()
     }
 
-    /// The number of the first signal, if there was one.
-    pub fn first(&self) -> Option<u8> {
-        *self.first.borrow()
+    /// The number of the first signal, now and later; it is there before the first step up.
+    pub fn first(&self) -> watch::Receiver<Option<u8>> {
+        self.first.clone()
     }
 }
 
