@@ -93,7 +93,13 @@ defects! {
     GatewayRulesIgnored "gateway-rules-ignored" false "the gateway does not ask the rules";
     UnknownServiceAnswers "unknown-service-200" false "a call of an unknown service succeeds";
     HealthLies "health-lies" false "store and config say they are healthy and fail every call";
-    HealthWrong "health-wrong" false "registry answers its health check with 500";
+    HealthWrong "health-wrong" false "registry, store and emails answer their health check with 500";
+    StatsEmpty "stats-empty" false "the statistics of a service are empty";
+    CoreDeploymentMissing "core-deployment-missing" false "a core deployment is missing from the cluster";
+    RunListServiceMissing "run-list-service-missing" false "a service of the run list was never run";
+    PreflightRefused "preflight-refused" false "the gateway refuses OPTIONS";
+    UnknownFieldIgnored "unknown-field-ignored" false "a body with an unknown field is taken as an empty one";
+    UnknownMethodAnswers "unknown-method-answers" false "a call of an unknown method succeeds";
     StatusLies "status-lies" false "status reports a failure that is none";
     SecretInError "secret-in-error" false "a refused login shows the right secret";
     ConfigSecretInPlain "config-secret-in-plain" false "a secret config value is shown to whoever asks for it plainly";
@@ -112,7 +118,6 @@ defects! {
     PodNotServed "pod-not-served" false "a replaced pod is ready and registered, and refuses connections for too long";
     GhostNodeStays "ghost-node-stays" false "a dead pod's node stays in the registry for ever";
     PodNeverReplaced "pod-never-replaced" false "a deleted pod is not replaced";
-    PodReadyTooEarly "pod-ready-too-early" false "a replaced pod is called ready before it serves";
     WatchSilent "watch-silent" false "watches of the Kubernetes API stay open and say nothing";
     NamespaceLabelMissing "namespace-label-missing" false "the Kubernetes namespaces lack the label owner=micro";
     RulesForgottenOnRestart "rules-forgotten-on-restart" false "a replaced auth pod forgets the rules and is open to all";

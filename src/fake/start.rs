@@ -4,7 +4,7 @@
 
 use super::cluster::Cluster;
 use super::clustered::{self, Wanted};
-use super::defect::Defects;
+use super::defect::{Defect, Defects};
 use super::door::admin::{self, Backstage};
 use super::door::gate::Gate;
 use super::door::{Outer, Shared, listen, pods};
@@ -237,6 +237,9 @@ async fn all_up(shared: &Shared, profile: Profile, cluster: Option<&Cluster>) {
         Profile::Runbook => profile::CORE.len() + profile::RUN_LIST.len(),
         Profile::Fresh => profile::CORE.len(),
     };
+    let is_missing = |defect: &Defect| shared.with(|state| state.has(*defect));
+    let missing = [Defect::CoreDeploymentMissing, Defect::RunListServiceMissing].iter().filter(|it| is_missing(it)).count();
+    let wanted = wanted - missing;
     while shared.with(|state| state.nodes.pods().count()) < wanted {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }

@@ -66,7 +66,8 @@ async fn respond(shared: &Shared, head: &Parts, body: &[u8]) -> Result<Out, NoAn
         return Ok(moved(head, &clean));
     }
     let reply = if head.method == Method::OPTIONS {
-        bare(StatusCode::OK)
+        let is_refused = shared.with(|state| state.has(Defect::PreflightRefused));
+        bare(if is_refused { StatusCode::METHOD_NOT_ALLOWED } else { StatusCode::OK })
     } else {
         serve(shared, head, body, &clean).await?
     };

@@ -425,12 +425,17 @@ fn is_of_doors_or_pods(defect: Defect) -> bool {
             | Defect::GatewayErrorLowercaseKeys
             | Defect::GatewayRulesIgnored
             | Defect::UnknownServiceAnswers
+            | Defect::UnknownMethodAnswers
+            | Defect::UnknownFieldIgnored
+            | Defect::PreflightRefused
+            | Defect::CoreDeploymentMissing
+            | Defect::RunListServiceMissing
+            | Defect::StatsEmpty
             | Defect::RpcIgnoresRules
             | Defect::PodNeverReady
             | Defect::PodSlow
             | Defect::PodNotServed
             | Defect::PodNeverReplaced
-            | Defect::PodReadyTooEarly
             | Defect::WatchSilent
             | Defect::GhostNodeStays
             | Defect::NamespaceLabelMissing
