@@ -53,7 +53,8 @@ pub fn wants_colors() -> bool {
 fn colors(variable: &dyn Fn(&str) -> Option<String>, is_terminal: bool) -> bool {
     let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
     let is_capable = is_terminal && variable("TERM").as_deref() != Some("dumb");
-    !is_set("NO_COLOR") && (is_set("CLICOLOR_FORCE") && variable("CLICOLOR_FORCE").as_deref() != Some("0") || is_capable)
+    !is_set("NO_COLOR")
+        && (is_set("CLICOLOR_FORCE") && variable("CLICOLOR_FORCE").as_deref() != Some("0") || is_capable)
 }
 
 /// Where state is kept unless something else is asked for: the XDG rule, and `.muster` here where there is no home.
@@ -89,9 +90,9 @@ impl<L: Copy> Signals<L> {
         self.levels.clone()
     }
 
-    /// The number of the first signal, if there was one.
-    pub fn first(&self) -> Option<u8> {
-        *self.first.borrow()
+    /// The number of the first signal, now and later; it is there before the first step up.
+    pub fn first(&self) -> watch::Receiver<Option<u8>> {
+        self.first.clone()
     }
 }
 
@@ -148,7 +149,10 @@ mod tests {
     fn state_goes_where_the_xdg_rule_says() {
         let of = |pairs| state_folder_of(&given(pairs)).display().to_string();
         assert_eq!(of(&[("XDG_STATE_HOME", "/var/state"), ("HOME", "/home/ann")]), "/var/state/muster");
-        assert_eq!(of(&[("XDG_STATE_HOME", "state"), ("HOME", "/home/ann")]), "/home/ann/.local/state/muster");
+        assert_eq!(
+            of(&[("XDG_STATE_HOME", "state"), ("HOME", "/home/ann")]),
+            "/home/ann/.local/state/muster"
+        );
         assert_eq!(of(&[("XDG_STATE_HOME", "")]), ".muster");
     }
 

@@ -31,8 +31,7 @@ pub(super) fn cleanup(arguments: &CleanupArguments) -> Ended {
     }
     let _lock = state.lock(target.name(), "cleanup")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let signals = runtime.block_on(async { signals::listen() })?;
-    let stop = Stop::new(signals.levels());
+    let stop = runtime.block_on(async { signals::listen() })?;
     let mask = Mask::new();
     target.secrets.all().for_each(|secret| mask.learn(secret.reveal()));
     let mut ending = Ending::Passed;

@@ -31,8 +31,7 @@ pub(super) fn fake(arguments: &FakeArguments) -> Ended {
     host::tell("serving; press Ctrl-C to stop\n");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let signals = super::signals::listen()?;
-        crate::run::Stop::new(signals.levels()).until(crate::run::Level::Undo).await;
+        super::signals::listen()?.until(crate::run::Level::Undo).await;
         Ok::<(), std::io::Error>(())
     })?;
     fakes.stop();

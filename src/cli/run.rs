@@ -156,8 +156,7 @@ impl Prepared<'_> {
         let sink = Sink::new(folder, console)?;
         let mut further = BTreeSet::new();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let signals = runtime.block_on(async { signals::listen() })?;
-        let stop = Stop::new(signals.levels());
+        let stop = runtime.block_on(async { signals::listen() })?;
         let mask = Mask::new();
         self.target.secrets.all().for_each(|secret| mask.learn(secret.reveal()));
         for earlier in state.open_runs(self.target.name())? {
@@ -173,11 +172,11 @@ impl Prepared<'_> {
         let journal = Journal::open(&run_folder.join("journal"))?;
         journal.begin(&run, self.target.name())?;
         let lent = Lent { run: &run, mask: &mask, journal: &journal, accounts: &accounts, sink: &sink };
-        runtime.block_on(self.executed(&lent, stop));
+        runtime.block_on(self.executed(&lent, stop.clone()));
         if journal.close()? {
             files::remove_folder(&run_folder)?;
         }
-        if let Some(number) = signals.first() {
+        if let Some(number) = stop.signal() {
             further.insert(Ending::of_signal(number));
         }
         let (records, trouble) = sink.finish();

@@ -38,7 +38,13 @@ fn needs_telling(case: &CaseOutcome) -> bool {
 fn failed_case(case: &CaseOutcome, paint: &Paint) -> String {
     let verdict = case.verdict.unwrap_or(Verdict::Inconclusive);
     let head = format!("{} {}/{}", verdict.word(), case.planned.family, case.planned.case);
-    let mut text = format!("\n{}\n  {}\n  {}:{}\n", paint.verdict(verdict, &head), case.planned.why, case.planned.file, case.planned.line);
+    let mut text = format!(
+        "\n{}\n  {}\n  {}:{}\n",
+        paint.verdict(verdict, &head),
+        case.planned.why,
+        case.planned.file,
+        case.planned.line
+    );
     for failure in &case.failures {
         text.push_str(&shown(failure));
     }
@@ -68,11 +74,19 @@ fn known(outcome: &Outcome) -> String {
     let mut text = String::new();
     for case in &outcome.cases {
         if let Some(known) = &case.known {
-            let _ = writeln!(text, "known failure {}: {} until {}: {}", known.ticket, known.case, known.until, known.because);
+            let _ = writeln!(
+                text,
+                "known failure {}: {} until {}: {}",
+                known.ticket, known.case, known.until, known.because
+            );
         }
     }
     for entry in &outcome.start.known_failures {
-        if outcome.cases.iter().any(|case| case.planned.case == entry.case && case.verdict == Some(Verdict::Pass)) {
+        if outcome
+            .cases
+            .iter()
+            .any(|case| case.planned.case == entry.case && case.verdict == Some(Verdict::Pass))
+        {
             let _ = writeln!(text, "passes again: {}; its entry for {} can go", entry.case, entry.ticket);
         }
     }
@@ -85,7 +99,8 @@ fn recoveries(outcome: &Outcome) -> String {
     if all.is_empty() {
         return String::new();
     }
-    let mut text = format!("\n{:<42} {:>9} {:>9} {:>9}  longest outage\n", "killed", "Ready", "served", "registry");
+    let mut text =
+        format!("\n{:<42} {:>9} {:>9} {:>9}  longest outage\n", "killed", "Ready", "served", "registry");
     for one in all {
         let outages: Vec<String> = one.outages.iter().map(outage).collect();
         let _ = writeln!(
@@ -119,10 +134,16 @@ fn families(outcome: &Outcome, paint: &Paint) -> String {
     names.dedup();
     let mut text = String::from("\n");
     for name in names {
-        let cases: Vec<&CaseOutcome> = outcome.cases.iter().filter(|case| case.planned.family == name).collect();
+        let cases: Vec<&CaseOutcome> =
+            outcome.cases.iter().filter(|case| case.planned.family == name).collect();
         let good = cases.iter().filter(|case| case.verdict == Some(Verdict::Pass)).count();
         let worst = cases.iter().filter_map(|case| case.verdict).max().unwrap_or(Verdict::Inconclusive);
-        let _ = writeln!(text, "  {:<18} {}", name, paint.verdict(worst, &format!("{good} of {} passed", cases.len())));
+        let _ = writeln!(
+            text,
+            "  {:<18} {}",
+            name,
+            paint.verdict(worst, &format!("{good} of {} passed", cases.len()))
+        );
     }
     text
 }
@@ -136,7 +157,8 @@ fn left(outcome: &Outcome) -> String {
     if !outcome.leftovers.is_empty() {
         text.push_str("put it back with: muster cleanup --target FILE\n");
     }
-    let places: std::collections::BTreeSet<&str> = outcome.residue.iter().map(|(_, at, _)| at.as_str()).collect();
+    let places: std::collections::BTreeSet<&str> =
+        outcome.residue.iter().map(|(_, at, _)| at.as_str()).collect();
     if !places.is_empty() {
         let places: Vec<String> = places.into_iter().map(harmless_line).collect();
         let _ = writeln!(text, "stays, as declared: {}", places.join(", "));
@@ -155,8 +177,11 @@ fn last_lines(told: &Told<'_>, paint: &Paint) -> String {
         (totals.not_run, "not run"),
         (totals.flaky, "flaky"),
     ];
-    let counts: Vec<String> =
-        counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    let counts: Vec<String> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
     let ending = Ending::strongest(&all_endings(told));
     let took = told.outcome.end.as_ref().map_or_else(|| "not ended".into(), |end| time(Some(end.took_us)));
     let verdict = if ending == Ending::Passed { Verdict::Pass } else { Verdict::Fail };
@@ -166,7 +191,11 @@ fn last_lines(told: &Told<'_>, paint: &Paint) -> String {
         let _ = writeln!(text, "stopped early: {}", harmless_line(why.as_str()));
     }
     if told.outcome.start.disruptive_left_out > 0 {
-        let _ = writeln!(text, "{} disruptive cases were left out: --allow-disruption", told.outcome.start.disruptive_left_out);
+        let _ = writeln!(
+            text,
+            "{} disruptive cases were left out: --allow-disruption",
+            told.outcome.start.disruptive_left_out
+        );
     }
     text
 }

@@ -46,7 +46,9 @@ impl Console {
             }
             Event::CaseStarted { case } => self.started(case),
             Event::CaseEnded(end) => self.ended(end),
-            Event::Leftover { case, what, why } => self.line(&format!("LEFT BEHIND by {case}: {what}: {why}")),
+            Event::Leftover { case, what, why } => {
+                self.line(&format!("LEFT BEHIND by {case}: {what}: {why}"))
+            }
             Event::StepEnded(_) | Event::Recovered(_) | Event::Residue { .. } | Event::RunEnded(_) => {}
         }
     }
@@ -153,10 +155,16 @@ mod tests {
     #[test]
     fn a_silent_run_has_a_heartbeat_that_ends_with_it() {
         let (told, lines) = mpsc::channel();
-        let heartbeat = Heartbeat::start(Duration::from_millis(1), Arc::new(move |line: &str| drop(told.send(line.to_owned()))));
+        let heartbeat = Heartbeat::start(
+            Duration::from_millis(1),
+            Arc::new(move |line: &str| drop(told.send(line.to_owned()))),
+        );
         heartbeat.pulses.send(Pulse::Now("3 of 7 cases so far".into())).unwrap();
         while lines.recv_timeout(GUARD).unwrap() != "3 of 7 cases so far\n" {}
         heartbeat.stop();
-        assert!(lines.iter().all(|line| line == "3 of 7 cases so far\n"), "the channel closes with the thread");
+        assert!(
+            lines.iter().all(|line| line == "3 of 7 cases so far\n"),
+            "the channel closes with the thread"
+        );
     }
 }

@@ -20,8 +20,7 @@ pub(super) fn render(told: &Told<'_>) -> String {
     if report.build().write_xml(&mut bytes).is_err() {
         return String::new();
     }
-    let index = told.outcome.cases.iter().map(|case| (clean(&case.planned.case), case)).collect();
-    completed(&String::from_utf8_lossy(&bytes), told, &index).unwrap_or_default()
+    completed(&String::from_utf8_lossy(&bytes), told).unwrap_or_default()
 }
 
 /// `suites/signup-flow/own-namespace.yaml` → `signup-flow/own-namespace`.
@@ -45,9 +44,11 @@ fn test_case(case: &CaseOutcome) -> TestCase {
     let message = one_line(worst.map_or("the case could not be judged", |failure| failure.message.as_str()));
     let mut built = match (case.verdict, &case.known) {
         (None, _) => TestCaseBuilder::error(&name, took, "not-run", "the case was not run to its end"),
-        (Some(Verdict::Fail), Some(known)) => {
-            TestCaseBuilder::skipped_with_cause(&name, "known", &clean(&format!("known: {} until {}", known.ticket, known.until)))
-        }
+        (Some(Verdict::Fail), Some(known)) => TestCaseBuilder::skipped_with_cause(
+            &name,
+            "known",
+            &clean(&format!("known: {} until {}", known.ticket, known.until)),
+        ),
         (Some(Verdict::Fail), None) => TestCaseBuilder::failure(&name, took, &kind, &message),
         (Some(Verdict::Inconclusive), _) => TestCaseBuilder::error(&name, took, &kind, &message),
         (Some(Verdict::Skip), _) => {
@@ -70,14 +71,16 @@ fn took(micros: u64) -> Duration {
 
 fn trace(failure: &Failure) -> String {
     let spot = failure.spot.as_ref().map(|spot| format!("\nat {spot}")).unwrap_or_default();
-    let evidence: String = failure.evidence.iter().map(|it| format!("\n{}:\n{}", it.label, it.text)).collect();
+    let evidence: String =
+        failure.evidence.iter().map(|it| format!("\n{}:\n{}", it.label, it.text)).collect();
     format!("{}: {}\nstep `{}`{spot}{evidence}\n", failure.kind, failure.message, failure.step)
 }
 
 /// Only characters that XML 1.0 allows, and never the end of a CDATA section.
 fn clean(text: &str) -> String {
     let is_allowed = |c: &char| {
-        matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..) && *c != '\u{7f}'
+        matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
+            && *c != '\u{7f}'
     };
     text.chars().filter(is_allowed).collect::<String>().replace("]]>", "]]\u{200b}>")
 }
@@ -87,58 +90,96 @@ fn one_line(text: &str) -> String {
     clean(&text.split_whitespace().collect::<Vec<_>>().join(" ")).chars().take(200).collect()
 }
 
-type Index<'a> = BTreeMap<String, &'a CaseOutcome>;
+/// The second pass. Adds what the crate lacks: properties, `skipped`, totals on the root, `line`, flaky failures; and
+/// takes away what it makes up: `package`, `hostname`, and a timestamp that is not the run's.
+struct Completion<'a> {
+    told: &'a Told<'a>,
+    cases: BTreeMap<String, &'a CaseOutcome>,
+    /// How many cases of each suite were skipped, for the suites that are still to come.
+    skips: std::vec::IntoIter<usize>,
+    /// The case that is being written, if it passed only after a retry.
+    flaky: Option<&'a CaseOutcome>,
+    writer: Writer<Vec<u8>>,
+}
 
-/// Adds what the crate lacks: properties, `skipped`, totals on the root, `line`, flaky failures; and takes away what it
-/// makes up: `package`, `hostname`, and a timestamp that is not the run's.
-fn completed(xml: &str, told: &Told<'_>, index: &Index<'_>) -> Result<String, quick_xml::Error> {
+fn completed(xml: &str, told: &Told<'_>) -> Result<String, quick_xml::Error> {
+    let mut completion = Completion {
+        told,
+        cases: told.outcome.cases.iter().map(|case| (clean(&case.planned.case), case)).collect(),
+        skips: skips_by_suite(told).into_iter(),
+        flaky: None,
+        writer: Writer::new_with_indent(Vec::new(), b' ', 2),
+    };
     let mut reader = Reader::from_str(xml);
-    let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
-    let mut suites = 0_usize;
-    let skips = skips_by_suite(told);
-    let mut open_flaky: Option<&CaseOutcome> = None;
     loop {
         match reader.read_event()? {
             Event::Eof => break,
-            Event::Start(start) if start.name().as_ref() == b"testsuites" => {
-                writer.write_event(Event::Start(root(told)))?;
-            }
-            Event::Empty(start) if start.name().as_ref() == b"testsuites" => {
-                writer.write_event(Event::Empty(root(told)))?;
-            }
-            Event::Start(start) if start.name().as_ref() == b"testsuite" => {
-                let skipped = skips.get(suites).copied().unwrap_or(0);
-                writer.write_event(Event::Start(suite_start(&start, skipped, told)?))?;
-                suites += 1;
-                properties(&mut writer, told)?;
-            }
-            Event::Start(start) if start.name().as_ref() == b"testcase" => {
-                let case = named(&start, index)?;
-                writer.write_event(Event::Start(with_line(&start, case)?))?;
-                open_flaky = case.filter(|case| case.is_flaky());
-            }
-            Event::Empty(start) if start.name().as_ref() == b"testcase" => {
-                let case = named(&start, index)?;
-                let start = with_line(&start, case)?;
-                match case.filter(|case| case.is_flaky()) {
-                    Some(case) => {
-                        writer.write_event(Event::Start(start))?;
-                        flaky(&mut writer, case)?;
-                        writer.write_event(Event::End(BytesEnd::new("testcase")))?;
-                    }
-                    None => writer.write_event(Event::Empty(start))?,
-                }
-            }
-            Event::End(end) if end.name().as_ref() == b"testcase" => {
-                if let Some(case) = open_flaky.take() {
-                    flaky(&mut writer, case)?;
-                }
-                writer.write_event(Event::End(end))?;
-            }
-            other => writer.write_event(other)?,
+            event => completion.take(event)?,
         }
     }
-    Ok(String::from_utf8_lossy(&writer.into_inner()).into_owned() + "\n")
+    Ok(String::from_utf8_lossy(&completion.writer.into_inner()).into_owned() + "\n")
+}
+
+impl<'a> Completion<'a> {
+    fn take(&mut self, event: Event<'_>) -> Result<(), quick_xml::Error> {
+        match &event {
+            Event::Start(start) => match start.name().as_ref() {
+                b"testsuites" => self.write(Event::Start(root(self.told))),
+                b"testsuite" => self.suite(start),
+                b"testcase" => self.case(start),
+                _ => self.write(event),
+            },
+            Event::Empty(start) => match start.name().as_ref() {
+                b"testsuites" => self.write(Event::Empty(root(self.told))),
+                b"testcase" => self.short_case(start),
+                _ => self.write(event),
+            },
+            Event::End(end) if end.name().as_ref() == b"testcase" => self.end_case(),
+            _ => self.write(event),
+        }
+    }
+
+    fn suite(&mut self, start: &BytesStart<'_>) -> Result<(), quick_xml::Error> {
+        let skipped = self.skips.next().unwrap_or_default();
+        self.write(Event::Start(suite_start(start, skipped, self.told)?))?;
+        properties(&mut self.writer, self.told)
+    }
+
+    fn case(&mut self, start: &BytesStart<'_>) -> Result<(), quick_xml::Error> {
+        let case = self.named(start)?;
+        self.flaky = case.filter(|case| case.is_flaky());
+        self.write(Event::Start(with_line(start, case)?))
+    }
+
+    /// A case without anything in it, unless it is flaky.
+    fn short_case(&mut self, start: &BytesStart<'_>) -> Result<(), quick_xml::Error> {
+        match self.named(start)? {
+            Some(case) if case.is_flaky() => {
+                self.case(start)?;
+                self.end_case()
+            }
+            case => self.write(Event::Empty(with_line(start, case)?)),
+        }
+    }
+
+    fn end_case(&mut self) -> Result<(), quick_xml::Error> {
+        if let Some(case) = self.flaky.take() {
+            flaky(&mut self.writer, case)?;
+        }
+        self.write(Event::End(BytesEnd::new("testcase")))
+    }
+
+    fn named(&self, start: &BytesStart<'_>) -> Result<Option<&'a CaseOutcome>, quick_xml::Error> {
+        let Some(name) = start.try_get_attribute("name")? else { return Ok(None) };
+        let name = String::from_utf8_lossy(&name.value).into_owned();
+        let name = quick_xml::escape::unescape(&name).map(std::borrow::Cow::into_owned).unwrap_or_default();
+        Ok(self.cases.get(&name).copied())
+    }
+
+    fn write(&mut self, event: Event<'_>) -> Result<(), quick_xml::Error> {
+        self.writer.write_event(event)?;
+        Ok(())
+    }
 }
 
 fn skips_by_suite(told: &Told<'_>) -> Vec<usize> {
@@ -167,7 +208,11 @@ fn root(told: &Told<'_>) -> BytesStart<'static> {
     root
 }
 
-fn suite_start(start: &BytesStart<'_>, skipped: usize, told: &Told<'_>) -> Result<BytesStart<'static>, quick_xml::Error> {
+fn suite_start(
+    start: &BytesStart<'_>,
+    skipped: usize,
+    told: &Told<'_>,
+) -> Result<BytesStart<'static>, quick_xml::Error> {
     let mut kept = BytesStart::new("testsuite");
     for attribute in start.attributes() {
         let attribute = attribute?;
@@ -193,15 +238,10 @@ fn properties(writer: &mut Writer<Vec<u8>>, told: &Told<'_>) -> Result<(), quick
     Ok(())
 }
 
-fn named<'a>(start: &BytesStart<'_>, index: &Index<'a>) -> Result<Option<&'a CaseOutcome>, quick_xml::Error> {
-    let Some(name) = start.try_get_attribute("name")? else { return Ok(None) };
-    let name = quick_xml::escape::unescape(std::str::from_utf8(&name.value).unwrap_or_default())
-        .map(std::borrow::Cow::into_owned)
-        .unwrap_or_default();
-    Ok(index.get(&name).copied())
-}
-
-fn with_line(start: &BytesStart<'_>, case: Option<&CaseOutcome>) -> Result<BytesStart<'static>, quick_xml::Error> {
+fn with_line(
+    start: &BytesStart<'_>,
+    case: Option<&CaseOutcome>,
+) -> Result<BytesStart<'static>, quick_xml::Error> {
     let mut kept = BytesStart::new("testcase");
     for attribute in start.attributes() {
         kept.push_attribute(attribute?);
@@ -236,7 +276,7 @@ mod tests {
 
     const RUN: &str = include_str!("../../fixtures/reports/every-verdict.jsonl");
 
-    /// The whole run with each of these words of the fixture replaced by a text from outside.
+    /// The whole run, with a text from outside wherever the fixture says `REPLACED`.
     fn with_text(text: &str) -> String {
         let inside = serde_json::to_string(text).unwrap();
         let records = read_record(&RUN.replace("REPLACED", &inside[1..inside.len() - 1])).unwrap();
@@ -244,8 +284,11 @@ mod tests {
         render(&Told { outcome: &outcome, records: &records, further: &BTreeSet::new() })
     }
 
-    /// Element and attribute values as another reader sees them, or where it stumbles.
-    fn read_again(xml: &str) -> Result<Vec<(String, Vec<(String, String)>)>, String> {
+    /// An element: its name, and its attributes with their values.
+    type Element = (String, Vec<(String, String)>);
+
+    /// The elements as another reader sees them, or where it stumbles.
+    fn read_again(xml: &str) -> Result<Vec<Element>, String> {
         let mut reader = Reader::from_str(xml);
         reader.config_mut().check_end_names = true;
         let mut found = vec![];
@@ -258,7 +301,7 @@ mod tests {
         }
     }
 
-    fn element(start: &BytesStart<'_>) -> Result<(String, Vec<(String, String)>), String> {
+    fn element(start: &BytesStart<'_>) -> Result<Element, String> {
         let mut attributes = vec![];
         for attribute in start.attributes() {
             let attribute = attribute.map_err(|error| error.to_string())?;
@@ -269,7 +312,7 @@ mod tests {
         Ok((String::from_utf8_lossy(start.name().as_ref()).into(), attributes))
     }
 
-    fn count(elements: &[(String, Vec<(String, String)>)], name: &str) -> usize {
+    fn count(elements: &[Element], name: &str) -> usize {
         elements.iter().filter(|(found, _)| found == name).count()
     }
 
@@ -285,7 +328,11 @@ mod tests {
         }
         let in_suites = |attribute: &str| -> usize {
             let suites = elements.iter().filter(|(name, _)| name == "testsuite");
-            suites.flat_map(|(_, all)| all).filter(|(name, _)| name == attribute).filter_map(|(_, it)| it.parse::<usize>().ok()).sum()
+            suites
+                .flat_map(|(_, all)| all)
+                .filter(|(name, _)| name == attribute)
+                .filter_map(|(_, it)| it.parse::<usize>().ok())
+                .sum()
         };
         assert_eq!(root["tests"], in_suites("tests").to_string());
         assert_eq!(root["skipped"], in_suites("skipped").to_string());

@@ -89,6 +89,7 @@ impl Running<'_> {
         if self.has_panicked.get() {
             endings.insert(Ending::Panicked);
         }
+        endings.extend(self.settings.stop.signal().map(Ending::of_signal));
         let stopped_by = match self.halted.get() {
             Some(Halt::Timeout) => Some(Masked::fixed("the run's time was up")),
             Some(Halt::FirstFailure) => Some(Masked::fixed("a case failed, and --fail-fast was given")),

@@ -18,22 +18,30 @@ pub enum Level {
 
 /// Hears when a run is told to stop.
 #[derive(Debug, Clone)]
-pub struct Stop(watch::Receiver<Level>);
+pub struct Stop {
+    levels: watch::Receiver<Level>,
+    first: watch::Receiver<Option<u8>>,
+}
 
 impl Stop {
-    /// Hears what is sent to this channel.
-    pub fn new(levels: watch::Receiver<Level>) -> Self {
-        Self(levels)
+    /// Hears what is sent to these channels: how urgent it is, and the number of the first signal.
+    pub fn new(levels: watch::Receiver<Level>, first: watch::Receiver<Option<u8>>) -> Self {
+        Self { levels, first }
+    }
+
+    /// The number of the first signal, if there was one.
+    pub fn signal(&self) -> Option<u8> {
+        *self.first.borrow()
     }
 
     /// How urgently it was told so far.
     pub fn level(&self) -> Level {
-        *self.0.borrow()
+        *self.levels.borrow()
     }
 
     /// Waits until it is told this urgently. Never returns if nobody can tell any more. Cancel safe.
     pub async fn until(&self, level: Level) {
-        let mut levels = self.0.clone();
+        let mut levels = self.levels.clone();
         if levels.wait_for(|told| *told >= level).await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -13,8 +13,8 @@ type Table = BTreeMap<String, BTreeSet<String>>;
 
 /// Names that say nothing of what a file holds.
 const DRAWERS: [&str; 13] = [
-    "util", "utils", "helper", "helpers", "common", "types", "errors", "misc", "manager", "handler", "info", "data",
-    "process",
+    "util", "utils", "helper", "helpers", "common", "types", "errors", "misc", "manager", "handler", "info",
+    "data", "process",
 ];
 
 /// Words that only some files may write, and which.
@@ -66,7 +66,8 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 /// The rows between the two marks of `ARCHITECTURE.md`.
 fn table(text: &str) -> Result<Table, String> {
     let (_, rest) = text.split_once("<!-- modules -->").ok_or("`<!-- modules -->` is missing")?;
-    let (rows, _) = rest.split_once("<!-- end of modules -->").ok_or("`<!-- end of modules -->` is missing")?;
+    let (rows, _) =
+        rest.split_once("<!-- end of modules -->").ok_or("`<!-- end of modules -->` is missing")?;
     let mut table = Table::new();
     for row in rows.lines().filter(|row| row.starts_with("| `")) {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
@@ -105,7 +106,9 @@ fn room(path: &str) -> Option<String> {
     let inside = path.strip_prefix("src/")?;
     match inside.split_once('/') {
         Some((folder, _)) => Some(folder.to_owned()),
-        None => Some(inside.trim_end_matches(".rs").to_owned()).filter(|name| name != "lib" && name != "main"),
+        None => {
+            Some(inside.trim_end_matches(".rs").to_owned()).filter(|name| name != "lib" && name != "main")
+        }
     }
 }
 
@@ -118,7 +121,9 @@ fn cycle(table: &Table) -> Option<String> {
             may.remove(&room);
         }
     }
-    (!left.is_empty()).then(|| format!("ARCHITECTURE.md: a cycle among {}", left.into_keys().collect::<Vec<_>>().join(", ")))
+    (!left.is_empty()).then(|| {
+        format!("ARCHITECTURE.md: a cycle among {}", left.into_keys().collect::<Vec<_>>().join(", "))
+    })
 }
 
 fn problems_of(table: &Table, path: &str, text: &str) -> Vec<String> {
@@ -132,7 +137,9 @@ fn problems_of(table: &Table, path: &str, text: &str) -> Vec<String> {
     }
     let code = without_tests(&without_comments(text));
     if let Some(room) = room(path) {
-        problems.extend(wrong_edges(table, &room, &code).into_iter().map(|(line, what)| format!("{path}:{line}: {what}")));
+        problems.extend(
+            wrong_edges(table, &room, &code).into_iter().map(|(line, what)| format!("{path}:{line}: {what}")),
+        );
     }
     for (word, homes) in DOORS {
         for at in positions(&code, word).filter(|_| !homes.iter().any(|home| path.starts_with(home))) {
@@ -189,7 +196,8 @@ fn names_of(group: &str) -> Vec<String> {
 fn climbs(path: &str, code: &str) -> Vec<String> {
     let depth = path.matches('/').count() - usize::from(path.ends_with("/mod.rs"));
     let chain = "super::".repeat(depth);
-    let told = |at| format!("{path}:{}: reaches another room through `{chain}`, write `crate::`", line_of(code, at));
+    let told =
+        |at| format!("{path}:{}: reaches another room through `{chain}`, write `crate::`", line_of(code, at));
     if room(path).is_some() { positions(code, &chain).map(told).collect() } else { vec![] }
 }
 
@@ -249,7 +257,9 @@ fn not_code(rest: &str) -> usize {
     match rest.as_bytes() {
         [b'"', ..] => text_end(rest, '"'),
         [b'\'', b'\\', ..] => text_end(rest, '\''),
-        [b'\'', ..] if rest.chars().nth(2) == Some('\'') => rest.char_indices().nth(3).map_or(rest.len(), |(at, _)| at),
+        [b'\'', ..] if rest.chars().nth(2) == Some('\'') => {
+            rest.char_indices().nth(3).map_or(rest.len(), |(at, _)| at)
+        }
         _ => 0,
     }
 }
@@ -273,7 +283,8 @@ fn without_tests(code: &str) -> String {
     let mut kept = code.to_owned();
     while let Some(at) = kept.find("#[cfg(test)]") {
         let end = item_end(&kept[at..]) + at;
-        let blank: String = kept[at..end].chars().map(|letter| if letter == '\n' { '\n' } else { ' ' }).collect();
+        let blank: String =
+            kept[at..end].chars().map(|letter| if letter == '\n' { '\n' } else { ' ' }).collect();
         kept.replace_range(at..end, &blank);
     }
     kept
@@ -350,13 +361,18 @@ fn a_climb_by_super_is_told() {
 
 #[test]
 fn a_cycle_is_told() {
-    let table = table("<!-- modules -->\n| `a` | `b` |\n| `b` | `c` |\n| `c` | `a` |\n| `d` | – |\n<!-- end of modules -->");
+    let table = table(
+        "<!-- modules -->\n| `a` | `b` |\n| `b` | `c` |\n| `c` | `a` |\n| `d` | – |\n<!-- end of modules -->",
+    );
     assert_eq!(cycle(&table.unwrap()).unwrap(), "ARCHITECTURE.md: a cycle among a, b, c");
 }
 
 #[test]
 fn a_file_without_header_and_a_drawer_are_told() {
-    assert_eq!(told("src/files.rs", "use std::fs;\n"), ["src/files.rs:1: no `//!` header says what lives here"]);
+    assert_eq!(
+        told("src/files.rs", "use std::fs;\n"),
+        ["src/files.rs:1: no `//!` header says what lives here"]
+    );
     let expected = "src/judge/helpers.rs:1: `helpers` says nothing of what the file holds";
     assert_eq!(told("src/judge/helpers.rs", "//! A.\n"), [expected]);
 }

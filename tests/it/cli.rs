@@ -132,17 +132,10 @@ fn reports_are_rendered_again_from_the_record() {
     let bench = Bench::new();
     let output = bench.muster(&["run", "store-is-healthy", "--seed", "3"]).output().unwrap();
     assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
-    for (kind, file) in
-        [("junit", "junit.xml"), ("summary", "summary.json"), ("outline", "outline.snap"), ("console", "console.txt")]
-    {
-        let again = muster()
-            .args(["report", kind, "--from"])
-            .arg(bench.path("reports"))
-            .output()
-            .unwrap();
-        let written = std::fs::read_to_string(bench.path("reports").join(file)).unwrap();
-        let without_times = |text: &str| text.lines().filter(|line| !line.contains("timestamp")).collect::<String>();
-        assert_eq!(without_times(&stdout(&again)), without_times(&written), "{kind}");
+    for kind in muster::report::KINDS {
+        let again = muster().args(["report", kind.name, "--from"]).arg(bench.path("reports")).output().unwrap();
+        let written = std::fs::read_to_string(bench.path("reports").join(kind.file)).unwrap();
+        assert_eq!(stdout(&again), written, "{}", kind.name);
     }
     assert_eq!(summary(&bench.path("reports"))["ending"], "passed");
 }

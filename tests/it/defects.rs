@@ -60,21 +60,24 @@ fn green_under(row: &Row) -> Vec<String> {
     row.red.iter().filter(|id| !is_red(id)).cloned().collect()
 }
 
+/// Takes one row after the other until none is left, and tells what stayed green.
+fn try_rows(rows: &Mutex<Vec<Row>>, wrong: &Mutex<Vec<String>>) {
+    let next = || rows.lock().unwrap().pop();
+    while let Some(row) = next() {
+        let green = green_under(&row);
+        if !green.is_empty() {
+            wrong.lock().unwrap().push(format!("{} leaves green: {}", row.defect, green.join(", ")));
+        }
+    }
+}
+
 #[test]
 fn each_defect_turns_its_cases_red() {
     let rows = Mutex::new(table());
     let wrong = Mutex::new(vec![]);
     std::thread::scope(|scope| {
         for _ in 0..3 {
-            scope.spawn(|| {
-                loop {
-                    let Some(row) = rows.lock().unwrap().pop() else { break };
-                    let green = green_under(&row);
-                    if !green.is_empty() {
-                        wrong.lock().unwrap().push(format!("{} leaves green: {}", row.defect, green.join(", ")));
-                    }
-                }
-            });
+            scope.spawn(|| try_rows(&rows, &wrong));
         }
     });
     let wrong = wrong.into_inner().unwrap();

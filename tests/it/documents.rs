@@ -35,10 +35,13 @@ fn quoted(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_test_that_a_document_names_exists() {
-    let sources: String = files(&["src", "tests"]).iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    let sources: String =
+        files(&["src", "tests"]).iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
     for name in ["ARCHITECTURE.md", "SECURITY.md", "CONTRIBUTING.md"] {
-        let named: Vec<String> = quoted(&document(name)).into_iter().filter(|word| is_sentence(word)).collect();
-        let missing: Vec<&String> = named.iter().filter(|test| !sources.contains(&format!("fn {test}("))).collect();
+        let named: Vec<String> =
+            quoted(&document(name)).into_iter().filter(|word| is_sentence(word)).collect();
+        let missing: Vec<&String> =
+            named.iter().filter(|test| !sources.contains(&format!("fn {test}("))).collect();
         assert!(!named.is_empty(), "{name} names no test");
         assert!(missing.is_empty(), "{name} names tests that do not exist: {missing:?}");
     }
@@ -46,7 +49,8 @@ fn every_test_that_a_document_names_exists() {
 
 /// Tests are sentences: at least three words.
 fn is_sentence(word: &str) -> bool {
-    word.matches('_').count() >= 2 && word.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_')
+    word.matches('_').count() >= 2
+        && word.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_')
 }
 
 #[test]

@@ -110,6 +110,9 @@ fn stopped_by(signal: &str, expected: i32) {
     let summary = crate::program::summary(&bench.path("reports"));
     assert_eq!(summary["totals"]["not_run"], 1, "{summary}");
     assert_eq!(summary["exit_code"], expected);
+    let reports = bench.path("reports");
+    let again = crate::program::muster().args(["report", "summary", "--from"]).arg(&reports).output().unwrap();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&stdout(&again)).unwrap(), summary, "the record tells all");
 }
 
 #[test]

@@ -1,10 +1,5 @@
 //! Tests through the outside: real sockets, real programs.
-#![expect(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    clippy::expect_used,
-    reason = "a test that cannot go on fails"
-)]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test that cannot go on fails")]
 
 mod architecture;
 mod cli;

@@ -35,13 +35,20 @@ fn every_kind_is_what_it_was() {
             differing.push(format!("cp {} fixtures/reports/{golden}", found.join(kind.file).display()));
         }
     }
-    assert!(differing.is_empty(), "reports differ from fixtures/reports; if they should:\n{}", differing.join("\n"));
+    assert!(
+        differing.is_empty(),
+        "reports differ from fixtures/reports; if they should:\n{}",
+        differing.join("\n")
+    );
 }
 
 #[test]
 fn an_unknown_kind_has_no_report() {
     let (outcome, records) = run();
-    assert_eq!(render("pdf", &Told { outcome: &outcome, records: &records, further: &BTreeSet::new() }), None);
+    assert_eq!(
+        render("pdf", &Told { outcome: &outcome, records: &records, further: &BTreeSet::new() }),
+        None
+    );
 }
 
 #[test]
@@ -59,7 +66,9 @@ fn totals_and_cases_of_the_summary_agree() {
     let (outcome, records) = run();
     let told = Told { outcome: &outcome, records: &records, further: &BTreeSet::new() };
     let summary: serde_json::Value = serde_json::from_str(&render("summary", &told).unwrap()).unwrap();
-    let count = |word: &str| summary["cases"].as_array().unwrap().iter().filter(|case| case["outcome"] == word).count();
+    let count = |word: &str| {
+        summary["cases"].as_array().unwrap().iter().filter(|case| case["outcome"] == word).count()
+    };
     assert_eq!(summary["totals"]["passed"], count("pass"));
     assert_eq!(summary["totals"]["failed"], count("fail"));
     assert_eq!(summary["totals"]["inconclusive"], count("inconclusive"));
