@@ -13,6 +13,9 @@ pub(super) fn check(arguments: &CheckArguments) -> Ended {
         suite::lint_target(&suites, &opened.file, &opened.source).or(())?;
     }
     let (cases, operations) = (suites.cases.len(), suites.book.operations.len());
-    host::print(&format!("{cases} cases, {operations} operations, {} flows: no problem\n", suites.book.flows.len()));
+    host::print(&format!(
+        "{cases} cases, {operations} operations, {} flows: no problem\n",
+        suites.book.flows.len()
+    ));
     Ok(Ending::Passed)
 }

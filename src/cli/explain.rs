@@ -23,7 +23,8 @@ pub(super) fn explain(arguments: &ExplainArguments) -> Ended {
         ("fault", None) => FAULTS.iter().map(|(name, about)| format!("{name}: {about}\n")).collect(),
         ("target", _) => TARGET.to_owned(),
         (other, _) => {
-            let text = format!("nothing to explain about `{other}`\nhint: step KIND, case ID, fault NAME, target");
+            let text =
+                format!("nothing to explain about `{other}`\nhint: step KIND, case ID, fault NAME, target");
             return Err(Refusal::new(text));
         }
     };
@@ -34,7 +35,10 @@ pub(super) fn explain(arguments: &ExplainArguments) -> Ended {
 fn fault(name: &str) -> Result<String, Refusal> {
     let found = FAULTS.iter().find(|(key, _)| *key == name);
     found.map(|(key, about)| format!("{key}: {about}\n")).ok_or_else(|| {
-        Refusal::new(format!("there is no fault `{name}`\nhint: {}", FAULTS.iter().map(|(key, _)| *key).collect::<Vec<_>>().join(", ")))
+        Refusal::new(format!(
+            "there is no fault `{name}`\nhint: {}",
+            FAULTS.iter().map(|(key, _)| *key).collect::<Vec<_>>().join(", ")
+        ))
     })
 }
 
@@ -47,14 +51,26 @@ fn step(kind: &str) -> Result<String, Refusal> {
     }
     let schema = suite::schema("suite").unwrap_or_default();
     let steps = schema.pointer("/$defs/Step/oneOf").and_then(Value::as_array).cloned().unwrap_or_default();
-    let found = steps.iter().find_map(|step| step.pointer(&format!("/properties/{kind}"))).cloned().unwrap_or_default();
+    let found = steps
+        .iter()
+        .find_map(|step| step.pointer(&format!("/properties/{kind}")))
+        .cloned()
+        .unwrap_or_default();
     let body = resolved(&schema, &found);
     let about = body.get("description").and_then(Value::as_str).unwrap_or_default();
     let mut text = format!("{kind}: {about}\n\n");
-    let required: Vec<&str> =
-        body.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let required: Vec<&str> = body
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     for (key, value) in body.get("properties").and_then(Value::as_object).into_iter().flatten() {
-        let about = value.get("description").or_else(|| resolved(&schema, value).get("description")).and_then(Value::as_str);
+        let about = value
+            .get("description")
+            .or_else(|| resolved(&schema, value).get("description"))
+            .and_then(Value::as_str);
         let mark = if required.contains(&key.as_str()) { " (needed)" } else { "" };
         text.push_str(&format!("  {key}{mark}\n      {}\n", about.unwrap_or_default().replace('\n', " ")));
     }
@@ -70,10 +86,18 @@ fn case(arguments: &ExplainArguments, id: &str) -> Result<String, Refusal> {
     let suites = open::suites(&arguments.suites)?;
     let found = suites.cases.iter().find(|case| case.id.value == id).ok_or_else(|| {
         let near = did_you_mean(id, suites.cases.iter().map(|case| case.id.value.as_str()));
-        Refusal::new(format!("there is no case `{id}`\nhint: {}", near.unwrap_or("`muster list` shows all cases".into())))
+        Refusal::new(format!(
+            "there is no case `{id}`\nhint: {}",
+            near.unwrap_or("`muster list` shows all cases".into())
+        ))
     })?;
-    let words = |list: &[crate::source::At<String>]| list.iter().map(|it| it.value.as_str()).collect::<Vec<_>>().join(", ");
-    let mut text = format!("{}/{}  {}:{}\n  {}\n", found.family, found.id.value, found.source.name, found.id.at.line, found.why.value);
+    let words = |list: &[crate::source::At<String>]| {
+        list.iter().map(|it| it.value.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let mut text = format!(
+        "{}/{}  {}:{}\n  {}\n",
+        found.family, found.id.value, found.source.name, found.id.at.line, found.why.value
+    );
     let identities: Vec<String> =
         found.identities.iter().map(|(name, it)| format!("{} is a {}", name.value, it.kind.value)).collect();
     let operations: Vec<&str> = found.uses.operations.iter().map(String::as_str).collect();

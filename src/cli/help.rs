@@ -14,7 +14,8 @@ pub(super) fn help(arguments: &HelpArguments) -> Ended {
         Some(topic) => match Arguments::command().find_subcommand_mut(topic) {
             Some(command) => command.render_long_help().to_string(),
             None => {
-                let text = format!("there is no topic `{topic}`\nhint: topics are exit-codes, and every command");
+                let text =
+                    format!("there is no topic `{topic}`\nhint: topics are exit-codes, and every command");
                 return Err(Refusal::new(text));
             }
         },
@@ -24,7 +25,8 @@ pub(super) fn help(arguments: &HelpArguments) -> Ended {
 }
 
 fn exit_codes() -> String {
-    let line = |ending: &Ending| format!("{:>3}  {:<16}  {}\n", ending.code(), ending.word(), ending.meaning());
+    let line =
+        |ending: &Ending| format!("{:>3}  {:<16}  {}\n", ending.code(), ending.word(), ending.meaning());
     let codes: String = Ending::ALL.iter().map(line).collect();
     format!(
         "{codes}\n2, 4 and 7 stand alone; else 101, 5, 6, 129/130/143, 1, 3, 0 in this order. All that applied stand by \

@@ -103,14 +103,21 @@ fn said_of(case: &CaseOutcome) -> Said {
             let spot = failure.spot.as_ref().map(|spot| format!("  at {spot}\n")).unwrap_or_default();
             let shown: String =
                 failure.evidence.iter().map(|it| format!("  {}:\n{}\n", it.label, it.text)).collect();
-            format!("{} ({}) in step `{}`: {}\n{spot}{shown}", failure.verdict, failure.kind, failure.step, failure.message)
+            format!(
+                "{} ({}) in step `{}`: {}\n{spot}{shown}",
+                failure.verdict, failure.kind, failure.step, failure.message
+            )
         };
         case.failures.iter().map(one).collect::<String>()
     };
     match (case.verdict, &case.known) {
         (Some(Verdict::Pass), _) => Said::Passed,
-        (Some(Verdict::Skip), _) => Said::Ignored(case.skipped.as_ref().map(ToString::to_string).unwrap_or_default()),
-        (Some(Verdict::Fail), Some(known)) => Said::Ignored(format!("known: {} until {}", known.ticket, known.until)),
+        (Some(Verdict::Skip), _) => {
+            Said::Ignored(case.skipped.as_ref().map(ToString::to_string).unwrap_or_default())
+        }
+        (Some(Verdict::Fail), Some(known)) => {
+            Said::Ignored(format!("known: {} until {}", known.ticket, known.until))
+        }
         (Some(Verdict::Fail | Verdict::Inconclusive), _) => Said::Failed(failures()),
         (None, _) => Said::Failed("not run".into()),
     }

@@ -11,7 +11,8 @@ use crate::suite::Members;
 pub(super) fn list(arguments: &ListArguments) -> Ended {
     let suites = open::suites(&arguments.suites)?;
     let asked = &arguments.selection;
-    let selection = Selection { filters: asked.filters.clone(), is_exact: asked.exact, tags: asked.tags.clone() };
+    let selection =
+        Selection { filters: asked.filters.clone(), is_exact: asked.exact, tags: asked.tags.clone() };
     let mut count = 0;
     for case in suites.cases.iter().filter(|case| selection.chooses(case, &case.id)) {
         let members = match &case.for_each {

@@ -48,7 +48,9 @@ pub(super) fn target(
 ) -> Result<Opened, Refusal> {
     match &arguments.target {
         Some(path) if arguments.defects.is_empty() => target_file(path),
-        Some(_) => Err(Refusal::new("`--defect` is for the built-in fakes, and `--target` names another target")),
+        Some(_) => {
+            Err(Refusal::new("`--defect` is for the built-in fakes, and `--target` names another target"))
+        }
         None => built_in(arguments, pace, seed, state),
     }
 }

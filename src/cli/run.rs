@@ -80,7 +80,8 @@ pub(super) fn perform(arguments: &RunArguments, tells: bool) -> Result<Performed
         host::print(&shown(&plan, &target, seed));
         return Ok(Performed::Shown);
     }
-    let prepared = Prepared { arguments, sources: &sources, suites: &suites, target: &target, plan, seed, may_disrupt };
+    let prepared =
+        Prepared { arguments, sources: &sources, suites: &suites, target: &target, plan, seed, may_disrupt };
     prepared.carried_out(&state, tells).map(|done| Performed::Run(Box::new(done)))
 }
 
@@ -110,7 +111,8 @@ fn nothing_selected(plan: &Plan<'_>) -> String {
 
 /// The plan, for readers.
 fn shown(plan: &Plan<'_>, target: &Target, seed: u64) -> String {
-    let mut text = format!("plan for target {} with seed {seed}: {} cases\n", target.name(), plan.cases.len());
+    let mut text =
+        format!("plan for target {} with seed {seed}: {} cases\n", target.name(), plan.cases.len());
     for planned in &plan.cases {
         let unrun = match &planned.unrun {
             Some(run::Unrun::Declared(why)) => format!("  (skipped: {why})"),
@@ -121,7 +123,10 @@ fn shown(plan: &Plan<'_>, target: &Target, seed: u64) -> String {
         text.push_str(&format!("  {lane:<10}  {}/{}{unrun}\n", planned.case.family, planned.name));
     }
     if plan.disruptive_left_out > 0 {
-        text.push_str(&format!("{} disruptive cases are left out: --allow-disruption\n", plan.disruptive_left_out));
+        text.push_str(&format!(
+            "{} disruptive cases are left out: --allow-disruption\n",
+            plan.disruptive_left_out
+        ));
     }
     text
 }
@@ -234,7 +239,9 @@ impl Prepared<'_> {
             host::tell(&format!("error: {trouble}\n"));
             further.insert(Ending::Unrecorded);
         }
-        let asked = |kind: &str| self.arguments.reports.is_empty() || self.arguments.reports.iter().any(|it| it == kind);
+        let asked = |kind: &str| {
+            self.arguments.reports.is_empty() || self.arguments.reports.iter().any(|it| it == kind)
+        };
         for kind in report::KINDS.iter().filter(|kind| asked(kind.name)) {
             let told = Told { outcome: &outcome, records, further: &further };
             if let Err(error) = report::write(kind, &told, folder) {
@@ -272,7 +279,8 @@ fn leaking(folder: &Path, mask: &Mask) -> Result<Vec<std::path::PathBuf>, files:
 fn run_id() -> String {
     let now = host::now().strftime("%Y%m%d-%H%M%S").to_string();
     let chance = host::random_seed();
-    let letters: String =
-        (0..4).map(|index| char::from(b'a' + u8::try_from((chance >> (index * 8)) % 26).unwrap_or(0))).collect();
+    let letters: String = (0..4)
+        .map(|index| char::from(b'a' + u8::try_from((chance >> (index * 8)) % 26).unwrap_or(0)))
+        .collect();
     format!("{now}-{letters}")
 }

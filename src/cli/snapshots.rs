@@ -56,7 +56,10 @@ mod tests {
         assert_eq!(stored.stored("a-case.reply").as_deref(), Some("status: 200\n{}"));
         let read = insta::Snapshot::from_file(&folder.path().join("a-case.reply.snap")).unwrap();
         assert_eq!(read.metadata().source(), Some("suites/a.yaml"));
-        assert_eq!(read.as_text().map(|text| text.to_string().trim_end().to_owned()).as_deref(), Some("status: 200\n{}"));
+        assert_eq!(
+            read.as_text().map(|text| text.to_string().trim_end().to_owned()).as_deref(),
+            Some("status: 200\n{}")
+        );
     }
 
     #[test]

@@ -87,7 +87,8 @@ impl State {
 
 /// Copies what undoing needs beside the journal, so that it does not depend on tomorrow's suites.
 pub(super) fn keep_book(run: &Path, sources: &[Source]) -> Result<(), FileError> {
-    let is_book = |source: &&Source| source.name.ends_with("/operations.yaml") || source.name.contains("/flows/");
+    let is_book =
+        |source: &&Source| source.name.ends_with("/operations.yaml") || source.name.contains("/flows/");
     for source in sources.iter().filter(is_book) {
         files::write_whole(&run.join("book").join(&*source.name), source.text.as_bytes())?;
     }

@@ -90,7 +90,8 @@ async fn answer(response: reqwest::Response, started: Instant) -> Result<Answer,
     // An error without messages comes as "trailers only": its status stands among the headers.
     let last = if head.headers.contains_key("grpc-status") { Some(&head.headers) } else { trailers.as_ref() };
     let value = |name: &str| last.and_then(|headers| headers.get(name)).map(::http::HeaderValue::as_bytes);
-    let status = value("grpc-status").and_then(|status| std::str::from_utf8(status).ok()?.parse::<u32>().ok());
+    let status =
+        value("grpc-status").and_then(|status| std::str::from_utf8(status).ok()?.parse::<u32>().ok());
     let Some(grpc_status) = status else {
         return Err(SendError::Broken(format!("HTTP status {} without a gRPC status", head.status.as_u16())));
     };
@@ -153,14 +154,19 @@ mod tests {
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let service = hyper::service::service_fn(move |request: ::http::Request<hyper::body::Incoming>| async move {
-                    assert_eq!(request.uri().path(), "/store.Store/Read");
-                    let (headers, frames) = script();
-                    let mut response = ::http::Response::builder().header("content-type", "application/grpc+json");
-                    response = headers.into_iter().fold(response, |response, (name, value)| response.header(name, value));
-                    let frames = frames.into_iter().map(Ok::<_, std::convert::Infallible>);
-                    response.body(StreamBody::new(futures_util::stream::iter(frames)))
-                });
+                let service = hyper::service::service_fn(
+                    move |request: ::http::Request<hyper::body::Incoming>| async move {
+                        assert_eq!(request.uri().path(), "/store.Store/Read");
+                        let (headers, frames) = script();
+                        let mut response =
+                            ::http::Response::builder().header("content-type", "application/grpc+json");
+                        response = headers
+                            .into_iter()
+                            .fold(response, |response, (name, value)| response.header(name, value));
+                        let frames = frames.into_iter().map(Ok::<_, std::convert::Infallible>);
+                        response.body(StreamBody::new(futures_util::stream::iter(frames)))
+                    },
+                );
                 tokio::spawn(
                     hyper::server::conn::http2::Builder::new(TokioExecutor::new())
                         .serve_connection(TokioIo::new(stream), service),
@@ -210,7 +216,8 @@ mod tests {
 
     #[tokio::test]
     async fn half_a_message_is_cut() {
-        let client = serving(|| (vec![], vec![Frame::data(framed(b"{}").slice(0..6)), trailers("0", "")])).await;
+        let client =
+            serving(|| (vec![], vec![Frame::data(framed(b"{}").slice(0..6)), trailers("0", "")])).await;
         assert_eq!(called(&client).await.unwrap_err().kind(), "transport.cut");
     }
 }

@@ -241,7 +241,9 @@ async fn answer(response: reqwest::Response, started: Instant) -> Result<Answer,
 pub(super) fn header_list(headers: &::http::HeaderMap) -> Vec<(String, String)> {
     headers
         .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .map(|(name, value)| {
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        })
         .collect()
 }
 
@@ -284,7 +286,8 @@ mod tests {
         let server = MockServer::start().await;
         let elsewhere = ResponseTemplate::new(302).insert_header("location", "http://127.0.0.1:1/");
         Mock::given(path("/a")).respond_with(elsewhere).mount(&server).await;
-        let answer = Http::new(&server.uri()).unwrap().send(&get("/a"), Connection::Reused, LONG).await.unwrap();
+        let answer =
+            Http::new(&server.uri()).unwrap().send(&get("/a"), Connection::Reused, LONG).await.unwrap();
         assert_eq!(answer.status, 302);
     }
 
@@ -301,7 +304,10 @@ mod tests {
     async fn each_way_to_fail_has_its_name() {
         let client = Http::new("http://127.0.0.1:9").unwrap();
         let error = client.send(&get("/"), Connection::New, LONG).await.unwrap_err();
-        assert!(matches!(error, SendError::Refused(_)) && !error.to_string().contains("127.0.0.1"), "{error}");
+        assert!(
+            matches!(error, SendError::Refused(_)) && !error.to_string().contains("127.0.0.1"),
+            "{error}"
+        );
 
         let server = MockServer::start().await;
         let slow = ResponseTemplate::new(200).set_delay(LONG);

@@ -238,7 +238,10 @@ async fn all_up(shared: &Shared, profile: Profile, cluster: Option<&Cluster>) {
         Profile::Fresh => profile::CORE.len(),
     };
     let is_missing = |defect: &Defect| shared.with(|state| state.has(*defect));
-    let missing = [Defect::CoreDeploymentMissing, Defect::RunListServiceMissing].iter().filter(|it| is_missing(it)).count();
+    let missing = [Defect::CoreDeploymentMissing, Defect::RunListServiceMissing]
+        .iter()
+        .filter(|it| is_missing(it))
+        .count();
     let wanted = wanted - missing;
     while shared.with(|state| state.nodes.pods().count()) < wanted {
         tokio::time::sleep(Duration::from_millis(2)).await;

@@ -50,10 +50,16 @@ pub fn objection(facts: &Facts) -> Option<String> {
         return Some("the target file pins no `cluster_uid`: which cluster this is cannot be proved".into());
     };
     if *pinned != facts.cluster_uid {
-        return Some(format!("this is another cluster: `cluster_uid` is {pinned}, found {}", facts.cluster_uid));
+        return Some(format!(
+            "this is another cluster: `cluster_uid` is {pinned}, found {}",
+            facts.cluster_uid
+        ));
     }
     if facts.labels.get(label).map(String::as_str) != Some(owner) {
-        return Some(format!("the namespace {} has no label {label}={owner}: it is not ours", facts.namespace));
+        return Some(format!(
+            "the namespace {} has no label {label}={owner}: it is not ours",
+            facts.namespace
+        ));
     }
     if let Some(by) = &facts.frozen_by {
         return Some(format!("disruption is frozen by {by}"));

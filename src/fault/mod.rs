@@ -10,5 +10,7 @@ pub mod victim;
 pub use delete_pod::{Injected, delete_pod};
 
 /// The faults, by key, each with a sentence.
-pub const FAULTS: &[(&str, &str)] =
-    &[("delete_pod", "deletes one Ready pod of a member, by name and UID, with the grace that its manifest gives it")];
+pub const FAULTS: &[(&str, &str)] = &[(
+    "delete_pod",
+    "deletes one Ready pod of a member, by name and UID, with the grace that its manifest gives it",
+)];

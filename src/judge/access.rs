@@ -53,7 +53,8 @@ pub fn denied(who: &str, before: Seen, seen: Seen, after: Seen, shows_canary: bo
         return Cell::broken("access.granted", format!("{who} was not refused"));
     }
     if before != Seen::Granted || after != Seen::Granted {
-        let message = format!("the owner's own call did not work around it (before: {before}, after: {after})");
+        let message =
+            format!("the owner's own call did not work around it (before: {before}, after: {after})");
         return Cell::unjudged("access.no-owner", message);
     }
     match seen {

@@ -75,7 +75,9 @@ impl std::fmt::Display for Check {
             Self::Absent(true) => f.write_str("nothing"),
             Self::Absent(false) => f.write_str("something"),
             Self::Length(range) if range.start() == range.end() => write!(f, "a length of {}", range.start()),
-            Self::Length(range) if *range.end() == u64::MAX => write!(f, "a length of at least {}", range.start()),
+            Self::Length(range) if *range.end() == u64::MAX => {
+                write!(f, "a length of at least {}", range.start())
+            }
             Self::Length(range) => write!(f, "a length from {} to {}", range.start(), range.end()),
             Self::Type(wanted) => write!(f, "a value of type {}", format!("{wanted:?}").to_lowercase()),
         }

@@ -93,10 +93,12 @@ impl Expectation {
         broken.extend(self.headers.iter().flat_map(|(name, checks)| wrong_header(name, checks, reply)));
         broken.extend(self.wrong_body(reply));
         let text = Value::from(reply.text());
-        broken.extend(self.text.iter().filter_map(|check| check.wrong_with(&[&text])).map(|wrong| Mismatch {
-            kind: "expect.text",
-            message: format!("body: {wrong}"),
-        }));
+        broken.extend(
+            self.text
+                .iter()
+                .filter_map(|check| check.wrong_with(&[&text]))
+                .map(|wrong| Mismatch { kind: "expect.text", message: format!("body: {wrong}") }),
+        );
         broken.extend(self.too_slow(reply));
         broken
     }
@@ -104,7 +106,10 @@ impl Expectation {
     fn wrong_status(&self, reply: &Reply) -> Option<Mismatch> {
         let found = reply.status;
         let broken = |wanted: String| {
-            Some(Mismatch { kind: "expect.status", message: format!("status: wanted {wanted}, found {found}") })
+            Some(Mismatch {
+                kind: "expect.status",
+                message: format!("status: wanted {wanted}, found {found}"),
+            })
         };
         if let Some(refusals) = &self.refused {
             return (!refusals.recognise(reply)).then(|| Mismatch {
@@ -132,11 +137,7 @@ impl Expectation {
             let wrong: Vec<String> = checks.iter().filter_map(|check| check.wrong_with(&found)).collect();
             wrong.into_iter().map(|wrong| format!("{path}: {wrong}")).collect::<Vec<_>>()
         };
-        self.body
-            .iter()
-            .flat_map(wrong_at)
-            .map(|message| Mismatch { kind: "expect.body", message })
-            .collect()
+        self.body.iter().flat_map(wrong_at).map(|message| Mismatch { kind: "expect.body", message }).collect()
     }
 
     fn too_slow(&self, reply: &Reply) -> Option<Mismatch> {
@@ -149,8 +150,12 @@ impl Expectation {
 }
 
 fn wrong_header(name: &str, checks: &[Check], reply: &Reply) -> Vec<Mismatch> {
-    let found: Vec<Value> =
-        reply.headers.iter().filter(|(key, _)| key == name).map(|(_, value)| Value::from(value.as_str())).collect();
+    let found: Vec<Value> = reply
+        .headers
+        .iter()
+        .filter(|(key, _)| key == name)
+        .map(|(_, value)| Value::from(value.as_str()))
+        .collect();
     let found: Vec<&Value> = found.iter().collect();
     checks
         .iter()
@@ -222,7 +227,10 @@ mod tests {
             body: vec![(JsonPath::parse("$.a").unwrap(), vec![Check::Absent(true)])],
             ..Expectation::default()
         };
-        assert_eq!(messages(&expectation, &reply(200, "<html>")), ["expect.body: body: wanted JSON, found none"]);
+        assert_eq!(
+            messages(&expectation, &reply(200, "<html>")),
+            ["expect.body: body: wanted JSON, found none"]
+        );
     }
 
     #[test]

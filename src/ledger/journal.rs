@@ -52,7 +52,8 @@ impl Journal {
             read => read.unwrap_or_default(),
         };
         let reading = read_journal(&written);
-        let last = reading.entries.iter().map(|entry| if let Entry::Changing(it) = entry { it.number } else { 0 });
+        let last =
+            reading.entries.iter().map(|entry| if let Entry::Changing(it) = entry { it.number } else { 0 });
         Ok(Self {
             file: RefCell::new(Appender::open(path, Some(reading.whole))?),
             next: std::cell::Cell::new(last.max().unwrap_or(0) + 1),
@@ -75,7 +76,10 @@ impl Journal {
     /// If it could not be made durable: then the change must not be sent.
     pub fn changing(&self, mut change: Change) -> Result<u64, FileError> {
         let equal = |open: &&Change| {
-            open.undo.is_some() && open.undo == change.undo && open.case == change.case && open.key == change.key
+            open.undo.is_some()
+                && open.undo == change.undo
+                && open.case == change.case
+                && open.key == change.key
         };
         if let Some(open) = self.open.borrow().iter().find(equal) {
             return Ok(open.number);

@@ -23,7 +23,8 @@ impl Keys {
     /// Waits until the key is free and holds it for a case. A key that the case holds already is not waited for.
     /// Cancel safe: a dropped wait holds nothing.
     pub async fn hold(&self, case: &str, key: &str) {
-        let is_held = self.held.borrow().get(case).is_some_and(|held| held.iter().any(|one| &*one.key == key));
+        let is_held =
+            self.held.borrow().get(case).is_some_and(|held| held.iter().any(|one| &*one.key == key));
         if is_held {
             return;
         }

@@ -304,7 +304,8 @@ mod tests {
 
     #[test]
     fn a_case_without_an_end_is_not_run_and_undecides_the_run() {
-        let outcome = folded(vec![started(&["a", "b"], vec![]), ended("a", Verdict::Pass, None), run_ended()]);
+        let outcome =
+            folded(vec![started(&["a", "b"], vec![]), ended("a", Verdict::Pass, None), run_ended()]);
         assert_eq!(outcome.totals().not_run, 1);
         assert_eq!(outcome.ending(), Ending::Undecided);
     }
@@ -341,8 +342,12 @@ mod tests {
     fn a_leftover_outweighs_a_failure() {
         let leftover =
             Event::Leftover { case: "a".into(), what: Masked::fixed("customer"), why: Masked::fixed("down") };
-        let outcome =
-            folded(vec![started(&["a"], vec![]), ended("a", Verdict::Fail, Some("x")), leftover, run_ended()]);
+        let outcome = folded(vec![
+            started(&["a"], vec![]),
+            ended("a", Verdict::Fail, Some("x")),
+            leftover,
+            run_ended(),
+        ]);
         assert_eq!(outcome.ending(), Ending::LeftBehind);
         assert!(outcome.endings().contains(&Ending::Failed));
     }

@@ -11,7 +11,9 @@ mod record;
 mod verdict;
 
 pub use ending::Ending;
-pub use event::{CaseEnd, Event, KnownFailure, Outage, PlannedCase, Record, Recovery, RunEnd, RunStart, StepEnd};
+pub use event::{
+    CaseEnd, Event, KnownFailure, Outage, PlannedCase, Record, Recovery, RunEnd, RunStart, StepEnd,
+};
 pub use failure::{Evidence, Failure, Spot};
 pub use fold::{CaseOutcome, Outcome, Totals, fold};
 pub use record::{RecordError, line, read_record};

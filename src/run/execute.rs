@@ -57,7 +57,8 @@ pub async fn execute(plan: &Plan<'_>, scene: &Scene<'_>, accounts: &Accounts, se
     if plan.cases.iter().any(|planned| planned.unrun.is_none()) {
         sign_in_operator(scene).await;
     }
-    let (shared, alone) = plan.cases.split_at(plan.cases.partition_point(|planned| planned.lane == Lane::Shared));
+    let (shared, alone) =
+        plan.cases.split_at(plan.cases.partition_point(|planned| planned.lane == Lane::Shared));
     futures_util::stream::iter(shared)
         .map(|planned| running.case(planned))
         .buffer_unordered(settings.jobs.max(1))
@@ -147,7 +148,9 @@ impl Running<'_> {
         };
         let at = planned.case.place();
         match done {
-            Ok(Ok(Ok(()))) => Ended { verdict: Verdict::Pass, failures: vec![], skipped: None, is_whole: true },
+            Ok(Ok(Ok(()))) => {
+                Ended { verdict: Verdict::Pass, failures: vec![], skipped: None, is_whole: true }
+            }
             Ok(Ok(Err(failures))) => Ended::of(failures),
             Ok(Err(_)) => {
                 self.has_panicked.set(true);

@@ -64,7 +64,8 @@ pub fn plan<'a>(
     may_disrupt: bool,
 ) -> Plan<'a> {
     let all = suites.cases.iter().flat_map(|case| members(case, target));
-    let mut cases: Vec<Planned<'a>> = all.filter(|planned| selection.chooses(planned.case, &planned.name)).collect();
+    let mut cases: Vec<Planned<'a>> =
+        all.filter(|planned| selection.chooses(planned.case, &planned.name)).collect();
     let before = cases.len();
     cases.retain(|planned| may_disrupt || planned.lane != Lane::Disruptive || planned.unrun.is_some());
     let disruptive_left_out = before - cases.len();
@@ -90,9 +91,10 @@ fn members<'a>(case: &'a Case, target: &TargetFile) -> Vec<Planned<'a>> {
         unrun: unrun.clone(),
     };
     match &case.for_each {
-        Some((variable, members)) if unrun.is_none() => {
-            values(members, target).into_iter().map(|value| one(Some((variable.value.clone(), value)))).collect()
-        }
+        Some((variable, members)) if unrun.is_none() => values(members, target)
+            .into_iter()
+            .map(|value| one(Some((variable.value.clone(), value))))
+            .collect(),
         _ => vec![one(None)],
     }
 }
@@ -138,7 +140,9 @@ fn withheld(case: &Case, target: &TargetFile) -> Option<String> {
     if target.permits.write < wanted {
         return Some(format!("the target does not permit `write: {}`", format!("{wanted:?}").to_lowercase()));
     }
-    let (_, Members::Group(group)) = case.for_each.as_ref().filter(|_| case.uses.disrupts)? else { return None };
+    let (_, Members::Group(group)) = case.for_each.as_ref().filter(|_| case.uses.disrupts)? else {
+        return None;
+    };
     let is_permitted = target.permits.disrupt.iter().any(|one| one.value == group.value);
     (!is_permitted).then(|| format!("the target does not permit to disrupt `{}`", group.value))
 }

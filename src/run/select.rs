@@ -17,7 +17,11 @@ impl Selection {
     /// Whether a case of this full name is chosen.
     pub fn chooses(&self, case: &Case, name: &str) -> bool {
         let is_named = |filter: &String| {
-            if self.is_exact { name == filter } else { name.contains(filter.as_str()) || case.family.contains(filter.as_str()) }
+            if self.is_exact {
+                name == filter
+            } else {
+                name.contains(filter.as_str()) || case.family.contains(filter.as_str())
+            }
         };
         let has_tag = |tag: &String| case.tags.iter().any(|one| one.value == *tag);
         (self.filters.is_empty() || self.filters.iter().any(is_named))

@@ -54,7 +54,10 @@ impl Accounts {
         stage.enter_identity(&name.value, &identity.kind.value, name.at);
         let target = stage.scene.target;
         let kind = target.file.identities.get(&identity.kind).ok_or_else(|| {
-            vec![stage.doubt("identity.kind", &format!("the target has no identity `{}`", identity.kind.value))]
+            vec![
+                stage
+                    .doubt("identity.kind", &format!("the target has no identity `{}`", identity.kind.value)),
+            ]
         })?;
         let fields = match kind.life {
             Life::Run => self.shared(stage, &identity.kind.value, kind).await?,
@@ -64,7 +67,12 @@ impl Accounts {
         Ok(())
     }
 
-    async fn shared(&self, stage: &Stage<'_>, name: &str, kind: &IdentityKind) -> Result<Fields, Vec<Failure>> {
+    async fn shared(
+        &self,
+        stage: &Stage<'_>,
+        name: &str,
+        kind: &IdentityKind,
+    ) -> Result<Fields, Vec<Failure>> {
         let cell = self.shared.borrow_mut().entry(name.to_owned()).or_default().clone();
         let make = || async {
             let mut own = Stage::new(stage.scene, RUN_CASE, &stage.file);
@@ -124,7 +132,8 @@ fn inputs(
             names.insert("of".into(), Value::Object(of.clone()));
         }
         let data = Data::new(&with.0).map_err(|problem| vec![stage.doubt("identity.with", &problem.text)])?;
-        let rendered = data.render(&names).map_err(|error| vec![stage.doubt("identity.with", &error.to_string())])?;
+        let rendered =
+            data.render(&names).map_err(|error| vec![stage.doubt("identity.with", &error.to_string())])?;
         all.extend(rendered.as_object().cloned().unwrap_or_default());
     }
     let declared = stage.scene.book.flows.get(&flow.value).map(|flow| &flow.syntax.inputs);
@@ -133,9 +142,15 @@ fn inputs(
 }
 
 /// An account that exists.
-async fn signed_in(stage: &mut Stage<'_>, name: &str, id: &str, kind: &IdentityKind) -> Result<Fields, Vec<Failure>> {
+async fn signed_in(
+    stage: &mut Stage<'_>,
+    name: &str,
+    id: &str,
+    kind: &IdentityKind,
+) -> Result<Fields, Vec<Failure>> {
     let secret = stage.scene.target.secrets.of(name).map(|secret| secret.reveal().to_owned());
-    let secret = secret.ok_or_else(|| vec![stage.doubt("identity.secret", &format!("`{name}` has no secret"))])?;
+    let secret =
+        secret.ok_or_else(|| vec![stage.doubt("identity.secret", &format!("`{name}` has no secret"))])?;
     stage.scene.mask.learn(&secret);
     let mut fields = Fields::new();
     fields.insert("id".into(), json!(id));
@@ -159,10 +174,16 @@ pub async fn sign_in_operator(scene: &Scene<'_>) {
     let id = kind.id.clone().unwrap_or_default();
     let done = signed_in(&mut stage, "operator", &id, kind).await;
     if let Ok(fields) = &done {
-        ["secret", "token"].iter().filter_map(|field| fields.get(*field)?.as_str()).for_each(|it| scene.mask.learn(it));
+        ["secret", "token"]
+            .iter()
+            .filter_map(|field| fields.get(*field)?.as_str())
+            .for_each(|it| scene.mask.learn(it));
     }
     *scene.operator.borrow_mut() = Some(done.map_err(|failures| {
-        failures.into_iter().next().unwrap_or_else(|| stage.doubt("identity.operator", "it could not be signed in"))
+        failures
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| stage.doubt("identity.operator", "it could not be signed in"))
     }));
 }
 

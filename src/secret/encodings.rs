@@ -50,7 +50,10 @@ fn base64_patterns(part: &[u8]) -> Vec<Vec<u8>> {
 }
 
 fn hex(part: &[u8], upper: bool) -> Vec<u8> {
-    part.iter().map(|byte| if upper { format!("{byte:02X}") } else { format!("{byte:02x}") }).collect::<String>().into()
+    part.iter()
+        .map(|byte| if upper { format!("{byte:02X}") } else { format!("{byte:02x}") })
+        .collect::<String>()
+        .into()
 }
 
 fn percent(part: &[u8], upper: bool, every_byte: bool) -> Vec<u8> {

@@ -152,7 +152,9 @@ impl Known {
             Ok(engine) => self.engines.push((secrets, engine)),
             // Too many patterns for one engine: keep what was learned as engines of one secret each.
             Err(_) => self.engines.extend(
-                secrets.into_iter().filter_map(|one| AhoCorasick::new(&one).ok().map(|engine| (vec![one], engine))),
+                secrets
+                    .into_iter()
+                    .filter_map(|one| AhoCorasick::new(&one).ok().map(|engine| (vec![one], engine))),
             ),
         }
     }
@@ -163,7 +165,11 @@ impl Known {
             .engines
             .iter()
             .flat_map(|(_, engine)| engine.find_overlapping_iter(bytes).map(|hit| (hit.start(), hit.end())))
-            .map(|(from, to)| if to - from >= encodings::ANCHOR_BYTES { widened(bytes, from, to) } else { (from, to) })
+            .map(
+                |(from, to)| {
+                    if to - from >= encodings::ANCHOR_BYTES { widened(bytes, from, to) } else { (from, to) }
+                },
+            )
             .collect();
         found.sort_unstable();
         found.dedup_by(|next, last| {

@@ -6,8 +6,8 @@
 
 use super::{Key, Node, Place, Problem, What, did_you_mean};
 use serde::de::{
-    self, Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess,
-    Visitor, value::StrDeserializer,
+    self, Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess,
+    SeqAccess, Visitor, value::StrDeserializer,
 };
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -186,7 +186,9 @@ impl<'de, 'a: 'de, I: Iterator<Item = &'a Node>> SeqAccess<'de> for Items<'a, I>
         let problems = self.problems;
         self.left
             .next()
-            .map(|node| seed.deserialize(Reader { node, problems }).map_err(|problem| problem.placed(node.at)))
+            .map(|node| {
+                seed.deserialize(Reader { node, problems }).map_err(|problem| problem.placed(node.at))
+            })
             .transpose()
     }
 }
@@ -227,7 +229,11 @@ impl<'de> Deserializer<'de> for KeyReader<'de> {
         self.text.deserialize_any(visitor)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Problem> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Problem> {
         HERE.set(self.at);
         visitor.visit_newtype_struct(self.text)
     }

@@ -63,8 +63,11 @@ impl Access {
     }
 
     fn look_identities(&self, look: &mut Look<'_>, at: Place) {
-        let named: Vec<&str> =
-            std::iter::once(&self.owner).chain(&self.allow).chain(&self.deny).map(|it| it.value.as_str()).collect();
+        let named: Vec<&str> = std::iter::once(&self.owner)
+            .chain(&self.allow)
+            .chain(&self.deny)
+            .map(|it| it.value.as_str())
+            .collect();
         let unnamed: Vec<String> =
             look.identities.keys().filter(|name| !named.contains(&name.as_str())).cloned().collect();
         for name in unnamed {
@@ -83,7 +86,10 @@ impl Access {
         }
         request.via = request.via.or(self.via);
         request.look(look, name.at);
-        let is_write = request.op.and_then(|op| look.book.operations.get(&op.value)).is_some_and(super::Operation::is_write);
+        let is_write = request
+            .op
+            .and_then(|op| look.book.operations.get(&op.value))
+            .is_some_and(super::Operation::is_write);
         if is_write && self.watch.is_none() {
             look.problem(
                 Problem::new(name.at, "a denied write without a read that proves that nothing changed")
@@ -115,7 +121,8 @@ impl Access {
         let is_write = self.is_write(asked, stage);
         let watched_before = self.watched(stage).await?;
         // A write cannot be made as the owner just to see that it works: its watched read stands for it.
-        let before = if is_write { seen_watch(&watched_before) } else { self.owner_sees(asked, stage).await? };
+        let before =
+            if is_write { seen_watch(&watched_before) } else { self.owner_sees(asked, stage).await? };
         let prepared = self.prepared(asked, identity, stage)?;
         let reply = stage.exchange(&prepared).await;
         let after = if is_write { Seen::Granted } else { self.owner_sees(asked, stage).await? };
@@ -146,7 +153,12 @@ impl Access {
         Ok(self.failure(name, cell, &prepared, reply.ok().as_ref(), stage))
     }
 
-    fn prepared(&self, asked: &Asked, identity: &At<String>, stage: &Stage<'_>) -> Result<Prepared, Vec<Failure>> {
+    fn prepared(
+        &self,
+        asked: &Asked,
+        identity: &At<String>,
+        stage: &Stage<'_>,
+    ) -> Result<Prepared, Vec<Failure>> {
         let mut request = asked.request();
         request.identity = Some(identity);
         request.via = request.via.or(self.via);
@@ -182,15 +194,19 @@ impl Access {
         reply: Option<&Reply>,
         stage: &Stage<'_>,
     ) -> Vec<Failure> {
-        let evidence: Vec<Evidence> = reply.map(|reply| shown(stage, &prepared.shown(), reply)).unwrap_or_default();
+        let evidence: Vec<Evidence> =
+            reply.map(|reply| shown(stage, &prepared.shown(), reply)).unwrap_or_default();
         let (mismatch, is_broken) = match cell {
             Cell::Kept => return vec![],
             Cell::Broken(mismatch) => (mismatch, true),
             Cell::Unjudged(mismatch) => (mismatch, false),
         };
         let message = format!("{}: {}", name.value, mismatch.message);
-        let mut failure =
-            if is_broken { stage.fail(mismatch.kind, &message) } else { stage.doubt(mismatch.kind, &message) };
+        let mut failure = if is_broken {
+            stage.fail(mismatch.kind, &message)
+        } else {
+            stage.doubt(mismatch.kind, &message)
+        };
         failure.evidence = evidence;
         vec![failure]
     }

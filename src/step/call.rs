@@ -1,10 +1,10 @@
 //! `call`: one request, its expectations, what to capture.
 
+use super::Expect;
 use super::expect::{self, Captures};
 use super::look::Look;
 use super::request::with_request;
 use super::stage::Stage;
-use super::Expect;
 use crate::judge::Reply;
 use crate::outcome::{Evidence, Failure};
 use crate::source::Place;
@@ -36,13 +36,16 @@ impl Call {
     pub(crate) async fn run(&self, stage: &mut Stage<'_>) -> Result<(), Vec<Failure>> {
         let prepared = self.request().prepared(stage)?;
         let reply = stage.exchange(&prepared).await?;
-        let expectation = self.expect.as_ref().map(|expect| expect.rendered(stage)).transpose()?.unwrap_or_default();
+        let expectation =
+            self.expect.as_ref().map(|expect| expect.rendered(stage)).transpose()?.unwrap_or_default();
         let broken = expectation.broken_by(&reply);
         if !broken.is_empty() {
             return Err(stage.failures(broken, shown(stage, &prepared.shown(), &reply)));
         }
         expect::capture(&self.capture, reply.json().as_ref(), stage).map_err(|mut failures| {
-            failures.iter_mut().for_each(|failure| failure.evidence = shown(stage, &prepared.shown(), &reply));
+            failures
+                .iter_mut()
+                .for_each(|failure| failure.evidence = shown(stage, &prepared.shown(), &reply));
             failures
         })
     }
@@ -57,4 +60,3 @@ pub(crate) fn shown(stage: &Stage<'_>, request: &str, reply: &Reply) -> Vec<Evid
     let text = format!("{status} after {:.1?}\n{}", reply.took, reply.text());
     vec![stage.evidence("request", request), stage.evidence("reply", &text)]
 }
-

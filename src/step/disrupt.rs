@@ -95,10 +95,14 @@ impl Disrupt {
         look.uses.disrupts = true;
         match &self.fault.delete_pod {
             Some(member) => look.template(member),
-            None => look.problem(Problem::new(at, "no fault is named").hint("add `fault: { delete_pod: $(pod) }`")),
+            None => look
+                .problem(Problem::new(at, "no fault is named").hint("add `fault: { delete_pod: $(pod) }`")),
         }
         if self.probes.is_empty() || self.recovered.when.is_empty() {
-            look.problem(Problem::new(at, "a disruption that nobody watches").hint("name `probes` and `recovered.when`"));
+            look.problem(
+                Problem::new(at, "a disruption that nobody watches")
+                    .hint("name `probes` and `recovered.when`"),
+            );
         }
         for probe in self.probes.values() {
             probe.request().look(look, at);
@@ -108,16 +112,20 @@ impl Disrupt {
         }
         for name in self.budget.keys().filter(|name| !self.probes.contains_key(name)) {
             let hint = did_you_mean(name, self.probes.keys().map(|it| it.value.as_str()));
-            look.problem(Problem::new(name.at, format!("there is no probe `{}`", name.value)).maybe_hint(hint));
+            look.problem(
+                Problem::new(name.at, format!("there is no probe `{}`", name.value)).maybe_hint(hint),
+            );
         }
     }
 
     pub(crate) async fn run(&self, stage: &mut Stage<'_>) -> Result<(), Vec<Failure>> {
         let member = self.member(stage)?;
-        let kube = stage.scene.kube().await.map_err(|why| vec![stage.doubt("kubernetes.unusable", &why)])?.clone();
+        let kube =
+            stage.scene.kube().await.map_err(|why| vec![stage.doubt("kubernetes.unusable", &why)])?.clone();
         let pods = self.pods(&kube, &member, stage).await?;
-        let victim = victim::choose(&pods, stage.scene.seed, &stage.case)
-            .ok_or_else(|| vec![stage.doubt("fault.no-victim", &format!("no pod of `{}` is Ready", member.name))])?;
+        let victim = victim::choose(&pods, stage.scene.seed, &stage.case).ok_or_else(|| {
+            vec![stage.doubt("fault.no-victim", &format!("no pod of `{}` is Ready", member.name))]
+        })?;
         let chosen = Chosen { kube: &kube, member: &member, victim: &victim, pods: &pods };
         self.guarded(&chosen, stage).await?;
         let mut watching = self.watching(&kube, &member, &pods, stage)?;
@@ -127,13 +135,17 @@ impl Disrupt {
         match claim.acquire((stage.scene.now)()).await {
             Ok(Hold::Mine) => {}
             Ok(Hold::Other { holder }) => {
-                return Err(vec![stage.doubt("fault.lease", &format!("`{holder}` is disrupting this cluster"))]);
+                return Err(vec![
+                    stage.doubt("fault.lease", &format!("`{holder}` is disrupting this cluster")),
+                ]);
             }
             Err(error) => return Err(vec![stage.doubt("fault.lease", &error.to_string())]),
         }
         let done = self.broken_and_watched(&chosen, watching, stage).await;
         if let Err(error) = claim.release().await {
-            return Err(vec![stage.doubt("fault.lease", &format!("the lease could not be given back: {error}"))]);
+            return Err(vec![
+                stage.doubt("fault.lease", &format!("the lease could not be given back: {error}")),
+            ]);
         }
         done
     }
@@ -153,7 +165,12 @@ impl Disrupt {
         found.ok_or_else(|| vec![stage.doubt("fault.member", "`delete_pod` wants a member of a pod group")])
     }
 
-    async fn pods(&self, kube: &Kube, member: &Member, stage: &Stage<'_>) -> Result<Vec<PodFact>, Vec<Failure>> {
+    async fn pods(
+        &self,
+        kube: &Kube,
+        member: &Member,
+        stage: &Stage<'_>,
+    ) -> Result<Vec<PodFact>, Vec<Failure>> {
         let selector = member.selector(stage)?;
         let pods = kube.pods(&member.group.namespace, &selector).await;
         pods.map_err(|error| vec![stage.doubt("kubernetes.error", &error.to_string())])
@@ -162,15 +179,16 @@ impl Disrupt {
     /// The guards: nothing is broken unless all of them agree.
     async fn guarded(&self, chosen: &Chosen<'_>, stage: &Stage<'_>) -> Result<(), Vec<Failure>> {
         let Chosen { kube, member, victim, pods } = chosen;
-        let doubt = |error: crate::client::kube::KubeError| vec![stage.doubt("kubernetes.error", &error.to_string())];
+        let doubt =
+            |error: crate::client::kube::KubeError| vec![stage.doubt("kubernetes.error", &error.to_string())];
         let file = &stage.scene.target.file;
         let place = stage.scene.target.kubernetes();
         let namespace = member.group.namespace.clone();
         let budgets = kube.budgets(&namespace).await.map_err(doubt)?;
         let labels = pods.iter().find(|pod| pod.name == victim.name).map(|pod| &pod.labels);
-        let exhausted = budgets
-            .iter()
-            .find(|budget| labels.is_some_and(|labels| budget.covers(labels)) && budget.disruptions_allowed <= 0);
+        let exhausted = budgets.iter().find(|budget| {
+            labels.is_some_and(|labels| budget.covers(labels)) && budget.disruptions_allowed <= 0
+        });
         let facts = guard::Facts {
             is_allowed: stage.scene.may_disrupt,
             group: member.group_name.clone(),
@@ -187,16 +205,24 @@ impl Disrupt {
         };
         match guard::objection(&facts) {
             None => Ok(()),
-            Some(objection) => Err(vec![stage.doubt("fault.guarded", &format!("nothing was broken: {objection}"))]),
+            Some(objection) => {
+                Err(vec![stage.doubt("fault.guarded", &format!("nothing was broken: {objection}"))])
+            }
         }
     }
 
-    async fn frozen_by(&self, kube: &Kube, namespace: &str, stage: &Stage<'_>) -> Result<Option<String>, Vec<Failure>> {
+    async fn frozen_by(
+        &self,
+        kube: &Kube,
+        namespace: &str,
+        stage: &Stage<'_>,
+    ) -> Result<Option<String>, Vec<Failure>> {
         if let Some(file) = stage.scene.target.freeze_file() {
             return Ok(Some(format!("the file {file}")));
         }
         let annotation = kube.annotation(namespace, guard::FREEZE_ANNOTATION).await;
-        let annotation = annotation.map_err(|error| vec![stage.doubt("kubernetes.error", &error.to_string())])?;
+        let annotation =
+            annotation.map_err(|error| vec![stage.doubt("kubernetes.error", &error.to_string())])?;
         Ok(annotation
             .filter(|value| value == "true")
             .map(|_| format!("the annotation {} of namespace {namespace}", guard::FREEZE_ANNOTATION)))
@@ -266,13 +292,21 @@ impl Disrupt {
         }
         for one in observed {
             let Some(budget) = one.budget else { continue };
-            let longest = one.observation.longest_outage().map(crate::judge::recovery::Outage::length).unwrap_or_default();
+            let longest = one
+                .observation
+                .longest_outage()
+                .map(crate::judge::recovery::Outage::length)
+                .unwrap_or_default();
             if longest > budget {
-                let text = format!("probe {}: out for {longest:.1?}, and {budget:.1?} are accepted", one.name);
+                let text =
+                    format!("probe {}: out for {longest:.1?}, and {budget:.1?} are accepted", one.name);
                 failures.push(stage.fail("budget.exceeded", &text));
             } else if one.observation.longest_blind() > budget {
                 let blind = one.observation.longest_blind();
-                let text = format!("probe {}: blind for {blind:.1?}, longer than its budget of {budget:.1?}", one.name);
+                let text = format!(
+                    "probe {}: blind for {blind:.1?}, longer than its budget of {budget:.1?}",
+                    one.name
+                );
                 failures.push(stage.doubt("probe.blind", &text));
             }
         }
@@ -282,14 +316,20 @@ impl Disrupt {
 
 fn late(clock: Clock, seen: &Clocks, within: Duration, stage: &Stage<'_>) -> Failure {
     match (clock, &seen.blind) {
-        (Clock::Ready, Some(why)) => stage.doubt("recovery.watch", &format!("the watch of pods is blind: {why}")),
-        (Clock::Ready, None) => {
-            stage.fail("recovery.ready", &format!("not as many pods were Ready as before within {within:.1?}"))
+        (Clock::Ready, Some(why)) => {
+            stage.doubt("recovery.watch", &format!("the watch of pods is blind: {why}"))
         }
-        (Clock::Served, _) => stage.fail("recovery.served", &format!("not every probe was served again within {within:.1?}")),
+        (Clock::Ready, None) => stage
+            .fail("recovery.ready", &format!("not as many pods were Ready as before within {within:.1?}")),
+        (Clock::Served, _) => {
+            stage.fail("recovery.served", &format!("not every probe was served again within {within:.1?}"))
+        }
         (Clock::Registry, _) => stage.fail(
             "recovery.registry",
-            &format!("the registry did not list exactly the live nodes within {within:.1?}: {}", seen.registry_last),
+            &format!(
+                "the registry did not list exactly the live nodes within {within:.1?}: {}",
+                seen.registry_last
+            ),
         ),
     }
 }
@@ -406,20 +446,29 @@ struct Observed {
 impl Watching {
     /// Waits until every probe has been served for the stable time.
     async fn await_steady(&self, stage: &Stage<'_>) -> Result<(), Vec<Failure>> {
-        let wanted = usize::try_from(self.stable_for.as_micros() / self.beat.as_micros().max(1)).unwrap_or(usize::MAX);
+        let wanted =
+            usize::try_from(self.stable_for.as_micros() / self.beat.as_micros().max(1)).unwrap_or(usize::MAX);
         let wanted = wanted.max(3);
-        let tolerance =
-            Tolerance { judged_at_least: wanted / 2, failed_at_most: 0, blind_at_most: wanted, late_by: LATE_BY };
+        let tolerance = Tolerance {
+            judged_at_least: wanted / 2,
+            failed_at_most: 0,
+            blind_at_most: wanted,
+            late_by: LATE_BY,
+        };
         let started = Instant::now();
         loop {
-            let states: Vec<(String, Steady)> =
-                self.probes.iter().map(|one| (one.name.clone(), last_window(&one.probe.so_far(), wanted, &tolerance))).collect();
+            let states: Vec<(String, Steady)> = self
+                .probes
+                .iter()
+                .map(|one| (one.name.clone(), last_window(&one.probe.so_far(), wanted, &tolerance)))
+                .collect();
             if states.iter().all(|(_, state)| *state == Steady::Yes) {
                 return Ok(());
             }
             if started.elapsed() > self.within {
                 let unsteady = states.iter().find(|(_, state)| *state != Steady::Yes);
-                let text = unsteady.map(|(name, state)| format!("probe {name} was not steady before: {}", said(state)));
+                let text = unsteady
+                    .map(|(name, state)| format!("probe {name} was not steady before: {}", said(state)));
                 return Err(vec![stage.doubt("steady.before", &text.unwrap_or_default())]);
             }
             tokio::time::sleep(LOOK_EVERY).await;
@@ -509,7 +558,8 @@ impl Watching {
         };
         let prepared = request.prepared(&aside).ok()?;
         let target = aside.scene.target;
-        let reply = prepared.send(&target.http, target.rpc.as_ref(), Connection::New, PROBE_WITHIN).await.ok()?;
+        let reply =
+            prepared.send(&target.http, target.rpc.as_ref(), Connection::New, PROBE_WITHIN).await.ok()?;
         aside.statuses.clear();
         let path = super::expect::json_path(&registry.nodes).ok()?;
         let json = reply.json().filter(|_| reply.is_success())?;
@@ -521,7 +571,8 @@ impl Watching {
     fn served_since(&self, injected_at: Instant) -> Option<Duration> {
         let since = self.probes.iter().map(|one| {
             let offset = injected_at.saturating_duration_since(one.probe.zero());
-            let observation = observe(&one.probe.so_far(), offset, one.probe.zero().elapsed(), &self.reader());
+            let observation =
+                observe(&one.probe.so_far(), offset, one.probe.zero().elapsed(), &self.reader());
             observation.served_since.map(|since| since.saturating_sub(offset))
         });
         since.collect::<Option<Vec<_>>>()?.into_iter().max()
@@ -559,7 +610,10 @@ fn said(state: &Steady) -> String {
         Steady::Yes => "steady".into(),
         Steady::No { failed, of, kind, .. } => format!("{failed} of {of} samples failed ({kind})"),
         Steady::Unknown { judged, blind, why } => {
-            format!("{judged} samples could be judged and {blind} could not{}", why.as_ref().map_or(String::new(), |why| format!(" ({why})")))
+            format!(
+                "{judged} samples could be judged and {blind} could not{}",
+                why.as_ref().map_or(String::new(), |why| format!(" ({why})"))
+            )
         }
     }
 }

@@ -43,7 +43,9 @@ impl Expect {
             && self.latency.is_none()
             && self.refused.is_none();
         if is_empty {
-            look.problem(Problem::new(at, "an expectation that no reply can fail").hint("name what must hold"));
+            look.problem(
+                Problem::new(at, "an expectation that no reply can fail").hint("name what must hold"),
+            );
         }
         if let Some(status) = &self.status {
             look.data(status);
@@ -128,11 +130,13 @@ fn check(name: &str, value: &Value) -> Result<Check, String> {
             Value::Array(list) if !list.is_empty() => Ok(Check::OneOf(list.clone())),
             _ => Err(format!("`one_of` wants a list, found {value}")),
         },
-        "absent" => value.as_bool().map(Check::Absent).ok_or(format!("`absent` wants true or false, found {value}")),
+        "absent" => {
+            value.as_bool().map(Check::Absent).ok_or(format!("`absent` wants true or false, found {value}"))
+        }
         "length" => range(value).map(Check::Length),
-        "type" => serde_json::from_value::<JsonType>(value.clone())
-            .map(Check::Type)
-            .map_err(|_| format!("`type` wants string, number, boolean, array, object or null, found {value}")),
+        "type" => serde_json::from_value::<JsonType>(value.clone()).map(Check::Type).map_err(|_| {
+            format!("`type` wants string, number, boolean, array, object or null, found {value}")
+        }),
         other => Err(format!(
             "`{other}` is no condition (wanted {}; to compare with a map, use `equals`)",
             OPERATORS.join(", ")
@@ -153,7 +157,9 @@ fn range(value: &Value) -> Result<RangeInclusive<u64>, String> {
     let wrong = || format!("`length` wants a number, or `at_least` and `at_most`, found {value}");
     match value {
         Value::Number(number) => number.as_u64().map(|it| it..=it).ok_or_else(wrong),
-        Value::Object(map) if map.keys().all(|key| key == "at_least" || key == "at_most") && !map.is_empty() => {
+        Value::Object(map)
+            if map.keys().all(|key| key == "at_least" || key == "at_most") && !map.is_empty() =>
+        {
             let bound = |name: &str, otherwise: u64| map.get(name).map_or(Some(otherwise), Value::as_u64);
             let (least, most) = bound("at_least", 0).zip(bound("at_most", u64::MAX)).ok_or_else(wrong)?;
             if least > most || (least == 0 && most == u64::MAX) { Err(wrong()) } else { Ok(least..=most) }
@@ -306,7 +312,10 @@ mod tests {
 
     #[test]
     fn a_condition_that_cannot_fail_is_none() {
-        assert_eq!(checks(&json!({"matches": ".*"})).unwrap_err(), "`.*` matches every text: it can never fail");
+        assert_eq!(
+            checks(&json!({"matches": ".*"})).unwrap_err(),
+            "`.*` matches every text: it can never fail"
+        );
         assert!(checks(&json!({"length": {"at_least": 0}})).is_err());
         assert!(checks(&json!({"one_of": []})).is_err());
     }

@@ -73,7 +73,11 @@ impl UseFlow {
     pub(crate) fn look(&self, look: &mut Look<'_>, _: Place) {
         look.flow(&self.name, &self.with);
         for (name, output) in &self.capture {
-            let is_known = look.book.flows.get(&self.name.value).is_none_or(|flow| flow.syntax.outputs.contains_key(output));
+            let is_known = look
+                .book
+                .flows
+                .get(&self.name.value)
+                .is_none_or(|flow| flow.syntax.outputs.contains_key(output));
             if !is_known {
                 let text = format!("the flow `{}` has no output `{}`", self.name.value, output.value);
                 look.problem(Problem::new(output.at, text));

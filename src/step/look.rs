@@ -150,7 +150,9 @@ impl<'a> Look<'a> {
         let found = self.book.operations.get(&name.value);
         if found.is_none() {
             let hint = did_you_mean(name, self.book.operations.keys().map(String::as_str));
-            self.problem(Problem::new(name.at, format!("there is no operation `{}`", name.value)).maybe_hint(hint));
+            self.problem(
+                Problem::new(name.at, format!("there is no operation `{}`", name.value)).maybe_hint(hint),
+            );
         }
         found
     }
@@ -170,8 +172,11 @@ impl<'a> Look<'a> {
         self.calls(name);
         if self.book.operations.get(&name.value).is_some_and(Operation::is_write) {
             self.problem(
-                Problem::new(name.at, format!("`{}` writes: it cannot be called again and again", name.value))
-                    .hint("use an operation with `effect: read`"),
+                Problem::new(
+                    name.at,
+                    format!("`{}` writes: it cannot be called again and again", name.value),
+                )
+                .hint("use an operation with `effect: read`"),
             );
         }
     }
@@ -184,7 +189,9 @@ impl<'a> Look<'a> {
             let known = self.identities.keys().map(String::as_str).chain(STANDING_IDENTITIES);
             let hint = did_you_mean(name, known)
                 .unwrap_or_else(|| "declare it under the case's `identities:`".into());
-            self.problem(Problem::new(name.at, format!("there is no identity `{}` here", name.value)).hint(hint));
+            self.problem(
+                Problem::new(name.at, format!("there is no identity `{}` here", name.value)).hint(hint),
+            );
         }
     }
 
@@ -193,7 +200,9 @@ impl<'a> Look<'a> {
         with.values().for_each(|data| self.data(data));
         let Some(flow) = self.book.flows.get(&name.value) else {
             let hint = did_you_mean(name, self.book.flows.keys().map(String::as_str));
-            self.problem(Problem::new(name.at, format!("there is no flow `{}`", name.value)).maybe_hint(hint));
+            self.problem(
+                Problem::new(name.at, format!("there is no flow `{}`", name.value)).maybe_hint(hint),
+            );
             return;
         };
         for given in with.keys().filter(|given| !flow.syntax.inputs.contains_key(given)) {
@@ -214,7 +223,10 @@ impl<'a> Look<'a> {
         let Some(flow) = self.book.flows.get(name) else { return };
         if self.depth >= DEEPEST {
             let at = flow.syntax.flow.at;
-            self.problem(Problem::new(at, format!("the flow `{name}` runs itself, or more than {DEEPEST} deep")));
+            self.problem(Problem::new(
+                at,
+                format!("the flow `{name}` runs itself, or more than {DEEPEST} deep"),
+            ));
             return;
         }
         let mut inner = Look::new(self.book, flow.syntax.inputs.keys().map(|it| it.value.clone()));

@@ -21,13 +21,13 @@ mod snapshot;
 mod stage;
 mod template;
 
+pub use crate::judge::Refusals;
 pub use book::Book;
 pub use expect::{CaptureFrom, Captures, Expect};
 pub use flow::{Flow, FlowSyntax, InputType};
 pub use look::{Look, STANDING_IDENTITIES, Uses, Within};
 pub use operation::{Effect, FormSyntax, LookUp, Operation, Residue, UndoBy};
 pub use stage::{Scene, Snapshots, Stage};
-pub use crate::judge::Refusals;
 pub use template::{Data, Names, Template, TemplateError};
 
 use crate::outcome::{Event, Failure, StepEnd, Verdict};
@@ -112,7 +112,9 @@ impl Step {
     /// Reads a step: a map with exactly one kind key, and optionally `name` (and `when`, within a flow).
     pub fn read(node: &Node, problems: &Problems) -> Option<Self> {
         let What::Map(map) = &node.what else {
-            problems.borrow_mut().push(Problem::new(node.at, format!("wanted a step, found {}", node.described())));
+            problems
+                .borrow_mut()
+                .push(Problem::new(node.at, format!("wanted a step, found {}", node.described())));
             return None;
         };
         let entry = |key: &str| map.iter().find(|(found, _)| found.text == key);
@@ -142,10 +144,14 @@ impl Step {
     pub(crate) fn is_wanted(&self, stage: &mut Stage<'_>) -> Result<bool, Vec<Failure>> {
         let Some(when) = &self.when else { return Ok(true) };
         stage.enter(&self.label(), self.at);
-        let value = when.render(&stage.names).map_err(|error| vec![stage.doubt("step.template", &error.to_string())])?;
+        let value = when
+            .render(&stage.names)
+            .map_err(|error| vec![stage.doubt("step.template", &error.to_string())])?;
         match value {
             Value::Bool(is_wanted) => Ok(is_wanted),
-            other => Err(vec![stage.doubt("step.when", &format!("`when` wants true or false, found {other}"))]),
+            other => {
+                Err(vec![stage.doubt("step.when", &format!("`when` wants true or false, found {other}"))])
+            }
         }
     }
 
@@ -186,19 +192,24 @@ fn kind_entry<'n>(map: &'n [(Key, Node)], at: Place, problems: &Problems) -> Opt
         problems.borrow_mut().push(problem);
         None
     };
-    let kinds: Vec<&(Key, Node)> = map.iter().filter(|(key, _)| key.text != "name" && key.text != "when").collect();
+    let kinds: Vec<&(Key, Node)> =
+        map.iter().filter(|(key, _)| key.text != "name" && key.text != "when").collect();
     let known = Kind::KEYS.join(", ");
     match kinds.as_slice() {
         [] => tell(Problem::new(at, "a step without a kind").hint(format!("kinds are {known}"))),
         [one] if Kind::KEYS.contains(&one.0.text.as_str()) => Some(one),
         [one] => tell(
             Problem::new(one.0.at, format!("unknown step kind `{}`", one.0.text)).hint(
-                did_you_mean(&one.0.text, Kind::KEYS.iter().copied()).unwrap_or_else(|| format!("kinds are {known}")),
+                did_you_mean(&one.0.text, Kind::KEYS.iter().copied())
+                    .unwrap_or_else(|| format!("kinds are {known}")),
             ),
         ),
         [_, second, ..] => tell(
-            Problem::new(second.0.at, format!("a step has one kind, and `{}` is a second key", second.0.text))
-                .hint("begin a new step with `- `, or indent this key under the kind"),
+            Problem::new(
+                second.0.at,
+                format!("a step has one kind, and `{}` is a second key", second.0.text),
+            )
+            .hint("begin a new step with `- `, or indent this key under the kind"),
         ),
     }
 }

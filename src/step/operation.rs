@@ -162,8 +162,11 @@ impl Operation {
         let ways = [self.undo.is_some(), self.part_of.is_some(), !self.leaves.is_empty()];
         if self.is_write() && !ways.contains(&true) {
             look.problem(
-                Problem::new(name.at, format!("`{}` writes, and says neither `undo`, `part_of` nor `leaves`", name.value))
-                    .hint("say how its change is put back, or what it leaves"),
+                Problem::new(
+                    name.at,
+                    format!("`{}` writes, and says neither `undo`, `part_of` nor `leaves`", name.value),
+                )
+                .hint("say how its change is put back, or what it leaves"),
             );
         }
         if !self.is_write() && (self.undo.is_some() || self.part_of.is_some()) {
@@ -171,8 +174,11 @@ impl Operation {
         }
         if self.key.is_some() && self.undo.is_some() && self.before.is_empty() {
             look.problem(
-                Problem::new(name.at, format!("`{}` changes something shared without looking it up before", name.value))
-                    .hint("add `before:`, so that the old value comes back"),
+                Problem::new(
+                    name.at,
+                    format!("`{}` changes something shared without looking it up before", name.value),
+                )
+                .hint("add `before:`, so that the old value comes back"),
             );
         }
         let mut inner = look.within(["request", "caller", "before", "run"]);
@@ -203,5 +209,6 @@ pub(crate) fn method_and_path(http: &str) -> Option<(&str, &str)> {
 pub(crate) fn grpc_path(rpc: &str) -> Option<String> {
     let mut parts = rpc.rsplitn(3, '.');
     let (method, handler, service) = (parts.next()?, parts.next()?, parts.next()?);
-    (!service.is_empty() && !handler.is_empty() && !method.is_empty()).then(|| format!("/{service}.{handler}/{method}"))
+    (!service.is_empty() && !handler.is_empty() && !method.is_empty())
+        .then(|| format!("/{service}.{handler}/{method}"))
 }

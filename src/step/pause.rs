@@ -45,9 +45,9 @@ impl Pause {
         let answer = admin.send(&request, Connection::New, target.answer_within()).await;
         match answer {
             Ok(answer) if answer.status == 200 => Ok(()),
-            Ok(answer) => {
-                Err(vec![stage.doubt("pause.clock", &format!("the target's clock answered status {}", answer.status))])
-            }
+            Ok(answer) => Err(vec![
+                stage.doubt("pause.clock", &format!("the target's clock answered status {}", answer.status)),
+            ]),
             Err(error) => Err(vec![stage.doubt("pause.clock", &format!("the target's clock: {error}"))]),
         }
     }

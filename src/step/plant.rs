@@ -7,8 +7,8 @@ use super::stage::Stage;
 use crate::judge::Expectation;
 use crate::outcome::Failure;
 use crate::source::{At, Place, Problem};
-use rand::{RngExt, SeedableRng};
 use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
 use serde_json::{Map, Value};
 
 with_request! {

@@ -1,12 +1,12 @@
 //! `poll`: a read repeated until it meets its expectations, or for as long as it must keep meeting them.
 
+use super::Expect;
 use super::call::shown;
 use super::expect::{self, Captures};
 use super::look::Look;
 use super::request::with_request;
 use super::send::Prepared;
 use super::stage::Stage;
-use super::Expect;
 use crate::judge::{Expectation, Mismatch, Reply};
 use crate::outcome::Failure;
 use crate::source::{Place, Problem, Span};
@@ -94,7 +94,13 @@ impl Polling {
                 (true, since, Some(_)) => met_at = since.or_else(|| Some(Instant::now())),
                 (false, Some(since), Some(stays)) => {
                     let text = format!("held for {:.1?} of {stays:.1?}, then no more", since.elapsed());
-                    return Err(unmet("poll.did-not-stay", &told(&text, broken), &prepared.shown(), &reply, stage));
+                    return Err(unmet(
+                        "poll.did-not-stay",
+                        &told(&text, broken),
+                        &prepared.shown(),
+                        &reply,
+                        stage,
+                    ));
                 }
                 (false, ..) => {}
             }

@@ -94,7 +94,8 @@ impl Receive {
                 return Ok(found);
             }
             if started.elapsed() + every > within {
-                let mut failure = stage.fail("receive.nothing", &format!("no message for {to} within {within:.1?}"));
+                let mut failure =
+                    stage.fail("receive.nothing", &format!("no message for {to} within {within:.1?}"));
                 failure.evidence = shown(stage, &prepared.shown(), &reply);
                 return Err(vec![failure]);
             }
@@ -113,7 +114,8 @@ struct Reader {
 
 impl Reader {
     fn of(mailbox: &Mailbox) -> Result<Self, String> {
-        let json = mailbox.json.as_ref().map(|whole| Data::new(&whole.0)).transpose().map_err(|it| it.text)?;
+        let json =
+            mailbox.json.as_ref().map(|whole| Data::new(&whole.0)).transpose().map_err(|it| it.text)?;
         let pattern = regex::Regex::new(&mailbox.pattern)
             .map_err(|_| format!("`{}` is no regular expression", mailbox.pattern.value))?;
         Ok(Self { json, path: json_path(&mailbox.path)?, decode: mailbox.decode, pattern })

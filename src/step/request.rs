@@ -154,10 +154,13 @@ impl<'s> Request<'s> {
     pub(crate) fn look(&self, look: &mut Look<'_>, at: Place) {
         match (self.op, self.raw.as_slice()) {
             (None, []) => look.problem(
-                Problem::new(at, "nothing is asked").hint("add `op:`, a raw request such as `get: /path`, `rpc:` or `kube:`"),
+                Problem::new(at, "nothing is asked")
+                    .hint("add `op:`, a raw request such as `get: /path`, `rpc:` or `kube:`"),
             ),
             (Some(_), [_, ..]) | (None, [_, _, ..]) => {
-                look.problem(Problem::new(at, "more than one thing is asked").hint("one step asks one thing"));
+                look.problem(
+                    Problem::new(at, "more than one thing is asked").hint("one step asks one thing"),
+                );
             }
             (Some(op), []) => self.look_operation(op, look),
             (None, [(method, path)]) => self.look_raw(method, path, look),
@@ -170,7 +173,11 @@ impl<'s> Request<'s> {
         }
         [self.token, self.namespace, self.body].into_iter().flatten().for_each(|it| look.template(it));
         self.headers.values().for_each(|it| look.template(it));
-        self.json.into_iter().chain(self.with.values()).chain(self.query.values()).for_each(|it| look.data(it));
+        self.json
+            .into_iter()
+            .chain(self.with.values())
+            .chain(self.query.values())
+            .for_each(|it| look.data(it));
     }
 
     fn look_operation(&self, name: &At<String>, look: &mut Look<'_>) {
@@ -205,10 +212,9 @@ impl<'s> Request<'s> {
         look.template(path);
         let is_reading = matches!(method, "GET" | "OPTIONS" | "kube") || self.effect == Some(Effect::Read);
         if !is_reading {
-            look.problem(
-                Problem::new(path.at, "a raw request that may change something")
-                    .hint("use an operation, so that it can be put back; or say `effect: read` if it changes nothing"),
-            );
+            look.problem(Problem::new(path.at, "a raw request that may change something").hint(
+                "use an operation, so that it can be put back; or say `effect: read` if it changes nothing",
+            ));
         }
         let is_path = path.constant().is_none_or(|it| it.starts_with('/') || method == "rpc");
         if !is_path {
@@ -274,7 +280,8 @@ impl<'s> Request<'s> {
                 method => (Transport::Http, method.into(), path),
             });
         }
-        let operation = operation.ok_or_else(|| vec![stage.doubt("step.operation", "the operation is not known")])?;
+        let operation =
+            operation.ok_or_else(|| vec![stage.doubt("step.operation", "the operation is not known")])?;
         let wanted = self.via.unwrap_or_else(|| stage.scene.target.via());
         match (wanted, &operation.http, &operation.rpc) {
             (Via::Http, Some(http), _) | (Via::Rpc, Some(http), None) => {

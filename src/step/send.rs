@@ -69,7 +69,9 @@ impl Prepared {
             (false, Transport::Rpc) => "gRPC",
         };
         let mut text = format!("{way} {} {} as {}\n", self.method, self.path, self.identity);
-        for (name, value) in self.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("authorization")) {
+        for (name, value) in
+            self.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("authorization"))
+        {
             text.push_str(&format!("{name}: {value}\n"));
         }
         text + &String::from_utf8_lossy(&self.body)
@@ -102,7 +104,10 @@ impl Stage<'_> {
         let sent = if is_write { self.once(prepared).await } else { self.attempts(prepared).await };
         let reply = sent.map_err(|error| vec![self.unanswered(prepared, &error, is_write)])?;
         if let Some(number) = number {
-            self.scene.journal.done(number).map_err(|error| vec![self.doubt("ledger.disk", &error.to_string())])?;
+            self.scene
+                .journal
+                .done(number)
+                .map_err(|error| vec![self.doubt("ledger.disk", &error.to_string())])?;
         }
         self.statuses.push(reply.status);
         self.learn_secrets(operation, &reply);
@@ -127,7 +132,9 @@ impl Stage<'_> {
             }
             let failure = self.unanswered(prepared, error, false);
             self.retried.push(failure);
-            sent = prepared.send(&target.http, target.rpc.as_ref(), Connection::New, target.answer_within()).await;
+            sent = prepared
+                .send(&target.http, target.rpc.as_ref(), Connection::New, target.answer_within())
+                .await;
         }
         sent
     }
@@ -135,7 +142,8 @@ impl Stage<'_> {
     async fn ask_kubernetes(&self, prepared: &Prepared) -> Result<Reply, SendError> {
         let started = std::time::Instant::now();
         let kube = self.scene.kube().await.map_err(SendError::Refused)?;
-        let (status, body) = kube.get_path(&prepared.path).await.map_err(|error| SendError::Broken(error.to_string()))?;
+        let (status, body) =
+            kube.get_path(&prepared.path).await.map_err(|error| SendError::Broken(error.to_string()))?;
         Ok(Reply {
             transport: Transport::Http,
             status,
@@ -147,7 +155,8 @@ impl Stage<'_> {
     }
 
     fn unanswered(&self, prepared: &Prepared, error: &SendError, is_write: bool) -> Failure {
-        let what = prepared.operation.clone().unwrap_or_else(|| format!("{} {}", prepared.method, prepared.path));
+        let what =
+            prepared.operation.clone().unwrap_or_else(|| format!("{} {}", prepared.method, prepared.path));
         let rest = if is_write && !error.is_before_sending() {
             "; whether it was carried out is not known, so it is undone"
         } else {
@@ -168,7 +177,11 @@ impl Stage<'_> {
     }
 
     /// Makes a change durable, with its undo, before it is sent. While undoing, nothing is announced.
-    async fn announce(&mut self, operation: &Operation, prepared: &Prepared) -> Result<Option<u64>, Vec<Failure>> {
+    async fn announce(
+        &mut self,
+        operation: &Operation,
+        prepared: &Prepared,
+    ) -> Result<Option<u64>, Vec<Failure>> {
         if self.is_undoing {
             return Ok(None);
         }
@@ -198,7 +211,9 @@ impl Stage<'_> {
             key,
         };
         let written = self.scene.journal.changing(change);
-        written.map(Some).map_err(|error| vec![self.doubt("ledger.disk", &format!("nothing was sent: {error}"))])
+        written
+            .map(Some)
+            .map_err(|error| vec![self.doubt("ledger.disk", &format!("nothing was sent: {error}"))])
     }
 
     fn permitted(&self, operation: &Operation) -> Result<(), Vec<Failure>> {
@@ -233,7 +248,11 @@ impl Stage<'_> {
     }
 
     /// What stands there now, so that it can come back: null where nothing does.
-    async fn look_before(&mut self, operation: &Operation, names: &Names) -> Result<Map<String, Value>, Vec<Failure>> {
+    async fn look_before(
+        &mut self,
+        operation: &Operation,
+        names: &Names,
+    ) -> Result<Map<String, Value>, Vec<Failure>> {
         let mut all = Map::new();
         for (name, look_up) in &operation.before {
             let mut inner = self.aside(names.clone());
@@ -251,7 +270,10 @@ impl Stage<'_> {
                 None => false,
             };
             if !is_absent && !reply.is_success() {
-                let text = format!("`{}` before the change answered {}: nothing was sent", look_up.op.value, reply.status);
+                let text = format!(
+                    "`{}` before the change answered {}: nothing was sent",
+                    look_up.op.value, reply.status
+                );
                 return Err(vec![self.doubt("ledger.before", &text)]);
             }
             let json = reply.json().filter(|_| !is_absent);

@@ -1,10 +1,10 @@
 //! `snapshot`: a masked, redacted reply compared with its stored `.snap`.
 
+use super::Data;
 use super::call::shown;
 use super::look::Look;
 use super::request::with_request;
 use super::stage::Stage;
-use super::Data;
 use crate::judge::Reply;
 use crate::outcome::Failure;
 use crate::source::{At, Place};
@@ -47,7 +47,9 @@ impl Snapshot {
         let kept = kept.map_err(|why| vec![stage.doubt("snapshot.disk", &why)])?;
         let Some(pending) = kept else { return Ok(()) };
         let broken = match &stored {
-            None => format!("there is no stored snapshot; the new one stands in {pending} (accept it with --update-snapshots)"),
+            None => format!(
+                "there is no stored snapshot; the new one stands in {pending} (accept it with --update-snapshots)"
+            ),
             Some(_) => format!("the reply is not what is stored; the new one stands in {pending}"),
         };
         let mut failure = match &stored {
@@ -63,12 +65,20 @@ impl Snapshot {
     /// Status and body with what differs each time replaced, keys sorted, secrets masked.
     fn text(&self, reply: &Reply, stage: &Stage<'_>) -> Result<String, Vec<Failure>> {
         let Some(mut json) = reply.json() else {
-            return Ok(stage.scene.mask.mask(&format!("status: {}\n{}", reply.status, reply.text())).to_string());
+            return Ok(stage
+                .scene
+                .mask
+                .mask(&format!("status: {}\n{}", reply.status, reply.text()))
+                .to_string());
         };
         for (path, data) in &self.redact {
             let instead = stage.rendered(data)?;
-            let places: Vec<String> =
-                stage.json_path(path)?.query_located(&json).locations().map(|place| place.to_json_pointer()).collect();
+            let places: Vec<String> = stage
+                .json_path(path)?
+                .query_located(&json)
+                .locations()
+                .map(|place| place.to_json_pointer())
+                .collect();
             for place in places {
                 if let Some(value) = json.pointer_mut(&place) {
                     *value = instead.clone();
@@ -80,4 +90,3 @@ impl Snapshot {
         Ok(stage.scene.mask.mask(&format!("status: {}\n{body}", reply.status)).to_string())
     }
 }
-

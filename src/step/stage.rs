@@ -253,17 +253,26 @@ impl<'a> Stage<'a> {
 
     /// A template's text.
     pub(crate) fn rendered_text(&self, template: &Template) -> Result<String, Vec<Failure>> {
-        template.render_text(&self.names).map_err(|error| vec![self.doubt("step.template", &error.to_string())])
+        template
+            .render_text(&self.names)
+            .map_err(|error| vec![self.doubt("step.template", &error.to_string())])
     }
 
     /// The values of a map.
-    pub(crate) fn rendered_map(&self, map: &BTreeMap<At<String>, Data>) -> Result<Map<String, Value>, Vec<Failure>> {
+    pub(crate) fn rendered_map(
+        &self,
+        map: &BTreeMap<At<String>, Data>,
+    ) -> Result<Map<String, Value>, Vec<Failure>> {
         super::expect::render_map(map, &self.names)
             .map_err(|error| vec![self.doubt("step.template", &error.to_string())])
     }
 
     /// A value that becomes something else once it is rendered.
-    pub(crate) fn parsed<T>(&self, data: &Data, parse: fn(&Value) -> Result<T, String>) -> Result<T, Vec<Failure>> {
+    pub(crate) fn parsed<T>(
+        &self,
+        data: &Data,
+        parse: fn(&Value) -> Result<T, String>,
+    ) -> Result<T, Vec<Failure>> {
         parse(&self.rendered(data)?).map_err(|why| vec![self.doubt("step.expectation", &why)])
     }
 
@@ -286,9 +295,16 @@ impl<'a> Stage<'a> {
     ///
     /// # Errors
     /// What went wrong in it, under the label of the step that runs it.
-    pub async fn run_flow(&mut self, name: &str, with: Map<String, Value>) -> Result<Map<String, Value>, Vec<Failure>> {
+    pub async fn run_flow(
+        &mut self,
+        name: &str,
+        with: Map<String, Value>,
+    ) -> Result<Map<String, Value>, Vec<Failure>> {
         let book = self.scene.book;
-        let flow = book.flows.get(name).ok_or_else(|| vec![self.doubt("step.flow", &format!("there is no flow `{name}`"))])?;
+        let flow = book
+            .flows
+            .get(name)
+            .ok_or_else(|| vec![self.doubt("step.flow", &format!("there is no flow `{name}`"))])?;
         let mut aside = self.aside(with);
         aside.file = flow.source.name.to_string();
         let ran = aside.run_steps(&flow.steps).await;

@@ -48,7 +48,9 @@ impl Template {
         for piece in &pieces {
             if let Piece::Expression(source) = piece {
                 let wrong = |why: String| Problem::new(at, format!("`$({source})` is no expression: {why}"));
-                ENVIRONMENT.with(|it| it.compile_expression(source).map(drop)).map_err(|error| wrong(said(&error)))?;
+                ENVIRONMENT
+                    .with(|it| it.compile_expression(source).map(drop))
+                    .map_err(|error| wrong(said(&error)))?;
                 slice(source).map_err(wrong)?;
             }
         }
@@ -203,8 +205,9 @@ impl Data {
 
 fn entry((key, node): &(Key, Node)) -> Result<(String, Data), Problem> {
     if key.text.contains("$(") {
-        return Err(Problem::new(key.at, "a key cannot hold an expression")
-            .hint("in a flow map `{ … }` a comma inside `$(…)` ends the value: quote the value or use block style"));
+        return Err(Problem::new(key.at, "a key cannot hold an expression").hint(
+            "in a flow map `{ … }` a comma inside `$(…)` ends the value: quote the value or use block style",
+        ));
     }
     Ok((key.text.clone(), Data::new(node)?))
 }
@@ -248,9 +251,12 @@ fn environment() -> Environment<'static> {
     for (name, filter) in FILTERS {
         environment.add_filter(*name, move |value: minijinja::Value| filtered(name, *filter, &value));
     }
-    environment.add_filter("default", |value: minijinja::Value, other: minijinja::Value| {
-        if value.is_undefined() || value.is_none() { other } else { value }
-    });
+    environment.add_filter(
+        "default",
+        |value: minijinja::Value, other: minijinja::Value| {
+            if value.is_undefined() || value.is_none() { other } else { value }
+        },
+    );
     environment
 }
 
@@ -262,7 +268,9 @@ const FILTERS: &[(&str, TextFilter)] = &[
     ("lower", str::to_lowercase),
     ("upper", str::to_uppercase),
     ("trim", |text| text.trim().to_owned()),
-    ("percent", |text| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()),
+    ("percent", |text| {
+        percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+    }),
     ("json", |text| Value::from(text).to_string()),
 ];
 
@@ -278,9 +286,8 @@ fn evaluate(source: &str, names: &Names) -> Result<Value, TemplateError> {
     let wrong = |why: String| TemplateError { expression: source.into(), why };
     ENVIRONMENT.with(|environment| {
         let expression = environment.compile_expression(source).map_err(|error| wrong(said(&error)))?;
-        let value = expression
-            .eval(minijinja::Value::from(Serde(names)))
-            .map_err(|error| wrong(said(&error)))?;
+        let value =
+            expression.eval(minijinja::Value::from(Serde(names))).map_err(|error| wrong(said(&error)))?;
         if value.is_undefined() {
             return Err(wrong("it has no value".into()));
         }
@@ -307,7 +314,8 @@ fn as_text(source: &str, value: Value) -> Result<String, TemplateError> {
 /// Names inside a slice are not seen by the check of names: slices are refused.
 fn slice(source: &str) -> Result<(), String> {
     let outside = outside_quotes(source);
-    let is_slice = outside.split('[').skip(1).any(|rest| rest.split(']').next().is_some_and(|it| it.contains(':')));
+    let is_slice =
+        outside.split('[').skip(1).any(|rest| rest.split(']').next().is_some_and(|it| it.contains(':')));
     if is_slice { Err("slices are not supported".into()) } else { Ok(()) }
 }
 

@@ -25,7 +25,8 @@ pub fn sources(folder: &Folder) -> Result<Vec<Source>, FileError> {
     match folder {
         Folder::Embedded => embedded(&EMBEDDED, &mut found),
         Folder::Disk(path) => {
-            let name = path.file_name().map_or_else(|| "suites".into(), |name| name.to_string_lossy().into_owned());
+            let name =
+                path.file_name().map_or_else(|| "suites".into(), |name| name.to_string_lossy().into_owned());
             on_disk(path, &name, &mut found)?;
         }
     }

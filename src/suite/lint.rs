@@ -64,7 +64,10 @@ fn unique_ids(cases: &[Case], invalid: &mut Invalid) {
     for case in cases {
         match seen.get(case.id.value.as_str()) {
             Some(first) => {
-                let text = format!("the id `{}` is taken by {}:{}", case.id.value, first.source.name, first.id.at.line);
+                let text = format!(
+                    "the id `{}` is taken by {}:{}",
+                    case.id.value, first.source.name, first.id.at.line
+                );
                 invalid.add(&case.source, [Problem::new(case.id.at, text)]);
             }
             None => drop(seen.insert(&case.id.value, case)),
@@ -74,11 +77,15 @@ fn unique_ids(cases: &[Case], invalid: &mut Invalid) {
 
 fn look_at(case: &Case, book: &Book, needs: &BTreeMap<String, String>) -> (Uses, Vec<Problem>) {
     let mut look = Look::new(book, Vec::<String>::new());
-    let is_kebab = case.id.split('-').all(|word| {
-        !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
-    });
+    let is_kebab = case
+        .id
+        .split('-')
+        .all(|word| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()));
     if !is_kebab {
-        look.problem(Problem::new(case.id.at, format!("wanted lower-case words joined by `-`, found `{}`", case.id.value)));
+        look.problem(Problem::new(
+            case.id.at,
+            format!("wanted lower-case words joined by `-`, found `{}`", case.id.value),
+        ));
     }
     blank(&case.why, &mut look);
     if !case.has_steps {
@@ -114,7 +121,9 @@ fn look_identities(case: &Case, look: &mut Look<'_>) {
 
 fn blank(why: &At<String>, look: &mut Look<'_>) {
     if why.trim().is_empty() {
-        look.problem(Problem::new(why.at, "`why` is empty").hint("say what would be lost if this did not hold"));
+        look.problem(
+            Problem::new(why.at, "`why` is empty").hint("say what would be lost if this did not hold"),
+        );
     }
 }
 
@@ -145,9 +154,12 @@ pub fn lint_target(suites: &Suites, file: &TargetFile, source: &Source) -> Inval
         look.reading_operation(&registry.op);
         look.json_path(&registry.nodes);
     }
-    for need in file.provides.iter().chain(&file.lacks).filter(|need| !suites.needs.contains_key(&need.value)) {
+    for need in file.provides.iter().chain(&file.lacks).filter(|need| !suites.needs.contains_key(&need.value))
+    {
         let hint = did_you_mean(need, suites.needs.keys().map(String::as_str));
-        look.problem(Problem::new(need.at, format!("no suite knows the need `{}`", need.value)).maybe_hint(hint));
+        look.problem(
+            Problem::new(need.at, format!("no suite knows the need `{}`", need.value)).maybe_hint(hint),
+        );
     }
     let mut invalid = Invalid::none();
     invalid.add(source, look.problems);

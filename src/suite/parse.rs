@@ -2,7 +2,9 @@
 
 use super::lint;
 use crate::outcome::KnownFailure;
-use crate::source::{At, Invalid, Key, Node, Place, Problem, Problems, Source, Span, What, Whole, read, tree};
+use crate::source::{
+    At, Invalid, Key, Node, Place, Problem, Problems, Source, Span, What, Whole, read, tree,
+};
 use crate::step::{Book, Data, Flow, FlowSyntax, FormSyntax, Operation, Refusals, Step, Uses};
 use serde::Deserialize;
 use serde_json::Value;
@@ -244,7 +246,8 @@ fn flow(source: &Source, invalid: &mut Invalid) -> Option<Flow> {
     let syntax: FlowSyntax = file(source, invalid)?;
     let problems = Problems::default();
     let steps = syntax.steps.iter().filter_map(|whole| Step::read(&whole.0, &problems)).collect();
-    let stem = source.name.rsplit('/').next().and_then(|file| file.rsplit_once('.')).map_or("", |(stem, _)| stem);
+    let stem =
+        source.name.rsplit('/').next().and_then(|file| file.rsplit_once('.')).map_or("", |(stem, _)| stem);
     if stem != syntax.flow.value {
         let text = format!("the flow is called `{}`, and its file `{stem}`", syntax.flow.value);
         problems.borrow_mut().push(Problem::new(syntax.flow.at, text));
@@ -258,7 +261,8 @@ fn cases(source: &Source, invalid: &mut Invalid) -> Vec<Case> {
     let family = source.name.split('/').rev().nth(1).unwrap_or_default().to_owned();
     let problems = Problems::default();
     let title = suite.title.value;
-    let cases = suite.cases.into_iter().map(|syntax| case(syntax, &family, &title, source, &problems)).collect();
+    let cases =
+        suite.cases.into_iter().map(|syntax| case(syntax, &family, &title, source, &problems)).collect();
     invalid.add(source, problems.into_inner());
     cases
 }
@@ -286,7 +290,9 @@ fn entries<'n>(node: &'n Node, problems: &Problems, wanted: &str) -> &'n [(Key, 
     match &node.what {
         What::Map(map) => map,
         _ => {
-            problems.borrow_mut().push(Problem::new(node.at, format!("wanted {wanted}, found {}", node.described())));
+            problems
+                .borrow_mut()
+                .push(Problem::new(node.at, format!("wanted {wanted}, found {}", node.described())));
             &[]
         }
     }
@@ -315,9 +321,13 @@ fn for_each(node: &Node, problems: &Problems) -> Option<(At<String>, Members)> {
     let name = At { value: key.text.clone(), at: key.at };
     let members = match &node.what {
         What::Text(group) => Members::Group(At { value: group.clone(), at: node.at }),
-        What::List(list) if !list.is_empty() => Members::List(list.iter().map(|one| plain(one, problems)).collect()),
+        What::List(list) if !list.is_empty() => {
+            Members::List(list.iter().map(|one| plain(one, problems)).collect())
+        }
         _ => {
-            problems.borrow_mut().push(Problem::new(node.at, "wanted a pod group or a list that is not empty"));
+            problems
+                .borrow_mut()
+                .push(Problem::new(node.at, "wanted a pod group or a list that is not empty"));
             return None;
         }
     };
@@ -328,7 +338,9 @@ fn plain(node: &Node, problems: &Problems) -> Value {
     match Data::new(node).map(|data| data.constant()) {
         Ok(Some(value)) => value,
         Ok(None) => {
-            problems.borrow_mut().push(Problem::new(node.at, "members are fixed: an expression cannot stand here"));
+            problems
+                .borrow_mut()
+                .push(Problem::new(node.at, "members are fixed: an expression cannot stand here"));
             Value::Null
         }
         Err(problem) => {
@@ -385,4 +397,3 @@ fn shown(member: &Value) -> String {
     let name = member.get("name").and_then(Value::as_str).or_else(|| member.as_str());
     name.map_or_else(|| member.to_string(), str::to_owned)
 }
-

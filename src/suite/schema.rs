@@ -17,10 +17,10 @@ pub fn schema(kind: &str) -> Option<Value> {
         "operations" => operations(&mut generator),
         _ => return None,
     };
-    let step = step(&mut generator);
+    let step = matches!(kind, "suite" | "flow").then(|| step(&mut generator));
     let mut value = root.to_value();
     let mut definitions = generator.take_definitions(true);
-    if matches!(kind, "suite" | "flow") {
+    if let Some(step) = step {
         definitions.insert("Step".into(), step);
         point_to_step(&mut value);
         definitions.values_mut().for_each(point_to_step);

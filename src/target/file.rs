@@ -234,7 +234,8 @@ pub fn read_target(source: &Source) -> Result<TargetFile, Invalid> {
 
 fn look_over(file: &TargetFile) -> Vec<Problem> {
     let mut found = vec![];
-    let is_name = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    let is_name =
+        |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
     if !is_name(&file.name) {
         found.push(Problem::new(
             file.name.at,

@@ -9,7 +9,7 @@ mod secrets;
 
 pub use connect::{ConnectError, Target, connect};
 pub use file::{
-    Decode, Group, IdentityKind, KubernetesPlace, Life, Mailbox, Permits, Registry, SecretPlace, TargetFile, Via,
-    WritePermit, read_target,
+    Decode, Group, IdentityKind, KubernetesPlace, Life, Mailbox, Permits, Registry, SecretPlace, TargetFile,
+    Via, WritePermit, read_target,
 };
 pub use secrets::{MissingSecret, Secrets, read_secrets};

@@ -27,7 +27,9 @@ impl Secrets {
 #[derive(Debug, thiserror::Error)]
 pub enum MissingSecret {
     /// The variable is not set, or is empty.
-    #[error("the environment variable {variable}, which holds the secret of `{kind}`, is not set\nhint: export {variable}=… before muster is started")]
+    #[error(
+        "the environment variable {variable}, which holds the secret of `{kind}`, is not set\nhint: export {variable}=… before muster is started"
+    )]
     Variable {
         /// The identity kind.
         kind: String,
@@ -53,7 +55,9 @@ pub enum MissingSecret {
         key: String,
     },
     /// It is too short to be hidden.
-    #[error("the secret of `{kind}` is shorter than {SHORTEST_SECRET_BYTES} bytes: it could not be hidden in reports")]
+    #[error(
+        "the secret of `{kind}` is shorter than {SHORTEST_SECRET_BYTES} bytes: it could not be hidden in reports"
+    )]
     Short {
         /// The identity kind.
         kind: String,
@@ -84,18 +88,22 @@ fn secret(
 ) -> Result<Secret, MissingSecret> {
     let kind = kind.to_owned();
     let text = match (&place.env, &place.file) {
-        (Some(variable), _) => environment(variable)
-            .filter(|value| !value.is_empty())
-            .ok_or_else(|| MissingSecret::Variable { kind: kind.clone(), variable: variable.value.clone() })?,
+        (Some(variable), _) => environment(variable).filter(|value| !value.is_empty()).ok_or_else(|| {
+            MissingSecret::Variable { kind: kind.clone(), variable: variable.value.clone() }
+        })?,
         (None, Some(path)) => in_file(&kind, path, place.key.as_deref())?,
         (None, None) => String::new(),
     };
-    if text.len() < SHORTEST_SECRET_BYTES { Err(MissingSecret::Short { kind }) } else { Ok(Secret::new(text)) }
+    if text.len() < SHORTEST_SECRET_BYTES {
+        Err(MissingSecret::Short { kind })
+    } else {
+        Ok(Secret::new(text))
+    }
 }
 
 fn in_file(kind: &str, path: &str, key: Option<&str>) -> Result<String, MissingSecret> {
-    let text = files::read_text(Path::new(path))
-        .map_err(|why| MissingSecret::File { kind: kind.into(), why })?;
+    let text =
+        files::read_text(Path::new(path)).map_err(|why| MissingSecret::File { kind: kind.into(), why })?;
     let Some(key) = key else { return Ok(text.trim_end_matches(['\r', '\n']).to_owned()) };
     text.lines()
         .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))

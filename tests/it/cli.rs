@@ -17,8 +17,14 @@ fn wrong_usage_ends_in_2_and_says_what_to_do() {
         (vec!["run", "--sed", "1"], "a similar argument exists: '--seed'"),
         (vec!["rnu"], "unrecognized subcommand 'rnu'"),
         (vec!["run", "--jobs", "0"], "0 is not in 1..=1024"),
-        (vec!["run", "--timeout", "10"], "wanted a time with its unit, such as `500ms` or `2m 30s`, found `10`"),
-        (vec!["run", "--report", "pdf"], "there is no report `pdf`\nhint: reports are junit, outline, summary, console"),
+        (
+            vec!["run", "--timeout", "10"],
+            "wanted a time with its unit, such as `500ms` or `2m 30s`, found `10`",
+        ),
+        (
+            vec!["run", "--report", "pdf"],
+            "there is no report `pdf`\nhint: reports are junit, outline, summary, console",
+        ),
         (vec!["run", "--target", "nowhere.yaml"], "cannot read nowhere.yaml"),
         (vec!["run", "--suites", "nowhere"], "cannot list nowhere"),
         (vec!["run", "--defect", "no-such-defect"], "no-such-defect"),
@@ -65,11 +71,15 @@ fn a_dry_run_prints_the_plan_and_sends_nothing() {
 fn a_missing_secret_variable_is_named() {
     let bench = Bench::new();
     let file = bench.path("secrets").display().to_string();
-    bench.rewrite_target(|text| text.replace(&format!("{{ file: \"{file}\", key: MUSTER_OPERATOR }}"), "{ env: MUSTER_OPERATOR }"));
+    bench.rewrite_target(|text| {
+        text.replace(&format!("{{ file: \"{file}\", key: MUSTER_OPERATOR }}"), "{ env: MUSTER_OPERATOR }")
+    });
     let output = bench.muster(&["run", "store-is-healthy"]).output().unwrap();
     assert_eq!(code(&output), 2);
     assert!(
-        stderr(&output).contains("the environment variable MUSTER_OPERATOR, which holds the secret of `operator`, is not set"),
+        stderr(&output).contains(
+            "the environment variable MUSTER_OPERATOR, which holds the secret of `operator`, is not set"
+        ),
         "{}",
         stderr(&output)
     );
@@ -117,7 +127,9 @@ fn a_target_that_hangs_resets_or_answers_half_is_inconclusive() {
         let _ = stream.read(&mut [0; 2048]);
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"status\":");
     };
-    for (treat, expected) in [(hangs, "transport.timed-out"), (resets, "transport.broken"), (half, "transport.cut")] {
+    for (treat, expected) in
+        [(hangs, "transport.timed-out"), (resets, "transport.broken"), (half, "transport.cut")]
+    {
         let bench = Bench::new();
         with_api(&bench, &listening(treat));
         let output = bench.muster(&["run", "store-is-healthy"]).output().unwrap();
@@ -133,7 +145,8 @@ fn reports_are_rendered_again_from_the_record() {
     let output = bench.muster(&["run", "store-is-healthy", "--seed", "3"]).output().unwrap();
     assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
     for kind in muster::report::KINDS {
-        let again = muster().args(["report", kind.name, "--from"]).arg(bench.path("reports")).output().unwrap();
+        let again =
+            muster().args(["report", kind.name, "--from"]).arg(bench.path("reports")).output().unwrap();
         let written = std::fs::read_to_string(bench.path("reports").join(kind.file)).unwrap();
         assert_eq!(stdout(&again), written, "{}", kind.name);
     }
@@ -175,19 +188,53 @@ fn no_secret_stands_in_what_is_written() {
 fn each_guard_of_disruption_stops_a_run_that_tries() {
     type Change = fn(&str) -> String;
     let changes: [(Change, &str); 3] = [
-        (|text| text.replace("disrupt: [core, services]", "disrupt: [services]"), "does not permit to disrupt `core`"),
+        (
+            |text| text.replace("disrupt: [core, services]", "disrupt: [services]"),
+            "does not permit to disrupt `core`",
+        ),
         (|text| text.replace("cluster_uid: ", "cluster_uid: 0"), "this is another cluster"),
         (|text| text.replace("namespace: default", "namespace: kube-system"), "no pod of `store` is Ready"),
     ];
     for (change, expected) in changes {
         let bench = Bench::new();
         bench.rewrite_target(change);
-        let arguments = ["run", "core-pod-comes-back[store]", "core-pod-comes-back", "--allow-disruption", "--fail-fast"];
+        let arguments =
+            ["run", "core-pod-comes-back[store]", "core-pod-comes-back", "--allow-disruption", "--fail-fast"];
         let before = bench.state();
         let output = bench.muster(&arguments).output().unwrap();
         assert_eq!(code(&output), 3, "{}{}", stdout(&output), stderr(&output));
         let all = std::fs::read_to_string(bench.path("reports/summary.json")).unwrap();
         assert!(all.contains(expected), "{expected}: {all}");
         assert_eq!(bench.state(), before);
+    }
+}
+
+#[test]
+fn the_explained_target_names_every_key_and_fits_the_suites() {
+    let told = muster().args(["explain", "target"]).output().unwrap();
+    let text = stdout(&told);
+    let source = muster::source::Source::new("explained.yaml", text.as_str());
+    let file = muster::target::read_target(&source).unwrap();
+    let suites =
+        muster::suite::load(&muster::suite::sources(&muster::suite::Folder::Embedded).unwrap()).unwrap();
+    muster::suite::lint_target(&suites, &file, &source).or(()).unwrap();
+    let schema = muster::suite::schema("target").unwrap();
+    let definitions = schema["$defs"].as_object().unwrap().values();
+    let keys = std::iter::once(&schema).chain(definitions).filter_map(|it| it["properties"].as_object());
+    for key in keys.flat_map(|properties| properties.keys()) {
+        assert!(text.contains(&format!("{key}:")), "the key `{key}` is not explained");
+    }
+}
+
+#[test]
+fn the_kept_schemas_are_those_of_the_program() {
+    for kind in ["suite", "flow", "operations", "target", "known-failures"] {
+        let told = muster().args(["schema", kind]).output().unwrap();
+        let path = format!("{}/fixtures/schemas/{kind}.json", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var_os("MUSTER_UPDATE").is_some() {
+            muster::files::write_whole(path.as_ref(), &told.stdout).unwrap();
+        }
+        let kept = std::fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(stdout(&told), kept, "{path} is stale: MUSTER_UPDATE=1 cargo test kept_schemas");
     }
 }

@@ -17,7 +17,8 @@ fn table() -> Vec<Row> {
     let rows: BTreeMap<String, serde_json::Value> = serde_saphyr::from_str(&text).unwrap();
     rows.into_iter()
         .map(|(defect, row)| {
-            let red = row["red"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect();
+            let red =
+                row["red"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect();
             Row { defect, red }
         })
         .collect()
@@ -55,7 +56,12 @@ fn green_under(row: &Row) -> Vec<String> {
             let name = case["case"].as_str().unwrap();
             name == id || name.split('[').next() == Some(id)
         };
-        summary["cases"].as_array().unwrap().iter().filter(of_id).any(|case| case["outcome"] != "pass" && case["outcome"] != "skip")
+        summary["cases"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(of_id)
+            .any(|case| case["outcome"] != "pass" && case["outcome"] != "skip")
     };
     row.red.iter().filter(|id| !is_red(id)).cloned().collect()
 }

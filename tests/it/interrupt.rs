@@ -101,7 +101,10 @@ fn stopped_by(signal: &str, expected: i32) {
     let mut child = started(&bench);
     let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
     send(&child, signal);
-    assert!(told.any(|line| line.unwrap().contains("nothing more is started")), "the first signal is answered");
+    assert!(
+        told.any(|line| line.unwrap().contains("nothing more is started")),
+        "the first signal is answered"
+    );
     send(&child, signal);
     let rest: Vec<String> = told.map(Result::unwrap).collect();
     let ended = child.wait().unwrap();
@@ -111,8 +114,13 @@ fn stopped_by(signal: &str, expected: i32) {
     assert_eq!(summary["totals"]["not_run"], 1, "{summary}");
     assert_eq!(summary["exit_code"], expected);
     let reports = bench.path("reports");
-    let again = crate::program::muster().args(["report", "summary", "--from"]).arg(&reports).output().unwrap();
-    assert_eq!(serde_json::from_str::<serde_json::Value>(&stdout(&again)).unwrap(), summary, "the record tells all");
+    let again =
+        crate::program::muster().args(["report", "summary", "--from"]).arg(&reports).output().unwrap();
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&stdout(&again)).unwrap(),
+        summary,
+        "the record tells all"
+    );
 }
 
 #[test]
@@ -148,7 +156,11 @@ fn a_second_muster_on_the_same_target_is_refused() {
     let mut child = started(&bench);
     let second = bench.muster(&["run", "store-is-healthy", "--report-dir", "other"]).output().unwrap();
     assert_eq!(code(&second), 2);
-    assert!(stderr(&second).contains("another muster is at work on target `built-in`"), "{}", stderr(&second));
+    assert!(
+        stderr(&second).contains("another muster is at work on target `built-in`"),
+        "{}",
+        stderr(&second)
+    );
     send(&child, "-KILL");
     child.wait().unwrap();
 }

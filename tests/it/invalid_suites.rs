@@ -44,11 +44,16 @@ fn message(folder: &Path) -> String {
         Ok(suites) => suites,
         Err(invalid) => return invalid.to_string(),
     };
-    let Some((_, text)) = own.iter().find(|(name, _)| name == "target.yaml") else { return "no problem".into() };
+    let Some((_, text)) = own.iter().find(|(name, _)| name == "target.yaml") else {
+        return "no problem".into();
+    };
     let source = Source::new("target.yaml", text.as_str());
     match target::read_target(&source) {
         Err(invalid) => invalid.to_string(),
-        Ok(file) => suite::lint_target(&suites, &file, &source).or(()).err().map_or("no problem".into(), |it| it.to_string()),
+        Ok(file) => suite::lint_target(&suites, &file, &source)
+            .or(())
+            .err()
+            .map_or("no problem".into(), |it| it.to_string()),
     }
 }
 

@@ -13,3 +13,4 @@ mod invalid_suites;
 mod kube_client;
 mod program;
 mod reports;
+mod suites_page;

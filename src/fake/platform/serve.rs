@@ -63,7 +63,9 @@ pub(crate) fn serve(state: &mut State, call: &Forwarded) -> Served {
     state.tick();
     let (output, reply) = match find(call) {
         Ok(method) => (method.output.clone(), ask(state, call, &method)),
-        Err(_) if state.has(Defect::UnknownMethodAnswers) => ("debug.TraceResponse".to_owned(), super::wire::empty()),
+        Err(_) if state.has(Defect::UnknownMethodAnswers) => {
+            ("debug.TraceResponse".to_owned(), super::wire::empty())
+        }
         Err(refusal) => (String::new(), Err(refusal)),
     };
     state.count(&call.namespace, &call.service, reply.is_err());

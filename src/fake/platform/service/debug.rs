@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 
 pub(super) fn answer(state: &mut State, request: &Request) -> Reply {
     match request.endpoint.as_str() {
-        "Debug.Health" if state.has(Defect::HealthWrong) && ["registry", "store", "emails"].contains(&request.service.as_str()) => {
+        "Debug.Health"
+            if state.has(Defect::HealthWrong)
+                && ["registry", "store", "emails"].contains(&request.service.as_str()) =>
+        {
             Err(Refusal::micro(request.error_id(), 500, "not healthy"))
         }
         "Debug.Health" => message(json!({ "status": "ok" })),
