@@ -11,6 +11,7 @@ import tempfile
 import time
 
 DEBUG, RELEASE = (pathlib.Path("target") / profile / "muster" for profile in ("debug", "release"))
+FLOOR = pathlib.Path("target/release/examples/floor")
 
 
 def seconds(command, repeats):
@@ -36,6 +37,59 @@ def version(program, repeats):
     return shown(taken, "ms", 1000), code
 
 
+ONE_REQUEST = """      - call:
+          get: /health
+          expect: { body: { $.status: ok } }
+"""
+NO_REQUEST = """      - flow: { use: nothing }
+"""
+
+
+def suites(folder, count, step):
+    """A folder of suites with `count` cases of one step each, a hundred to a file."""
+    (folder / "flows").mkdir(parents=True)
+    (folder / "operations.yaml").write_text("bench.nothing:\n  http: GET /\n  effect: read\n")
+    (folder / "flows" / "nothing.yaml").write_text("flow: nothing\nwhy: it costs what a case costs\nsteps: []\n")
+    for first in range(0, count, 100):
+        cases = "".join(
+            f"  - id: case-{number}\n    why: it is one of many\n    steps:\n{step}"
+            for number in range(first, min(first + 100, count))
+        )
+        (folder / f"suite-{first}.yaml").write_text(f"title: Many cases\ncases:\n{cases}")
+
+
+def many_cases(address, count, step, repeats):
+    """How long the release program takes for many cases, in seconds, several times; and its last exit code."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        suites(folder / "suites", count, step)
+        (folder / "target.yaml").write_text(f"name: floor\napi: {address}\n")
+        command = [RELEASE, "run", "--suites", folder / "suites", "--target", folder / "target.yaml", "--jobs", "16"]
+        command += ["--state-dir", folder / "state", "--report-dir", folder / "report", "--seed", "1"]
+        return seconds(command, repeats)
+
+
+def beside_the_floor(repeats):
+    """Rows on many small cases, beside a bare client with the same requests to the same server."""
+    server = subprocess.Popen([FLOOR, "server"], stdout=subprocess.PIPE, text=True)
+    try:
+        address = server.stdout.readline().strip()
+        rows, per_case = [], {}
+        for count in (1_000, 10_000):
+            taken, code = many_cases(address, count, ONE_REQUEST, repeats)
+            bare, _ = seconds([FLOOR, "client", f"{address}/health", str(count), "16"], repeats)
+            per_case[count] = statistics.median(taken) / count
+            rows.append((f"{count:,} one-request cases", "", shown(taken, "s", 1), code))
+            rows.append((f"{count:,} bare requests", "", shown(bare, "s", 1), 0))
+        growth = per_case[10_000] / per_case[1_000]
+        rows.append(("time per case, 10,000 to 1,000", "≤ 1.3×", f"{growth:.2f}×", 0))
+        taken, code = many_cases(address, 10_000, NO_REQUEST, repeats)
+        rows.append(("a case with no request, of 10,000", "≤ 50 µs", shown(taken, "µs", 1e6 / 10_000), code))
+        return rows
+    finally:
+        server.terminate()
+
+
 def shown(taken, unit, factor):
     """A median with its range."""
     low, middle, high = (value * factor for value in (min(taken), statistics.median(taken), max(taken)))
@@ -50,6 +104,7 @@ def main():
         ("muster run on the fakes, release", "≤ 8 s", *whole_run(RELEASE, repeats)),
         ("muster --version, release", "< 10 ms", *version(RELEASE, repeats)),
         ("size of the release program", "≤ 25 MB", f"{RELEASE.stat().st_size / 1e6:.1f} MB", 0),
+        *beside_the_floor(repeats),
     ]
     print(f"{os.cpu_count()} cores, each time the median of {repeats} runs ({repeats * 4} for --version)\n")
     print(f"| {'what':<34} | {'wanted':<8} | {'measured':<32} | exit |")

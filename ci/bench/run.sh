@@ -7,5 +7,5 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 cargo build --quiet
-cargo build --quiet --release
+cargo build --quiet --release --bins --examples
 python3 ci/bench/measure.py "${1:-5}"

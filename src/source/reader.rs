@@ -114,11 +114,14 @@ impl<'de, 'a: 'de> Deserializer<'de> for Reader<'a> {
 
     fn deserialize_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         known: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Problem> {
         let What::Map(map) = &self.node.what else {
+            if name == SEALED {
+                return Err(sealed(self.node.at));
+            }
             return Err(Problem::new(self.node.at, format!("wanted a map, found {}", self.node.described()))
                 .hint(format!("known keys are {}", known.join(", "))));
         };
@@ -242,6 +245,15 @@ impl<'de> Deserializer<'de> for KeyReader<'de> {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
         seq tuple tuple_struct map struct enum identifier ignored_any
     }
+}
+
+/// A type of this name says where a secret is. What stands in its place may be one, and is shown in no message.
+const SEALED: &str = "SecretPlace";
+
+/// Told without its place, for a message draws the line it belongs to.
+fn sealed(at: Place) -> Problem {
+    Problem::new(Place::default(), format!("line {}: a secret cannot stand in the file itself", at.line))
+        .hint("name where it is: `{ env: NAME }` or `{ file: PATH }`")
 }
 
 const AT: &str = "$At";
