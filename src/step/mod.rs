@@ -20,6 +20,7 @@ mod send;
 mod snapshot;
 mod stage;
 mod template;
+mod watching;
 
 pub use crate::judge::Refusals;
 pub use book::Book;
