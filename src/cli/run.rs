@@ -284,3 +284,20 @@ fn run_id() -> String {
         .collect();
     format!("{now}-{letters}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_that_holds_a_secret_is_removed_and_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let (bad, good) = (folder.path().join("bad.txt"), folder.path().join("good.txt"));
+        files::write_whole(&bad, b"token=aHVudGVyMjJ4").unwrap();
+        files::write_whole(&good, b"nothing here").unwrap();
+        let mask = Mask::new();
+        mask.learn("hunter22");
+        assert_eq!(leaking(folder.path(), &mask).unwrap(), [bad.clone()]);
+        assert!(!bad.exists() && good.exists());
+    }
+}

@@ -238,3 +238,34 @@ fn the_kept_schemas_are_those_of_the_program() {
         assert_eq!(stdout(&told), kept, "{path} is stale: MUSTER_UPDATE=1 cargo test kept_schemas");
     }
 }
+
+#[test]
+fn a_frozen_namespace_and_another_harness_stop_every_kill() {
+    use muster::client::kube::{Hold, Kube, Place};
+    let bench = Bench::new();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let address = bench.fakes.as_ref().unwrap().addresses.kubernetes;
+    let place = Place::Url(format!("http://{address}"));
+    let kube = runtime.block_on(Kube::connect(&place, std::time::Duration::from_secs(20))).unwrap();
+    let killed = |report: &str, expected: &str| {
+        let arguments =
+            ["run", "core-pod-comes-back[store]", "--exact", "--allow-disruption", "--report-dir", report];
+        let output = bench.muster(&arguments).output().unwrap();
+        assert_eq!(code(&output), 3, "{}{}", stdout(&output), stderr(&output));
+        let told = std::fs::read_to_string(bench.path(report).join("summary.json")).unwrap();
+        assert!(told.contains(expected), "{expected}: {told}");
+    };
+    let names = || {
+        let pods = runtime.block_on(kube.pods("default", "micro=runtime")).unwrap();
+        pods.into_iter().map(|pod| pod.name).collect::<std::collections::BTreeSet<_>>()
+    };
+    let before = names();
+    runtime.block_on(kube.annotate("default", "muster/freeze", Some("true"))).unwrap();
+    killed("frozen", "disruption is frozen by the annotation muster/freeze of namespace default");
+    runtime.block_on(kube.annotate("default", "muster/freeze", None)).unwrap();
+
+    let mut other = kube.claim("default", "muster-disruption", "another", std::time::Duration::from_secs(60));
+    assert_eq!(runtime.block_on(other.acquire(muster::host::now())).unwrap(), Hold::Mine);
+    killed("held", "`another` is disrupting this cluster");
+    assert_eq!(names(), before, "no pod was touched");
+}
