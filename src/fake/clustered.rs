@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 /// How long a container takes to start: least and most, before `pace`. The two dozen pods of the runbook are killed
 /// one after the other, so this is most of the time of a run.
-const START_SECONDS: (f64, f64) = (1.0, 2.5);
+const START_SECONDS: (f64, f64) = (0.5, 1.5);
 
 /// How the cluster shall be.
 pub(crate) struct Wanted {
