@@ -297,7 +297,7 @@ mod tests {
         files::write_whole(&good, b"nothing here").unwrap();
         let mask = Mask::new();
         mask.learn("hunter22");
-        assert_eq!(leaking(folder.path(), &mask).unwrap(), [bad.clone()]);
+        assert_eq!(leaking(folder.path(), &mask).unwrap(), std::slice::from_ref(&bad));
         assert!(!bad.exists() && good.exists());
     }
 }
