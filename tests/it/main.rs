@@ -3,6 +3,7 @@
 
 mod architecture;
 mod cli;
+mod architecture;
 mod cluster;
 mod contract;
 mod defects;
