@@ -1,272 +1,388 @@
-//! The rules of ARCHITECTURE.md that a program can check, and the words that two files must share.
+//! The rules of `ARCHITECTURE.md` that a compiler does not keep: which room may use which, what every file says of
+//! itself, and which doors stand alone.
+//!
+//! The checker is pure: text in, problems out. Its own tests show that each rule can be broken.
 
-mod code;
-mod table;
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use code::{bare, before_tests, paths};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
-use std::path::Path;
-use table::Table;
+use std::path::{Path, PathBuf};
 
-/// Files by their path from the project's folder, such as `src/host.rs`.
-type Files = BTreeMap<String, String>;
+/// What each room may use.
+type Table = BTreeMap<String, BTreeSet<String>>;
 
-/// What may stand in few files only: the words, and where.
-const DOORS: [(&[&str], &[&str]); 5] = [
-    (&["written_before"], &["src/secret/mod.rs", "src/outcome/record.rs"]),
-    (&["std", "env"], &["src/host.rs"]),
-    (&["SystemTime", "now"], &["src/host.rs"]),
-    (&["process", "exit"], &["src/host.rs"]),
-    (&["thread", "sleep"], &["src/host.rs", "src/probe/"]),
+/// Names that say nothing of what a file holds.
+const DRAWERS: [&str; 13] = [
+    "util", "utils", "helper", "helpers", "common", "types", "errors", "misc", "manager", "handler", "info",
+    "data", "process",
 ];
 
-/// Files that belong to no module: they name the modules, or call one of them.
-const ROOTS: [&str; 2] = ["src/lib.rs", "src/main.rs"];
+/// Words that only some files may write, and which.
+const DOORS: [(&str, &[&str]); 4] = [
+    ("std::env", &["src/host.rs"]),
+    ("SystemTime::now", &["src/host.rs"]),
+    ("process::exit", &["src/host.rs"]),
+    ("written_before", &["src/secret/", "src/outcome/record.rs"]),
+];
 
-/// Everything that breaks a rule, each with its file and line.
-fn broken(files: &Files, table: &Table) -> Vec<String> {
-    let mut found: Vec<String> = files.iter().flat_map(|(name, text)| broken_in(name, text, table)).collect();
-    found.extend(rows_without_module(files, table));
-    for (what, graph) in [("the table", table.clone()), ("the code", used(files))] {
-        found.extend(table::cycle(&graph).map(|way| format!("a cycle in {what}: {}", way.join(" → "))));
+#[test]
+fn the_sources_keep_to_the_table() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let table = table(&std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap()).unwrap();
+    let files = sources(&root.join("src"));
+    assert!(files.len() > 50, "only {} files were found", files.len());
+    let mut problems: Vec<String> = cycle(&table).into_iter().collect();
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        problems.extend(problems_of(&table, &file.strip_prefix(root).unwrap().to_string_lossy(), &text));
     }
-    found
+    assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
 }
 
-fn broken_in(name: &str, text: &str, table: &Table) -> Vec<String> {
-    let bare = bare(text);
-    let (code, hiding) = before_tests(&bare);
+#[test]
+fn the_table_names_every_room_and_no_other() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let table = table(&std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap()).unwrap();
+    let files = sources(&root.join("src"));
+    let rooms: BTreeSet<String> =
+        files.iter().filter_map(|file| room(&file.strip_prefix(root).unwrap().to_string_lossy())).collect();
+    assert_eq!(table.into_keys().collect::<BTreeSet<_>>(), rooms);
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = vec![];
-    if !text.starts_with("//! ") {
-        found.push(format!("{name}:1: no `//!` header that says what lives here"));
-    }
-    found.extend(hiding.map(|line| format!("{name}:{line}: `#[cfg(test)]` before anything but the tests' module")));
-    found.extend(closed_doors(name, code));
-    for (module, line) in modules_used(name, code) {
-        let from = module_of(name);
-        if !ROOTS.contains(&name) && from != module && !table.get(from).is_some_and(|used| used.contains(&module)) {
-            found.push(format!("{name}:{line}: `{from}` may not use `{module}`"));
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            found.push(path);
         }
     }
+    found.sort();
     found
 }
 
-fn closed_doors<'a>(name: &'a str, code: &'a str) -> impl Iterator<Item = String> + 'a {
-    let is_open = |places: &[&str]| places.iter().any(|place| name == *place || (place.ends_with('/') && name.starts_with(place)));
-    let closed = DOORS.iter().filter(move |(_, places)| !is_open(places));
-    closed.flat_map(move |(words, places)| {
-        lines_with(code, words).map(move |line| format!("{name}:{line}: `{}` outside {}", words.join("::"), places.join(" and ")))
+/// The rows between the two marks of `ARCHITECTURE.md`.
+fn table(text: &str) -> Result<Table, String> {
+    let (_, rest) = text.split_once("<!-- modules -->").ok_or("`<!-- modules -->` is missing")?;
+    let (rows, _) =
+        rest.split_once("<!-- end of modules -->").ok_or("`<!-- end of modules -->` is missing")?;
+    let mut table = Table::new();
+    for row in rows.lines().filter(|row| row.starts_with("| `")) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let [_, rooms, uses, _] = cells[..] else { return Err(format!("not two cells: {row}")) };
+        let may = allowed(uses, &table);
+        for room in quoted(rooms) {
+            table.insert(room, may.clone());
+        }
+    }
+    let everything: BTreeSet<String> = table.keys().cloned().collect();
+    for (room, may) in &mut table {
+        if may.remove("everything") {
+            *may = everything.iter().filter(|other| *other != room).cloned().collect();
+        }
+    }
+    Ok(table)
+}
+
+fn allowed(uses: &str, above: &Table) -> BTreeSet<String> {
+    if uses == "everything" {
+        return ["everything".to_owned()].into();
+    }
+    let named: BTreeSet<String> = quoted(uses).collect();
+    match uses.starts_with("all of the above but") {
+        true => above.keys().filter(|room| !named.contains(*room)).cloned().collect(),
+        false => named,
+    }
+}
+
+fn quoted(cell: &str) -> impl Iterator<Item = String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned)
+}
+
+/// The room of a file; none for the crate's root and the binary.
+fn room(path: &str) -> Option<String> {
+    let inside = path.strip_prefix("src/")?;
+    match inside.split_once('/') {
+        Some((folder, _)) => Some(folder.to_owned()),
+        None => {
+            Some(inside.trim_end_matches(".rs").to_owned()).filter(|name| name != "lib" && name != "main")
+        }
+    }
+}
+
+/// A way from a room back to itself, if the table has one.
+fn cycle(table: &Table) -> Option<String> {
+    let mut left = table.clone();
+    while let Some(room) = left.iter().find(|(_, may)| may.is_empty()).map(|(room, _)| room.clone()) {
+        left.remove(&room);
+        for may in left.values_mut() {
+            may.remove(&room);
+        }
+    }
+    (!left.is_empty()).then(|| {
+        format!("ARCHITECTURE.md: a cycle among {}", left.into_keys().collect::<Vec<_>>().join(", "))
     })
 }
 
-/// Lines with these words in a row in one path; a single word counts wherever it stands.
-fn lines_with<'a>(code: &'a str, words: &'a [&'a str]) -> Box<dyn Iterator<Item = usize> + 'a> {
-    if let [word] = words {
-        let is_part = |c: char| c.is_alphanumeric() || c == '_';
-        let has = move |line: &str| line.split(|c| !is_part(c)).any(|found| found == *word);
-        return Box::new(code.lines().enumerate().filter(move |(_, line)| has(line)).map(|(index, _)| index + 1));
+fn problems_of(table: &Table, path: &str, text: &str) -> Vec<String> {
+    let mut problems = vec![];
+    if !text.starts_with("//!") {
+        problems.push(format!("{path}:1: no `//!` header says what lives here"));
     }
-    let has = move |path: &code::Path| path.segments.windows(words.len()).any(|window| window == words);
-    Box::new(paths(code).into_iter().filter(has).map(|path| path.line))
-}
-
-/// `src/step/poll.rs` → `step`, `src/host.rs` → `host`.
-fn module_of(name: &str) -> &str {
-    let inner = name.strip_prefix("src/").unwrap_or(name);
-    inner.split('/').next().unwrap_or(inner).trim_end_matches(".rs")
-}
-
-/// The modules that a file uses: by `crate::`, or by so many `super::` that they lead to the root.
-fn modules_used(name: &str, code: &str) -> Vec<(String, usize)> {
-    let depth = depth_of(name);
-    let used = |path: &code::Path| {
-        let steps_up = path.segments.iter().take_while(|segment| *segment == "super").count();
-        let at = if path.segments[0] == "crate" { 1 } else { steps_up };
-        let reaches_root = path.segments[0] == "crate" || steps_up >= depth.max(1);
-        reaches_root.then(|| path.segments.get(at).cloned()).flatten()
-    };
-    paths(code).iter().filter_map(|path| used(path).map(|module| (module, path.line))).collect()
-}
-
-/// How many times `super` leads from a file's module to the root.
-fn depth_of(name: &str) -> usize {
-    let segments = name.trim_end_matches(".rs").split('/').skip(1).filter(|segment| *segment != "mod");
-    segments.count()
-}
-
-/// The graph that the code really is.
-fn used(files: &Files) -> Table {
-    let mut graph = Table::new();
-    for (name, text) in files.iter().filter(|(name, _)| !ROOTS.contains(&name.as_str())) {
-        let bare = bare(text);
-        let from = module_of(name);
-        let others = modules_used(name, before_tests(&bare).0).into_iter().map(|(module, _)| module);
-        graph.entry(from.to_owned()).or_default().extend(others.filter(|module| module != from));
+    let stem = Path::new(path).file_stem().unwrap_or_default().to_string_lossy();
+    if DRAWERS.contains(&&*stem) {
+        problems.push(format!("{path}:1: `{stem}` says nothing of what the file holds"));
     }
-    graph
+    let code = without_tests(&without_comments(text));
+    if let Some(room) = room(path) {
+        problems.extend(
+            wrong_edges(table, &room, &code).into_iter().map(|(line, what)| format!("{path}:{line}: {what}")),
+        );
+    }
+    for (word, homes) in DOORS {
+        for at in positions(&code, word).filter(|_| !homes.iter().any(|home| path.starts_with(home))) {
+            problems.push(format!("{path}:{}: `{word}` belongs to {}", line_of(&code, at), homes.join(", ")));
+        }
+    }
+    problems.extend(climbs(path, &code));
+    problems
 }
 
-fn rows_without_module(files: &Files, table: &Table) -> Vec<String> {
-    let modules: BTreeSet<&str> =
-        files.keys().filter(|name| !ROOTS.contains(&name.as_str())).map(|name| module_of(name)).collect();
-    let rows: BTreeSet<&str> = table.keys().map(String::as_str).collect();
-    let lacking = modules.difference(&rows).map(|module| format!("ARCHITECTURE.md has no row on `{module}`"));
-    let empty = rows.difference(&modules).map(|row| format!("ARCHITECTURE.md has a row on `{row}`, which is no module"));
-    lacking.chain(empty).collect()
+fn wrong_edges(table: &Table, room: &str, code: &str) -> Vec<(usize, String)> {
+    let Some(may) = table.get(room) else { return vec![(1, format!("`{room}` is not in the table"))] };
+    let is_wrong = |used: &String| used != room && !may.contains(used);
+    uses(code)
+        .into_iter()
+        .filter(|(_, used)| is_wrong(used))
+        .map(|(line, used)| (line, format!("`{room}` may not use `{used}`")))
+        .collect()
 }
 
-fn project() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+/// Every name right below `crate`, with its line: `crate::name`, and each of `crate::{a, b::{c, d}}`.
+fn uses(code: &str) -> Vec<(usize, String)> {
+    let mut found = vec![];
+    for at in positions(code, "crate::") {
+        let rest = &code[at + "crate::".len()..];
+        match rest.strip_prefix('{') {
+            Some(group) => found.extend(names_of(group).into_iter().map(|name| (line_of(code, at), name))),
+            None => found.push((line_of(code, at), word(rest).to_owned())),
+        }
+    }
+    found
 }
 
-fn document(name: &str) -> String {
-    std::fs::read_to_string(project().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
-
-/// Every Rust file below a folder.
-fn rust_files(folder: &str) -> Files {
-    let mut files = Files::new();
-    let mut folders = vec![project().join(folder)];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path.strip_prefix(project()).unwrap().display().to_string();
-                files.insert(name, std::fs::read_to_string(&path).unwrap());
+/// The first name of each member of a group, up to its closing brace.
+fn names_of(group: &str) -> Vec<String> {
+    let (mut depth, mut names, mut is_first) = (0_usize, vec![], true);
+    for (at, letter) in group.char_indices() {
+        match letter {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => is_first = true,
+            _ if depth == 0 && is_first && is_of_word(letter) => {
+                names.push(word(&group[at..]).to_owned());
+                is_first = false;
             }
+            _ => {}
         }
     }
-    files
+    names
 }
 
-#[test]
-fn the_code_keeps_the_rules_of_the_architecture() {
-    let files = rust_files("src");
-    assert!(files.contains_key("src/lib.rs") && files.len() > 50, "only {} files were found", files.len());
-    let found = broken(&files, &table::read(&document("ARCHITECTURE.md")));
-    assert!(found.is_empty(), "{}", found.join("\n"));
+/// Paths that climb to the crate's root by `super`, where no table sees them.
+fn climbs(path: &str, code: &str) -> Vec<String> {
+    let depth = path.matches('/').count() - usize::from(path.ends_with("/mod.rs"));
+    let chain = "super::".repeat(depth);
+    let told =
+        |at| format!("{path}:{}: reaches another room through `{chain}`, write `crate::`", line_of(code, at));
+    if room(path).is_some() { positions(code, &chain).map(told).collect() } else { vec![] }
 }
 
-#[test]
-fn the_readme_tells_the_exit_codes_in_the_words_of_the_program() {
-    let mut table = String::from("| exit | meaning |\n|---|---|\n");
-    for ending in muster::outcome::Ending::ALL {
-        let _ = writeln!(table, "| {} | {} |", ending.code(), ending.meaning());
+fn positions<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
+    let is_whole = |at: &usize| !code[..*at].chars().next_back().is_some_and(is_of_word);
+    code.match_indices(word).map(|(at, _)| at).filter(is_whole)
+}
+
+fn is_of_word(letter: char) -> bool {
+    letter.is_alphanumeric() || letter == '_'
+}
+
+fn word(text: &str) -> &str {
+    text.split(|letter| !is_of_word(letter)).next().unwrap_or_default()
+}
+
+fn line_of(code: &str, at: usize) -> usize {
+    code[..at].matches('\n').count() + 1
+}
+
+/// The code alone: comments, texts and letters are blanks, line breaks stay.
+fn without_comments(text: &str) -> String {
+    let (mut kept, mut rest) = (String::with_capacity(text.len()), text);
+    while !rest.is_empty() {
+        let skipped = not_code(rest);
+        let taken = if skipped == 0 { rest.chars().next().map_or(1, char::len_utf8) } else { skipped };
+        let (piece, after) = rest.split_at(taken);
+        match skipped {
+            0 => kept.push_str(piece),
+            _ => kept.extend(piece.chars().map(|letter| if letter == '\n' { '\n' } else { ' ' })),
+        }
+        let is_name = skipped == 0 && piece.chars().all(is_of_word);
+        let name = if is_name { word(after).len() } else { 0 };
+        kept.push_str(&after[..name]);
+        rest = &after[name..];
     }
-    let readme = document("README.md");
-    assert!(readme.contains(&table), "README.md should hold this table, and nothing else of its kind:\n{table}");
-    assert_eq!(readme.matches("| exit | meaning |").count(), 1);
+    kept
 }
 
-#[test]
-fn places_that_the_documents_name_are_there() {
-    for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "suites/README.md"] {
-        let gone: Vec<String> = places(&document(name)).into_iter().filter(|place| !project().join(place).exists()).collect();
-        assert!(gone.is_empty(), "{name} names files that are not there: {}", gone.join(", "));
+/// How many bytes at the start are a comment, a text or a letter.
+fn not_code(rest: &str) -> usize {
+    let end = |found: Option<usize>, mark: &str| found.map_or(rest.len(), |at| at + mark.len());
+    if rest.starts_with("//") {
+        return rest.find('\n').unwrap_or(rest.len());
     }
-}
-
-#[test]
-fn tests_that_keep_a_promise_are_there() {
-    let mut code: String = rust_files("src").into_values().collect();
-    code.extend(rust_files("tests").into_values());
-    let promised = test_names(&document("SECURITY.md"));
-    assert!(promised.len() > 10, "SECURITY.md names only {} tests", promised.len());
-    let gone: Vec<&String> = promised.iter().filter(|name| !code.contains(&format!("fn {name}("))).collect();
-    assert!(gone.is_empty(), "SECURITY.md names tests that are not there: {gone:?}");
-}
-
-/// Words in backquotes that are paths into the project's own folders.
-fn places(document: &str) -> BTreeSet<String> {
-    const FOLDERS: [&str; 6] = ["src/", "suites/", "fixtures/", "tests/", "ci/", ".ci/"];
-    let is_plain = |word: &str| word.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
-    let quoted = document.split('`').skip(1).step_by(2);
-    quoted.filter(|word| is_plain(word) && FOLDERS.iter().any(|it| word.starts_with(it))).map(str::to_owned).collect()
-}
-
-/// Words in backquotes that are sentences: names of tests.
-fn test_names(document: &str) -> BTreeSet<String> {
-    let is_name = |word: &str| word.matches('_').count() >= 3 && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    document.split('`').skip(1).step_by(2).filter(|word| is_name(word)).map(str::to_owned).collect()
-}
-
-#[cfg(test)]
-mod checker {
-    use super::*;
-
-    const TABLE: &str = "<!-- modules -->\n| `files` `host` | – |\n| `run` | `files` |\n<!-- /modules -->";
-
-    /// A project of three modules that keeps every rule, with some files replaced.
-    fn broken_with(changed: &[(&str, &str)]) -> Vec<String> {
-        let good = [("src/lib.rs", "//! Root.\npub mod run;"), ("src/files.rs", "//! F."), ("src/host.rs", "//! H.")];
-        let mut files: Files = good.iter().chain(changed).map(|(name, text)| ((*name).into(), (*text).into())).collect();
-        files.entry("src/run/mod.rs".into()).or_insert_with(|| "//! R.\nuse crate::files;".into());
-        broken(&files, &table::read(TABLE))
+    if rest.starts_with("/*") {
+        return end(rest.find("*/"), "*/");
     }
-
-    #[test]
-    fn a_project_that_keeps_the_rules_is_left_alone() {
-        assert_eq!(broken_with(&[]), Vec::<String>::new());
-    }
-
-    #[test]
-    fn each_broken_rule_is_told_at_its_place() {
-        for (name, text, expected) in [
-            ("src/files.rs", "//! F.\n\nuse crate::{host, files::x};", "src/files.rs:3: `files` may not use `host`"),
-            ("src/files.rs", "//! F.\nuse super::host;", "src/files.rs:2: `files` may not use `host`"),
-            ("src/run/plan.rs", "//! P.\nfn f() { super::super::host::now() }", "src/run/plan.rs:2: `run` may not use `host`"),
-            ("src/host.rs", "use x;", "src/host.rs:1: no `//!` header that says what lives here"),
-            ("src/run/a.rs", "//! A.\nstd::env::var(x)", "src/run/a.rs:2: `std::env` outside src/host.rs"),
-            ("src/run/a.rs", "//! A.\nuse std::{\n fs, env};", "src/run/a.rs:3: `std::env` outside src/host.rs"),
-            ("src/run/a.rs", "//! A.\nSystemTime::now()", "src/run/a.rs:2: `SystemTime::now` outside src/host.rs"),
-            ("src/run/a.rs", "//! A.\nuse std::process::{self, exit};", "src/run/a.rs:2: `process::exit` outside src/host.rs"),
-            ("src/run/a.rs", "//! A.\nthread::sleep(x)", "src/run/a.rs:2: `thread::sleep` outside src/host.rs and src/probe/"),
-            (
-                "src/run/a.rs",
-                "//! A.\nMasked::written_before(x)",
-                "src/run/a.rs:2: `written_before` outside src/secret/mod.rs and src/outcome/record.rs",
-            ),
-            (
-                "src/run/a.rs",
-                "//! A.\n#[cfg(test)]\nfn f() {}\nuse crate::host;",
-                "src/run/a.rs:2: `#[cfg(test)]` before anything but the tests' module",
-            ),
-        ] {
-            assert_eq!(broken_with(&[(name, text)]), [expected], "{text}");
+    let raw = rest.trim_start_matches('b');
+    if let Some(hashes) = raw.strip_prefix('r').map(|it| it.len() - it.trim_start_matches('#').len()) {
+        let open = rest.len() - raw.len() + 1 + hashes;
+        if rest[open..].starts_with('"') {
+            let close = format!("\"{}", "#".repeat(hashes));
+            return end(rest[open + 1..].find(&close).map(|at| at + open + 1), &close);
         }
     }
-
-    #[test]
-    fn a_door_may_be_used_where_it_stands_and_spoken_of_elsewhere() {
-        let spoken = "//! A.\n/// Like `crate::host` and std::env::var.\nfn f() { g(\"std::process::exit\") }";
-        let tested = "//! B.\n#[cfg(test)]\nmod tests { use crate::host; }";
-        let files = [("src/host.rs", "//! H.\nstd::env::args()"), ("src/run/a.rs", spoken), ("src/run/b.rs", tested)];
-        assert_eq!(broken_with(&files), Vec::<String>::new());
+    match rest.as_bytes() {
+        [b'"', ..] => text_end(rest, '"'),
+        [b'\'', b'\\', ..] => text_end(rest, '\''),
+        [b'\'', ..] if rest.chars().nth(2) == Some('\'') => {
+            rest.char_indices().nth(3).map_or(rest.len(), |(at, _)| at)
+        }
+        _ => 0,
     }
+}
 
-    #[test]
-    fn a_module_without_a_row_and_a_row_without_a_module_are_told() {
-        assert_eq!(broken_with(&[("src/util.rs", "//! U.")]), ["ARCHITECTURE.md has no row on `util`"]);
-        let table = table::read("<!-- modules -->\n| `gone` | – |\n<!-- /modules -->");
-        assert_eq!(broken(&Files::new(), &table), ["ARCHITECTURE.md has a row on `gone`, which is no module"]);
+/// Where a quoted text ends, escapes respected.
+fn text_end(rest: &str, quote: char) -> usize {
+    let mut is_escaped = false;
+    for (at, letter) in rest.char_indices().skip(1) {
+        match letter {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = true,
+            _ if letter == quote => return at + 1,
+            _ => {}
+        }
     }
+    rest.len()
+}
 
-    #[test]
-    fn a_cycle_in_the_code_is_told_even_if_the_table_allows_each_edge() {
-        let files: Files = [("src/a.rs", "//! A.\nuse crate::b;"), ("src/b.rs", "//! B.\nuse crate::a;")]
-            .map(|(name, text)| (name.to_owned(), text.to_owned()))
-            .into();
-        let table = table::read("<!-- modules -->\n| `a` | `b` |\n| `b` | `a` |\n<!-- /modules -->");
-        assert_eq!(broken(&files, &table), ["a cycle in the table: a → b → a", "a cycle in the code: a → b → a"]);
+/// The code without what is built for tests only.
+fn without_tests(code: &str) -> String {
+    let mut kept = code.to_owned();
+    while let Some(at) = kept.find("#[cfg(test)]") {
+        let end = item_end(&kept[at..]) + at;
+        let blank: String =
+            kept[at..end].chars().map(|letter| if letter == '\n' { '\n' } else { ' ' }).collect();
+        kept.replace_range(at..end, &blank);
     }
+    kept
+}
 
-    #[test]
-    fn the_names_in_a_document_are_told_from_its_other_words() {
-        let text = "`src/host.rs` `cargo test` `src/**/*.rs` `a_secret_is_hidden` `Masked`";
-        assert_eq!(places(text), BTreeSet::from(["src/host.rs".to_owned()]));
-        assert_eq!(test_names(text), BTreeSet::from(["a_secret_is_hidden".to_owned()]));
+/// Where an item ends: at its semicolon, or with the brace that closes it.
+fn item_end(code: &str) -> usize {
+    let mut depth = 0_usize;
+    for (at, letter) in code.char_indices() {
+        match letter {
+            ';' if depth == 0 => return at + 1,
+            '{' => depth += 1,
+            '}' if depth == 1 => return at + 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
     }
+    code.len()
+}
+
+const SMALL: &str = "\
+<!-- modules -->
+| module | may use |
+|---|---|
+| `host` `files` | – |
+| `judge` | `files` |
+| `run` | all of the above but `host` |
+| `cli` | everything |
+<!-- end of modules -->";
+
+fn told(path: &str, text: &str) -> Vec<String> {
+    problems_of(&table(SMALL).unwrap(), path, text)
+}
+
+#[test]
+fn the_table_is_read_as_it_is_meant() {
+    let table = table(SMALL).unwrap();
+    let may = |room: &str| table[room].iter().map(String::as_str).collect::<Vec<_>>();
+    assert_eq!(may("host"), Vec::<&str>::new());
+    assert_eq!(may("run"), ["files", "judge"]);
+    assert_eq!(may("cli"), ["files", "host", "judge", "run"]);
+    assert_eq!(cycle(&table), None);
+}
+
+#[test]
+fn an_edge_that_is_not_in_the_table_is_told_with_its_place() {
+    let text = "//! A.\n\nuse crate::files;\nuse crate::{files::Lock, host};\nfn a() { crate::run::go() }\n";
+    assert_eq!(
+        told("src/judge/a.rs", text),
+        ["src/judge/a.rs:4: `judge` may not use `host`", "src/judge/a.rs:5: `judge` may not use `run`"]
+    );
+    assert_eq!(told("src/cli/a.rs", text), Vec::<String>::new());
+    assert_eq!(told("src/new.rs", "//! A.\n"), ["src/new.rs:1: `new` is not in the table"]);
+}
+
+#[test]
+fn what_is_said_in_comments_texts_and_tests_is_no_edge() {
+    let text = "//! See crate::run.\n/* crate::run */ const A: &str = \"crate::run \\\" crate::run\";\n\
+                const B: &str = r#\"\"crate::run\"#;\nconst C: char = '\"';\nfn d<'a>(it: &'a str) {}\n\
+                #[cfg(test)]\nmod tests {\n    use crate::run;\n}\n#[cfg(test)]\nuse crate::run;\n";
+    assert_eq!(told("src/judge/a.rs", text), Vec::<String>::new());
+    let after = format!("{text}use crate::run;\n");
+    assert_eq!(told("src/judge/a.rs", &after), ["src/judge/a.rs:12: `judge` may not use `run`"]);
+}
+
+#[test]
+fn a_climb_by_super_is_told() {
+    let text = "//! A.\nuse super::super::run::Go;\n";
+    let expected = "src/judge/a.rs:2: reaches another room through `super::super::`, write `crate::`";
+    assert_eq!(told("src/judge/a.rs", text), [expected]);
+    assert_eq!(told("src/judge/a.rs", "//! A.\nuse super::Go;\n"), Vec::<String>::new());
+    assert_eq!(told("src/judge/mod.rs", "//! A.\nuse super::run;\n").len(), 1);
+}
+
+#[test]
+fn a_cycle_is_told() {
+    let table = table(
+        "<!-- modules -->\n| `a` | `b` |\n| `b` | `c` |\n| `c` | `a` |\n| `d` | – |\n<!-- end of modules -->",
+    );
+    assert_eq!(cycle(&table.unwrap()).unwrap(), "ARCHITECTURE.md: a cycle among a, b, c");
+}
+
+#[test]
+fn a_file_without_header_and_a_drawer_are_told() {
+    assert_eq!(
+        told("src/files.rs", "use std::fs;\n"),
+        ["src/files.rs:1: no `//!` header says what lives here"]
+    );
+    let expected = "src/judge/helpers.rs:1: `helpers` says nothing of what the file holds";
+    assert_eq!(told("src/judge/helpers.rs", "//! A.\n"), [expected]);
+}
+
+#[test]
+fn a_word_of_a_door_elsewhere_is_told() {
+    let text = "//! A.\nfn a() { std::env::var(\"A\"); }\nfn b() { std::time::SystemTime::now(); }\n\
+                fn c() { std::process::exit(1) }\nfn d() { Masked::written_before(e) }\n";
+    let lines: Vec<String> = told("src/judge/a.rs", text).iter().map(|it| it[..17].to_owned()).collect();
+    assert_eq!(lines, ["src/judge/a.rs:2:", "src/judge/a.rs:3:", "src/judge/a.rs:4:", "src/judge/a.rs:5:"]);
+    let at_home = told("src/host.rs", text);
+    assert_eq!(at_home, ["src/host.rs:5: `written_before` belongs to src/secret/, src/outcome/record.rs"]);
 }

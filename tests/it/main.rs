@@ -3,7 +3,6 @@
 
 mod architecture;
 mod cli;
-mod architecture;
 mod cluster;
 mod contract;
 mod defects;
