@@ -1,6 +1,7 @@
 //! gRPC with JSON messages (`application/grpc+json`) to one address, over HTTP/2: how the platform's proxy is spoken to.
 
-use super::http::{BODY_LIMIT_BYTES, address, build, header_list, innermost, sending};
+use super::connections::{Connections, Protocol};
+use super::http::{BODY_LIMIT_BYTES, header_list, innermost, sending};
 use super::{Answer, Connection, SendError, Unusable};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -9,9 +10,7 @@ use std::time::{Duration, Instant};
 /// A client of one gRPC address.
 #[derive(Debug, Clone)]
 pub struct Grpc {
-    base: reqwest::Url,
-    reused: reqwest::Client,
-    new: reqwest::Client,
+    connections: Connections,
 }
 
 impl Grpc {
@@ -20,13 +19,15 @@ impl Grpc {
     /// # Errors
     /// If the address is no such URL, or TLS cannot be set up.
     pub fn new(base: &str) -> Result<Self, Unusable> {
-        let base = address(base)?;
-        Ok(Self { reused: build(&base, 4, true)?, new: build(&base, 0, true)?, base })
+        Ok(Self { connections: Connections::to(base, Protocol::Http2)? })
     }
 
     /// A client of the same address with connections of its own.
-    pub fn anew(&self) -> Self {
-        Self::new(self.base.as_str()).unwrap_or_else(|_| self.clone())
+    ///
+    /// # Errors
+    /// If TLS cannot be set up.
+    pub fn anew(&self) -> Result<Self, Unusable> {
+        Ok(Self { connections: self.connections.anew()? })
     }
 
     /// Calls one unary method, `/service.Handler/Method`, with one JSON message. The status of the answer is the HTTP
@@ -43,11 +44,8 @@ impl Grpc {
         connection: Connection,
         within: Duration,
     ) -> Result<Answer, SendError> {
-        let client = match connection {
-            Connection::Reused => &self.reused,
-            Connection::New => &self.new,
-        };
-        let url = super::http::joined(&self.base, method)?;
+        let client = self.connections.client(connection);
+        let url = self.connections.url(method)?;
         let mut builder = client
             .post(url)
             .header("content-type", "application/grpc+json")

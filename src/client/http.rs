@@ -1,5 +1,6 @@
 //! HTTP/1.1 to one address, and nowhere else: no redirect is followed, no proxy is used, nothing is sent twice.
 
+use super::connections::{Connection, Connections, Protocol, Unusable};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use std::time::{Duration, Instant};
@@ -33,15 +34,6 @@ pub struct Answer {
     pub body: Bytes,
     /// From sending to the last byte.
     pub took: Duration,
-}
-
-/// Which connection carries a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Connection {
-    /// One of the pool, if there is one.
-    Reused,
-    /// A new one, closed after the answer.
-    New,
 }
 
 /// Why there is no whole answer. No text of it holds the address or the request.
@@ -86,23 +78,10 @@ impl SendError {
     }
 }
 
-/// Why an address cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum Unusable {
-    /// It is no URL.
-    #[error("`{0}` is no address: wanted something like https://api.example.test")]
-    Address(String),
-    /// The TLS set-up failed.
-    #[error("TLS cannot be set up: {0}")]
-    Tls(String),
-}
-
 /// A client of one HTTP address.
 #[derive(Debug, Clone)]
 pub struct Http {
-    base: reqwest::Url,
-    reused: reqwest::Client,
-    new: reqwest::Client,
+    connections: Connections,
 }
 
 impl Http {
@@ -111,13 +90,15 @@ impl Http {
     /// # Errors
     /// If the address is no such URL, or TLS cannot be set up.
     pub fn new(base: &str) -> Result<Self, Unusable> {
-        let base = address(base)?;
-        Ok(Self { reused: build(&base, 32, false)?, new: build(&base, 0, false)?, base })
+        Ok(Self { connections: Connections::to(base, Protocol::Http1)? })
     }
 
     /// A client of the same address with connections of its own.
-    pub fn anew(&self) -> Self {
-        Self::new(self.base.as_str()).unwrap_or_else(|_| self.clone())
+    ///
+    /// # Errors
+    /// If TLS cannot be set up.
+    pub fn anew(&self) -> Result<Self, Unusable> {
+        Ok(Self { connections: self.connections.anew()? })
     }
 
     /// Sends one request. Cancel safe: a dropped call closes its connection; the target may have seen the request.
@@ -130,10 +111,7 @@ impl Http {
         connection: Connection,
         within: Duration,
     ) -> Result<Answer, SendError> {
-        let client = match connection {
-            Connection::Reused => &self.reused,
-            Connection::New => &self.new,
-        };
+        let client = self.connections.client(connection);
         let built = self.built(client, request)?;
         let exchange = async {
             let started = Instant::now();
@@ -147,54 +125,13 @@ impl Http {
         let unsendable = |why: &str| SendError::Unsendable(why.to_owned());
         let method = reqwest::Method::from_bytes(request.method.as_bytes())
             .map_err(|_| unsendable("its method is no word"))?;
-        let url = joined(&self.base, &request.path)?;
+        let url = self.connections.url(&request.path)?;
         let mut builder = client.request(method, url).body(request.body.clone());
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
         }
         builder.build().map_err(|_| unsendable("a header is malformed"))
     }
-}
-
-pub(super) fn address(base: &str) -> Result<reqwest::Url, Unusable> {
-    let url = reqwest::Url::parse(base).map_err(|_| Unusable::Address(base.into()))?;
-    let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
-    if is_web { Ok(url) } else { Err(Unusable::Address(base.into())) }
-}
-
-/// A client that opens at most `idle` spare connections. Over plain HTTP no certificates are loaded (10 ms saved).
-pub(super) fn build(base: &reqwest::Url, idle: usize, h2: bool) -> Result<reqwest::Client, Unusable> {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = reqwest::Client::builder()
-        .retry(reqwest::retry::never())
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .pool_max_idle_per_host(idle)
-        .tcp_nodelay(true);
-    if base.scheme() == "http" {
-        builder = builder.tls_certs_only([]);
-        builder = if h2 { builder.http2_prior_knowledge() } else { builder.http1_only() };
-    }
-    builder.build().map_err(|error| Unusable::Tls(error.without_url().to_string()))
-}
-
-/// The URL of a path at the base: the same address, and the very path that was asked for.
-pub(super) fn joined(base: &reqwest::Url, path: &str) -> Result<reqwest::Url, SendError> {
-    let unsendable = |why: String| SendError::Unsendable(why);
-    if !path.starts_with('/') {
-        return Err(unsendable("its path does not begin with `/`".into()));
-    }
-    let origin = base.origin().ascii_serialization();
-    let url = reqwest::Url::parse(&format!("{origin}{path}"))
-        .map_err(|_| unsendable("its path is malformed".into()))?;
-    let sent = match url.query() {
-        Some(query) => format!("{}?{query}", url.path()),
-        None => url.path().to_owned(),
-    };
-    if url.origin() != base.origin() || sent != path {
-        return Err(unsendable(format!("its path would be rewritten to `{sent}` (percent-encode it)")));
-    }
-    Ok(url)
 }
 
 pub(super) fn sending(error: &reqwest::Error, within: Duration) -> SendError {

@@ -4,9 +4,11 @@
 //! without retries of its own, and what can go wrong on the way. Does not: which addresses exist (`target`), or what
 //! an answer means (`judge`).
 
+mod connections;
 mod grpc;
 mod http;
 pub mod kube;
 
+pub use connections::{Connection, Unusable};
 pub use grpc::Grpc;
-pub use http::{Answer, BODY_LIMIT_BYTES, Connection, Http, Request, SendError, Unusable};
+pub use http::{Answer, BODY_LIMIT_BYTES, Http, Request, SendError};

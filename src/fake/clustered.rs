@@ -86,7 +86,6 @@ fn misbehaviour(defects: &Defects, first: &[Deployment]) -> Misbehaviour {
     };
     Misbehaviour {
         never_replaced: all(Defect::PodNeverReplaced),
-        ready_too_early: vec![],
         silent_watches: defects.has(Defect::WatchSilent),
         ..Misbehaviour::default()
     }

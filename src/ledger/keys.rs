@@ -14,7 +14,7 @@ pub struct Keys {
 
 /// A key that is held; it is free again when this is dropped.
 #[derive(Debug)]
-pub struct Held {
+struct Held {
     key: Rc<str>,
     _guard: OwnedMutexGuard<()>,
 }

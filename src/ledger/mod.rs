@@ -9,4 +9,4 @@ mod keys;
 
 pub use change::{Change, Undo};
 pub use journal::{Entry, Journal, Reading, open_changes, read_journal};
-pub use keys::{Held, Keys};
+pub use keys::Keys;

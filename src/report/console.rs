@@ -6,7 +6,6 @@ use super::Told;
 use super::summary::all_endings;
 use super::terminal::{harmless, harmless_line};
 use crate::outcome::{CaseOutcome, Ending, Failure, Outage, Outcome, Recovery, Verdict};
-use std::fmt::Write;
 
 /// Evidence is shown up to this many lines each.
 const EVIDENCE_LINES: usize = 12;
@@ -56,14 +55,14 @@ fn shown(failure: &Failure) -> String {
     let (step, message) = (harmless_line(&failure.step), harmless_line(failure.message.as_str()));
     let mut text = format!("  step `{step}`{spot}\n    {}: {message}\n", failure.kind);
     for evidence in &failure.evidence {
-        let _ = writeln!(text, "    {}:", evidence.label);
+        text += &format!("    {}:\n", evidence.label);
         let shown = harmless(evidence.text.as_str());
         let lines: Vec<&str> = shown.lines().collect();
         for line in lines.iter().take(EVIDENCE_LINES) {
-            let _ = writeln!(text, "      {line}");
+            text += &format!("      {line}\n");
         }
         if lines.len() > EVIDENCE_LINES {
-            let _ = writeln!(text, "      … {} lines more", lines.len() - EVIDENCE_LINES);
+            text += &format!("      … {} lines more\n", lines.len() - EVIDENCE_LINES);
         }
     }
     text
@@ -74,9 +73,8 @@ fn known(outcome: &Outcome) -> String {
     let mut text = String::new();
     for case in &outcome.cases {
         if let Some(known) = &case.known {
-            let _ = writeln!(
-                text,
-                "known failure {}: {} until {}: {}",
+            text += &format!(
+                "known failure {}: {} until {}: {}\n",
                 known.ticket, known.case, known.until, known.because
             );
         }
@@ -87,7 +85,7 @@ fn known(outcome: &Outcome) -> String {
             .iter()
             .any(|case| case.planned.case == entry.case && case.verdict == Some(Verdict::Pass))
         {
-            let _ = writeln!(text, "passes again: {}; its entry for {} can go", entry.case, entry.ticket);
+            text += &format!("passes again: {}; its entry for {} can go\n", entry.case, entry.ticket);
         }
     }
     text
@@ -103,9 +101,8 @@ fn recoveries(outcome: &Outcome) -> String {
         format!("\n{:<42} {:>9} {:>9} {:>9}  longest outage\n", "killed", "Ready", "served", "registry");
     for one in all {
         let outages: Vec<String> = one.outages.iter().map(outage).collect();
-        let _ = writeln!(
-            text,
-            "{:<42} {:>9} {:>9} {:>9}  {}",
+        text += &format!(
+            "{:<42} {:>9} {:>9} {:>9}  {}\n",
             one.victim,
             time(one.ready_us),
             time(one.served_us),
@@ -138,9 +135,8 @@ fn families(outcome: &Outcome, paint: &Paint) -> String {
             outcome.cases.iter().filter(|case| case.planned.family == name).collect();
         let good = cases.iter().filter(|case| case.verdict == Some(Verdict::Pass)).count();
         let worst = cases.iter().filter_map(|case| case.verdict).max().unwrap_or(Verdict::Inconclusive);
-        let _ = writeln!(
-            text,
-            "  {:<18} {}",
+        text += &format!(
+            "  {:<18} {}\n",
             name,
             paint.verdict(worst, &format!("{good} of {} passed", cases.len()))
         );
@@ -152,7 +148,7 @@ fn left(outcome: &Outcome) -> String {
     let mut text = String::new();
     for (case, what, why) in &outcome.leftovers {
         let (what, why) = (harmless_line(what.as_str()), harmless_line(why.as_str()));
-        let _ = writeln!(text, "LEFT BEHIND by {case}: {what}: {why}");
+        text += &format!("LEFT BEHIND by {case}: {what}: {why}\n");
     }
     if !outcome.leftovers.is_empty() {
         text.push_str("put it back with: muster cleanup --target FILE\n");
@@ -161,7 +157,7 @@ fn left(outcome: &Outcome) -> String {
         outcome.residue.iter().map(|(_, at, _)| at.as_str()).collect();
     if !places.is_empty() {
         let places: Vec<String> = places.into_iter().map(harmless_line).collect();
-        let _ = writeln!(text, "stays, as declared: {}", places.join(", "));
+        text += &format!("stays, as declared: {}\n", places.join(", "));
     }
     text
 }
@@ -188,12 +184,11 @@ fn last_lines(told: &Told<'_>, paint: &Paint) -> String {
     let line = format!("{} ({took}): {}, exit code {}", counts.join(", "), ending.word(), ending.code());
     let mut text = format!("{}\n", paint.verdict(verdict, &line));
     if let Some(why) = told.outcome.end.as_ref().and_then(|end| end.stopped_by.as_ref()) {
-        let _ = writeln!(text, "stopped early: {}", harmless_line(why.as_str()));
+        text += &format!("stopped early: {}\n", harmless_line(why.as_str()));
     }
     if told.outcome.start.disruptive_left_out > 0 {
-        let _ = writeln!(
-            text,
-            "{} disruptive cases were left out: --allow-disruption",
+        text += &format!(
+            "{} disruptive cases were left out: --allow-disruption\n",
             told.outcome.start.disruptive_left_out
         );
     }

@@ -384,7 +384,7 @@ mod tests {
     fn problems_of(text: &str) -> Vec<String> {
         let problems = Problems::default();
         let node = tree(text).unwrap();
-        let _ = read::<Call>(&node, &problems);
+        drop(read::<Call>(&node, &problems));
         let source = Source::new("a.yaml", text);
         problems.into_inner().iter().map(|problem| draw(&source, problem)).collect()
     }

@@ -355,7 +355,9 @@ impl Member {
 /// Starts a probe with clients of its own.
 fn started(name: &str, prepared: Prepared, stage: &Stage<'_>) -> Result<Probe, Vec<Failure>> {
     let target = stage.scene.target;
-    let (http, rpc) = (target.http.anew(), target.rpc.as_ref().map(Grpc::anew));
+    let own = |error: crate::client::Unusable| vec![stage.doubt("probe.start", &error.to_string())];
+    let http = target.http.anew().map_err(own)?;
+    let rpc = target.rpc.as_ref().map(Grpc::anew).transpose().map_err(own)?;
     let plan = probe::Plan {
         name: name.to_owned(),
         every: target.beat(),

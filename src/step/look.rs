@@ -12,14 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Uses {
     /// Operations, those of flows included.
     pub operations: BTreeSet<String>,
-    /// Identities that are not of the case itself, such as `operator`.
-    pub identities: BTreeSet<String>,
     /// What must be permitted to write.
     pub write: WritePermit,
     /// Whether something is broken on purpose.
     pub disrupts: bool,
-    /// Messages that are received.
-    pub messages: BTreeSet<String>,
     /// Whether the clock of a fake is moved, or the case must be alone for another reason.
     pub is_alone: bool,
 }
@@ -27,8 +23,6 @@ pub struct Uses {
 impl Uses {
     fn take(&mut self, other: Uses) {
         self.operations.extend(other.operations);
-        self.identities.extend(other.identities);
-        self.messages.extend(other.messages);
         self.write = self.write.max(other.write);
         self.disrupts |= other.disrupts;
         self.is_alone |= other.is_alone;
@@ -114,8 +108,6 @@ impl<'a> Look<'a> {
                 self.problem(
                     Problem::new(template.at, format!("nothing is called `{name}` here")).maybe_hint(hint),
                 );
-            } else if STANDING_IDENTITIES.contains(&name) && !self.names.contains(name) {
-                self.uses.identities.insert(name.into());
             }
             self.field(template, name, field);
         }
@@ -183,9 +175,8 @@ impl<'a> Look<'a> {
 
     /// An identity that calls.
     pub fn identity(&mut self, name: &At<String>) {
-        if STANDING_IDENTITIES.contains(&name.value.as_str()) {
-            self.uses.identities.insert(name.value.clone());
-        } else if !self.identities.contains_key(&name.value) {
+        let is_standing = STANDING_IDENTITIES.contains(&name.value.as_str());
+        if !is_standing && !self.identities.contains_key(&name.value) {
             let known = self.identities.keys().map(String::as_str).chain(STANDING_IDENTITIES);
             let hint = did_you_mean(name, known)
                 .unwrap_or_else(|| "declare it under the case's `identities:`".into());

@@ -45,8 +45,6 @@ impl Receive {
     pub(crate) fn look(&self, look: &mut Look<'_>, _: Place) {
         look.template(&self.to);
         self.other_than.iter().for_each(|it| look.template(it));
-        look.uses.messages.insert(self.what.value.clone());
-        look.uses.identities.insert("operator".into());
         look.declare(&self.capture);
     }
 
