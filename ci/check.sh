@@ -20,9 +20,16 @@ documented() { RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --quiet; }
 
 run_on_fakes() { cargo run --quiet -- run --report-dir "$folder/report" --seed 1; }
 
+nothing_is_pending() {
+  local pending
+  pending="$(find fixtures -name '*.snap.new')"
+  [ -z "$pending" ] || { printf 'these differ from what is stored beside them:\n%s\n' "$pending"; return 1; }
+}
+
 part 'format' cargo fmt --check
 part 'clippy' cargo clippy --quiet --all-targets -- -D warnings
 part 'documentation' documented
 part 'suites are valid' cargo run --quiet -- check
 part 'suites on the fakes' run_on_fakes
+part 'stored replies and outline are as they were' nothing_is_pending
 part 'junit.xml by a second reader' python3 ci/read_junit.py "$folder/report"

@@ -28,10 +28,11 @@ pub(super) fn fake(arguments: &FakeArguments) -> Ended {
         Some(path) => files::write_whole(path, fakes.target.as_bytes())?,
         None => host::print(&fakes.target),
     }
-    host::tell("serving; press Ctrl-C to stop\n");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        super::signals::listen()?.until(crate::run::Level::Undo).await;
+        let stop = super::signals::listen()?;
+        host::tell("serving; press Ctrl-C to stop\n");
+        stop.until(crate::run::Level::Undo).await;
         Ok::<(), std::io::Error>(())
     })?;
     fakes.stop();

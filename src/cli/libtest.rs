@@ -49,9 +49,9 @@ fn reported(arguments: &Arguments) -> Result<u8, Refusal> {
     let mut said = BTreeMap::new();
     if !arguments.list
         && !chosen.is_empty()
-        && let Performed::Run(done) = perform(&run_arguments(chosen.clone(), folder.path()), false)?
+        && let Performed::Run(outcome) = perform(&run_arguments(chosen.clone(), folder.path()), false)?
     {
-        said = done.outcome.cases.iter().map(|case| (case.planned.case.clone(), said_of(case))).collect();
+        said = outcome.cases.iter().map(|case| (case.planned.case.clone(), said_of(case))).collect();
     }
     let trials = names.iter().map(|(family, name)| trial(family, name, said.remove(name))).collect();
     let conclusion = libtest_mimic::run(arguments, trials);

@@ -1,22 +1,22 @@
 //! `muster run`.
 
 use super::args::RunArguments;
+use super::report::no_report;
 use super::sink::Sink;
 use super::snapshots::Stored;
 use super::state::{State, keep_book};
 use super::{Ended, Refusal, cleanup, open, signals};
 use crate::ledger::{Journal, Keys};
-use crate::outcome::{self, Ending, Outcome, Record};
-use crate::report::{self, Console, Told};
+use crate::outcome::{self, Ending, Event, Outcome};
+use crate::report::{self, Console, Kind, Told};
 use crate::run::{self, Accounts, Plan, Selection, Settings, Stop};
-use crate::secret::Mask;
+use crate::secret::{Mask, Masked};
 use crate::source::Source;
 use crate::step::Scene;
 use crate::suite::{self, Suites};
 use crate::target::Target;
 use crate::{files, host};
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Runs what was asked for.
@@ -24,7 +24,7 @@ pub(super) fn run(arguments: &RunArguments) -> Ended {
     Ok(match perform(arguments, true)? {
         Performed::Shown => Ending::Passed,
         Performed::NothingSelected => Ending::NothingSelected,
-        Performed::Run(done) => done.ending(),
+        Performed::Run(outcome) => outcome.ending(),
     })
 }
 
@@ -35,26 +35,7 @@ pub(super) enum Performed {
     /// No case was selected.
     NothingSelected,
     /// A run.
-    Run(Box<Done>),
-}
-
-/// A run that was carried out.
-pub(super) struct Done {
-    pub(super) outcome: Outcome,
-    /// What applied besides what the outcome knows.
-    pub(super) further: BTreeSet<Ending>,
-}
-
-impl Done {
-    /// The ending that decides.
-    pub(super) fn ending(&self) -> Ending {
-        let mut all = self.outcome.endings();
-        all.extend(&self.further);
-        if all.len() > 1 {
-            all.remove(&Ending::Passed);
-        }
-        Ending::strongest(&all)
-    }
+    Run(Box<Outcome>),
 }
 
 /// Carries a run out.
@@ -82,17 +63,16 @@ pub(super) fn perform(arguments: &RunArguments, tells: bool) -> Result<Performed
     }
     let prepared =
         Prepared { arguments, sources: &sources, suites: &suites, target: &target, plan, seed, may_disrupt };
-    prepared.carried_out(&state, tells).map(|done| Performed::Run(Box::new(done)))
+    prepared.carried_out(&state, tells).map(|outcome| Performed::Run(Box::new(outcome)))
 }
 
+/// The report that is the record itself.
+const RECORD: &str = "jsonl";
+
 fn check_reports(asked: &[String]) -> Result<(), Refusal> {
-    let known = || report::KINDS.iter().map(|kind| kind.name);
-    match asked.iter().find(|kind| !known().any(|name| name == kind.as_str())) {
+    match asked.iter().find(|name| report::kind(name).is_none()) {
         None => Ok(()),
-        Some(kind) => {
-            let all = known().collect::<Vec<_>>().join(", ");
-            Err(Refusal::new(format!("there is no report `{kind}`\nhint: reports are {all}")))
-        }
+        Some(name) => Err(no_report(name)),
     }
 }
 
@@ -152,14 +132,13 @@ struct Prepared<'a> {
 }
 
 impl Prepared<'_> {
-    fn carried_out(&self, state: &State, tells: bool) -> Result<Done, Refusal> {
+    fn carried_out(&self, state: &State, tells: bool) -> Result<Outcome, Refusal> {
         let run = run_id();
         let folder = &self.arguments.report_dir;
         let _lock = state.lock(self.target.name(), &run)?;
         let accounts = Accounts::new(&state.key()?);
         let console = tells.then(|| Console::new(host::is_watched(), host::tell));
         let sink = Sink::new(folder, console)?;
-        let mut further = BTreeSet::new();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let stop = runtime.block_on(async { signals::listen() })?;
         let mask = Mask::new();
@@ -168,7 +147,8 @@ impl Prepared<'_> {
             let leftovers =
                 runtime.block_on(cleanup::recover(state, self.target, &earlier, &mask, &stop, self.seed))?;
             if !leftovers.is_empty() {
-                further.insert(Ending::LeftBehind);
+                let why = format!("{} changes of run {earlier} could not be put back", leftovers.len());
+                sink.take(Event::Applied { ending: Ending::LeftBehind, why: mask.mask(&why) });
                 host::tell(&cleanup::told(&leftovers, &earlier));
             }
         }
@@ -182,20 +162,24 @@ impl Prepared<'_> {
             files::remove_folder(&run_folder)?;
         }
         if let Some(number) = stop.signal() {
-            further.insert(Ending::of_signal(number));
+            let why = Masked::fixed("a signal asked muster to stop");
+            sink.take(Event::Applied { ending: Ending::of_signal(number), why });
         }
-        let (records, trouble) = sink.finish();
-        self.reported(&records, trouble, further, &mask, tells)
+        sink.end_console();
+        self.report(&sink, &mask)?;
+        let outcome =
+            outcome::fold(&sink.records()).ok_or_else(|| Refusal::new("the run was not recorded"))?;
+        if tells {
+            host::print(&report::console_summary(&outcome, host::wants_colors()));
+            host::print(&self.outline_differs(&outcome)?.unwrap_or_default());
+            host::print(&format!("reports: {}\n", folder.display()));
+        }
+        Ok(outcome)
     }
 
     async fn executed(&self, lent: &Lent<'_>, stop: Stop) {
         let keys = Keys::default();
-        let folder = &self.arguments.snapshots;
-        let snapshots = Stored {
-            folder: (folder.is_dir() || self.arguments.update_snapshots).then(|| folder.clone()),
-            reports: self.arguments.report_dir.clone(),
-            is_updating: self.arguments.update_snapshots,
-        };
+        let snapshots = self.stored();
         let scene = Scene {
             target: self.target,
             book: &self.suites.book,
@@ -224,43 +208,73 @@ impl Prepared<'_> {
         run::execute(&self.plan, &scene, lent.accounts, &settings).await;
     }
 
-    /// Folds the events, writes the reports, and searches them for secrets.
-    fn reported(
-        &self,
-        records: &[Record],
-        trouble: Option<files::FileError>,
-        mut further: BTreeSet<Ending>,
-        mask: &Mask,
-        tells: bool,
-    ) -> Result<Done, Refusal> {
-        let folder = &self.arguments.report_dir;
-        let outcome = outcome::fold(records).ok_or_else(|| Refusal::new("the run was not recorded"))?;
-        if let Some(trouble) = trouble {
-            host::tell(&format!("error: {trouble}\n"));
-            further.insert(Ending::Unrecorded);
+    fn stored(&self) -> Stored {
+        let folder = &self.arguments.snapshots;
+        Stored {
+            folder: (folder.is_dir() || self.arguments.update_snapshots).then(|| folder.clone()),
+            reports: self.arguments.report_dir.clone(),
+            is_updating: self.arguments.update_snapshots,
         }
-        let asked = |kind: &str| {
-            self.arguments.reports.is_empty() || self.arguments.reports.iter().any(|it| it == kind)
+    }
+
+    /// Writes the reports and searches what was written for secrets. The last report tells of the others.
+    fn report(&self, sink: &Sink, mask: &Mask) -> Result<(), Refusal> {
+        let asked = |kind: &&Kind| {
+            self.arguments.reports.is_empty() || self.arguments.reports.iter().any(|it| it == kind.name)
         };
-        for kind in report::KINDS.iter().filter(|kind| asked(kind.name)) {
-            let told = Told { outcome: &outcome, records, further: &further };
-            if let Err(error) = report::write(kind, &told, folder) {
-                host::tell(&format!("error: {error}\n"));
-                further.insert(Ending::Unrecorded);
+        self.record(sink, mask)?;
+        let Some((last, others)) = report::KINDS.split_last() else { return Ok(()) };
+        let others = others.iter().filter(|kind| kind.name != RECORD).filter(asked);
+        others.into_iter().try_for_each(|kind| self.write(kind, sink, mask))?;
+        self.search(sink, mask)?;
+        Some(last).filter(asked).map_or(Ok(()), |kind| self.write(kind, sink, mask))?;
+        self.search(sink, mask)
+    }
+
+    /// The record was written as things happened. If that went wrong, it is written anew from memory.
+    fn record(&self, sink: &Sink, mask: &Mask) -> Result<(), Refusal> {
+        let Err(trouble) = sink.sync() else { return Ok(()) };
+        unrecorded(sink, mask, &trouble.to_string());
+        report::kind(RECORD).map_or(Ok(()), |kind| self.write(kind, sink, mask))
+    }
+
+    fn write(&self, kind: &Kind, sink: &Sink, mask: &Mask) -> Result<(), Refusal> {
+        let records = sink.records();
+        let outcome = outcome::fold(&records).ok_or_else(|| Refusal::new("the run was not recorded"))?;
+        let told = Told { outcome: &outcome, records: &records };
+        if let Err(error) = report::write(kind, &told, &self.arguments.report_dir) {
+            unrecorded(sink, mask, &error.to_string());
+        }
+        Ok(())
+    }
+
+    fn search(&self, sink: &Sink, mask: &Mask) -> Result<(), Refusal> {
+        for path in leaking(&self.arguments.report_dir, mask)? {
+            unrecorded(sink, mask, &format!("{} held a secret and was removed", path.display()));
+        }
+        Ok(())
+    }
+
+    /// What to tell of a run of every case whose outline is not the stored one of its target.
+    fn outline_differs(&self, outcome: &Outcome) -> Result<Option<String>, Refusal> {
+        let is_whole = chosen(self.arguments) == Selection::default()
+            && outcome.start.disruptive_left_out == 0
+            && outcome.totals().not_run == 0;
+        match report::kind("outline").filter(|_| is_whole) {
+            None => Ok(None),
+            Some(kind) => {
+                let outline = report::render(kind, &Told { outcome, records: &[] })?;
+                Ok(self.stored().outline_differs(&outcome.start.target, &outline)?)
             }
         }
-        for path in leaking(folder, mask)? {
-            host::tell(&format!("error: {} held a secret and was removed\n", path.display()));
-            further.insert(Ending::Unrecorded);
-        }
-        let done = Done { outcome, further };
-        if tells {
-            let told = Told { outcome: &done.outcome, records, further: &done.further };
-            host::print(&report::console_summary(&told, host::wants_colors()));
-            host::print(&format!("reports: {}\n", folder.display()));
-        }
-        Ok(done)
     }
+}
+
+/// Something was not written whole: the run ends so.
+fn unrecorded(sink: &Sink, mask: &Mask, why: &str) {
+    let why = mask.mask(why);
+    host::tell(&format!("error: {why}\n"));
+    sink.take(Event::Applied { ending: Ending::Unrecorded, why });
 }
 
 /// Files of the output folder that hold a secret: each is removed.

@@ -42,16 +42,25 @@ impl Sink {
         taken.records.push(record);
     }
 
-    /// Everything taken, and whether the record on disk is whole.
-    pub(super) fn finish(self) -> (Vec<Record>, Option<FileError>) {
-        let mut taken = self.taken.into_inner();
-        if let Some(console) = &mut taken.console {
+    /// Nothing more is told as it happens.
+    pub(super) fn end_console(&self) {
+        if let Some(mut console) = self.taken.borrow_mut().console.take() {
             console.finish();
         }
-        if let Some(mut file) = taken.file.take() {
-            taken.trouble = taken.trouble.or_else(|| file.sync().err());
+    }
+
+    /// Everything taken so far.
+    pub(super) fn records(&self) -> Vec<Record> {
+        self.taken.borrow().records.clone()
+    }
+
+    /// Makes the record on disk durable. An error, of this or of an earlier write, is given once.
+    pub(super) fn sync(&self) -> Result<(), FileError> {
+        let mut taken = self.taken.borrow_mut();
+        if let Some(Err(trouble)) = taken.file.as_mut().map(Appender::sync) {
+            taken.stop_writing(trouble);
         }
-        (taken.records, taken.trouble)
+        taken.trouble.take().map_or(Ok(()), Err)
     }
 }
 
@@ -61,8 +70,12 @@ impl Taken {
         let Some(file) = &mut self.file else { return };
         let line = outcome::line(record).unwrap_or_default();
         if let Err(trouble) = file.append(&line) {
-            self.trouble = Some(trouble);
-            self.file = None;
+            self.stop_writing(trouble);
         }
+    }
+
+    fn stop_writing(&mut self, trouble: FileError) {
+        self.trouble = Some(trouble);
+        self.file = None;
     }
 }

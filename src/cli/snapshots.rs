@@ -1,6 +1,6 @@
 //! Stored snapshots: on disk in a checkout, else the copy built into the program.
 
-use crate::files;
+use crate::files::{self, FileError};
 use crate::step::Snapshots;
 use include_dir::{Dir, include_dir};
 use std::path::PathBuf;
@@ -28,13 +28,59 @@ impl Snapshots for Stored {
     }
 
     fn keep(&self, name: &str, source: &str, text: &str) -> Result<Option<String>, String> {
-        let folder = self.folder.as_ref().unwrap_or(&self.reports);
-        let end = if self.is_updating { "snap" } else { "snap.new" };
-        let path = folder.join(format!("{name}.{end}"));
+        let path = self.path(name);
         files::write_whole(&path, format!("---\nsource: {source}\n---\n{text}\n").as_bytes())
             .map_err(|error| error.to_string())?;
         Ok((!self.is_updating).then(|| path.display().to_string()))
     }
+}
+
+/// How many lines of a difference are shown.
+const DIFFERENCE_LINES: usize = 12;
+
+impl Stored {
+    /// Compares the outline of a run of every case with the stored one of its target, which `--update-snapshots` makes.
+    /// What differs, and where the new one is pending, as lines to print.
+    ///
+    /// # Errors
+    /// If the new one cannot be written.
+    pub(super) fn outline_differs(&self, target: &str, outline: &str) -> Result<Option<String>, FileError> {
+        let (name, new) = (format!("outline-on-{target}"), body(outline));
+        let stored = self.stored(&name);
+        let is_kept = stored.as_deref() == Some(new) || (stored.is_none() && !self.is_updating);
+        if is_kept {
+            return Ok(None);
+        }
+        let path = self.path(&name);
+        files::write_whole(&path, outline.as_bytes())?;
+        let old = stored.unwrap_or_default();
+        Ok((!self.is_updating).then(|| {
+            let hint = "accept it with --update-snapshots";
+            format!(
+                "the outline is not the stored one:\n{}{} is pending: {hint}\n",
+                differing(&old, new),
+                path.display()
+            )
+        }))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        let end = if self.is_updating { "snap" } else { "snap.new" };
+        self.folder.as_ref().unwrap_or(&self.reports).join(format!("{name}.{end}"))
+    }
+}
+
+/// The lines that are only in one of two texts, the first of them.
+fn differing(old: &str, new: &str) -> String {
+    let difference = similar::TextDiff::from_lines(old, new);
+    let lines: Vec<String> = difference
+        .iter_all_changes()
+        .filter(|change| change.tag() != similar::ChangeTag::Equal)
+        .map(|change| format!("  {} {}\n", change.tag(), change.value().trim_end()))
+        .collect();
+    let more = lines.len().saturating_sub(DIFFERENCE_LINES);
+    let more = if more > 0 { format!("  … {more} lines more\n") } else { String::new() };
+    lines.into_iter().take(DIFFERENCE_LINES).collect::<String>() + &more
 }
 
 /// What stands below the second line of dashes.
@@ -60,6 +106,30 @@ mod tests {
             read.as_text().map(|text| text.to_string().trim_end().to_owned()).as_deref(),
             Some("status: 200\n{}")
         );
+    }
+
+    #[test]
+    fn an_outline_is_compared_once_one_is_stored() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut stored =
+            Stored { folder: Some(folder.path().into()), reports: folder.path().into(), is_updating: false };
+        let outline = |line: &str| format!("---\nsource: muster\n---\na: pass\n{line}\n");
+        assert_eq!(stored.outline_differs("here", &outline("b: pass")).unwrap(), None, "none is stored");
+        stored.is_updating = true;
+        assert_eq!(stored.outline_differs("here", &outline("b: pass")).unwrap(), None);
+        stored.is_updating = false;
+        assert_eq!(stored.outline_differs("here", &outline("b: pass")).unwrap(), None);
+        let told = stored.outline_differs("here", &outline("b: fail")).unwrap().unwrap();
+        let pending = folder.path().join("outline-on-here.snap.new");
+        let hint = "accept it with --update-snapshots";
+        assert_eq!(
+            told,
+            format!(
+                "the outline is not the stored one:\n  - b: pass\n  + b: fail\n{} is pending: {hint}\n",
+                pending.display()
+            )
+        );
+        assert!(files::exists(&pending));
     }
 
     #[test]

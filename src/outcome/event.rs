@@ -49,8 +49,15 @@ pub enum Event {
         /// Why.
         why: Masked,
     },
-    /// The run is over; nothing follows.
+    /// The cases are over.
     RunEnded(RunEnd),
+    /// Something besides the cases decides how the run ends. It may come after the end: reports are written then.
+    Applied {
+        /// What applies.
+        ending: Ending,
+        /// Why.
+        why: Masked,
+    },
 }
 
 /// What was to be run, and where.

@@ -17,6 +17,8 @@ pub struct Outcome {
     pub residue: Vec<(String, Masked, Masked)>,
     /// How it ended; `None` if the record ends before the run did.
     pub end: Option<RunEnd>,
+    /// What decides besides the cases, and why.
+    pub applied: Vec<(Ending, Masked)>,
 }
 
 /// All that is known of a case.
@@ -105,7 +107,8 @@ impl Outcome {
         totals
     }
 
-    /// Everything that applied: from the verdicts, the leftovers and the end of the run.
+    /// Everything that applied: from the verdicts, the leftovers, the end of the run and what came after. `Passed`
+    /// stands alone.
     pub fn endings(&self) -> BTreeSet<Ending> {
         let totals = self.totals();
         let mut endings = self.end.as_ref().map(|end| end.endings.clone()).unwrap_or_default();
@@ -119,7 +122,8 @@ impl Outcome {
             (!totals.are_whole(), Ending::Unrecorded),
         ];
         endings.extend(found.into_iter().filter(|(applies, _)| *applies).map(|(_, ending)| ending));
-        if totals.failed > 0 || undecided {
+        endings.extend(self.applied.iter().map(|(ending, _)| *ending));
+        if endings.len() > 1 {
             endings.remove(&Ending::Passed);
         }
         endings
@@ -151,7 +155,9 @@ impl Folding {
     fn of(start: RunStart) -> Self {
         let index = start.cases.iter().enumerate().map(|(at, planned)| (planned.case.clone(), at)).collect();
         let cases = start.cases.iter().map(not_yet_run).collect();
-        Self { outcome: Outcome { start, cases, leftovers: vec![], residue: vec![], end: None }, index }
+        let outcome =
+            Outcome { start, cases, leftovers: vec![], residue: vec![], end: None, applied: vec![] };
+        Self { outcome, index }
     }
 
     fn case(&mut self, name: &str) -> Option<&mut CaseOutcome> {
@@ -179,11 +185,12 @@ impl Folding {
                 self.outcome.residue.push((case.clone(), at.clone(), why.clone()));
             }
             Event::RunEnded(end) => self.outcome.end = Some(end.clone()),
+            Event::Applied { ending, why } => self.outcome.applied.push((*ending, why.clone())),
         }
     }
 
     fn end_case(&mut self, end: &super::CaseEnd) {
-        let known = forgiven_by(&self.outcome.start, end);
+        let known = self.outcome.start.forgives(end).cloned();
         if let Some(case) = self.case(&end.case) {
             case.verdict = Some(end.verdict);
             case.took_us = end.took_us;
@@ -209,19 +216,21 @@ fn not_yet_run(planned: &PlannedCase) -> CaseOutcome {
     }
 }
 
-/// The entry that forgives a failed case: each of its failures is of that step and kind, and the entry has not expired
-/// when the run starts.
-fn forgiven_by(start: &RunStart, end: &super::CaseEnd) -> Option<KnownFailure> {
-    let day = start.started.get(..10)?;
-    let is_of = |known: &KnownFailure, failure: &Failure| {
-        failure.step == known.step && failure.kind == known.failure && failure.verdict == Verdict::Fail
-    };
-    start
-        .known_failures
-        .iter()
-        .filter(|known| end.verdict == Verdict::Fail && known.case == end.case && known.until.as_str() >= day)
-        .find(|known| !end.failures.is_empty() && end.failures.iter().all(|failure| is_of(known, failure)))
-        .cloned()
+impl RunStart {
+    /// The entry that forgives a failed case: each of its failures is of that step and kind, and the entry has not
+    /// expired when the run starts.
+    pub fn forgives(&self, end: &super::CaseEnd) -> Option<&KnownFailure> {
+        let day = self.started.get(..10)?;
+        let is_of = |known: &KnownFailure, failure: &Failure| {
+            failure.step == known.step && failure.kind == known.failure && failure.verdict == Verdict::Fail
+        };
+        self.known_failures
+            .iter()
+            .filter(|known| {
+                end.verdict == Verdict::Fail && known.case == end.case && known.until.as_str() >= day
+            })
+            .find(|known| !end.failures.is_empty() && end.failures.iter().all(|it| is_of(known, it)))
+    }
 }
 
 #[cfg(test)]
@@ -350,6 +359,14 @@ mod tests {
         ]);
         assert_eq!(outcome.ending(), Ending::LeftBehind);
         assert!(outcome.endings().contains(&Ending::Failed));
+    }
+
+    #[test]
+    fn what_applies_after_the_end_decides_too() {
+        let trouble = Event::Applied { ending: Ending::Unrecorded, why: Masked::fixed("disk full") };
+        let outcome =
+            folded(vec![started(&["a"], vec![]), ended("a", Verdict::Pass, None), run_ended(), trouble]);
+        assert_eq!(outcome.endings(), [Ending::Unrecorded].into());
     }
 
     #[test]

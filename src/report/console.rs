@@ -2,22 +2,20 @@
 //!
 //! Not here: following a run that goes on (`follow`).
 
-use super::Told;
-use super::summary::all_endings;
 use super::terminal::{harmless, harmless_line};
+use super::{Rendered, Told};
 use crate::outcome::{CaseOutcome, Ending, Failure, Outage, Outcome, Recovery, Verdict};
 
 /// Evidence is shown up to this many lines each.
 const EVIDENCE_LINES: usize = 12;
 
-pub(super) fn render(told: &Told<'_>) -> String {
-    console_summary(told, false)
+pub(super) fn render(told: &Told<'_>) -> Rendered {
+    Ok(console_summary(told.outcome, false))
 }
 
 /// The end of a run, as a person reads it.
-pub fn console_summary(told: &Told<'_>, has_colors: bool) -> String {
+pub fn console_summary(outcome: &Outcome, has_colors: bool) -> String {
     let paint = Paint { has_colors };
-    let outcome = told.outcome;
     let mut text = String::new();
     for case in outcome.cases.iter().filter(|case| needs_telling(case)) {
         text.push_str(&failed_case(case, &paint));
@@ -26,7 +24,7 @@ pub fn console_summary(told: &Told<'_>, has_colors: bool) -> String {
     text.push_str(&recoveries(outcome));
     text.push_str(&families(outcome, &paint));
     text.push_str(&left(outcome));
-    text.push_str(&last_lines(told, &paint));
+    text.push_str(&last_lines(outcome, &paint));
     text
 }
 
@@ -162,8 +160,8 @@ fn left(outcome: &Outcome) -> String {
     text
 }
 
-fn last_lines(told: &Told<'_>, paint: &Paint) -> String {
-    let totals = told.outcome.totals();
+fn last_lines(outcome: &Outcome, paint: &Paint) -> String {
+    let totals = outcome.totals();
     let counts = [
         (totals.passed, "passed"),
         (totals.failed, "failed"),
@@ -178,18 +176,21 @@ fn last_lines(told: &Told<'_>, paint: &Paint) -> String {
         .filter(|(count, _)| *count > 0)
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
-    let ending = Ending::strongest(&all_endings(told));
-    let took = told.outcome.end.as_ref().map_or_else(|| "not ended".into(), |end| time(Some(end.took_us)));
+    let ending = outcome.ending();
+    let took = outcome.end.as_ref().map_or_else(|| "not ended".into(), |end| time(Some(end.took_us)));
     let verdict = if ending == Ending::Passed { Verdict::Pass } else { Verdict::Fail };
     let line = format!("{} ({took}): {}, exit code {}", counts.join(", "), ending.word(), ending.code());
     let mut text = format!("{}\n", paint.verdict(verdict, &line));
-    if let Some(why) = told.outcome.end.as_ref().and_then(|end| end.stopped_by.as_ref()) {
+    if let Some(why) = outcome.end.as_ref().and_then(|end| end.stopped_by.as_ref()) {
         text += &format!("stopped early: {}\n", harmless_line(why.as_str()));
     }
-    if told.outcome.start.disruptive_left_out > 0 {
+    for (ending, why) in &outcome.applied {
+        text += &format!("{}: {}\n", ending.word(), harmless_line(why.as_str()));
+    }
+    if outcome.start.disruptive_left_out > 0 {
         text += &format!(
             "{} disruptive cases were left out: --allow-disruption\n",
-            told.outcome.start.disruptive_left_out
+            outcome.start.disruptive_left_out
         );
     }
     text

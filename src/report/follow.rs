@@ -2,7 +2,7 @@
 
 use super::terminal::harmless_line;
 use super::worst;
-use crate::outcome::{CaseEnd, Event, Record, Verdict};
+use crate::outcome::{CaseEnd, Event, Record, RunStart, Verdict};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -20,7 +20,7 @@ pub struct Console {
     tell: Tell,
     heartbeat: Option<Heartbeat>,
     done: usize,
-    planned: usize,
+    start: Option<Box<RunStart>>,
 }
 
 impl Console {
@@ -32,23 +32,24 @@ impl Console {
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         let heartbeat = (!is_watched).then(|| Heartbeat::start(HEARTBEAT, tell.clone()));
-        Self { bar, tell, heartbeat, done: 0, planned: 0 }
+        Self { bar, tell, heartbeat, done: 0, start: None }
     }
 
     /// Takes one event.
     pub fn take(&mut self, record: &Record) {
         match &record.event {
             Event::RunStarted(start) => {
-                self.planned = start.cases.len();
                 self.bar.set_length(start.cases.len() as u64);
                 let (run, target, seed) = (&start.run, &start.target, start.seed);
-                self.line(&format!("run {run} on {target} with seed {seed}: {} cases", self.planned));
+                self.line(&format!("run {run} on {target} with seed {seed}: {} cases", start.cases.len()));
+                self.start = Some(start.clone());
             }
             Event::CaseStarted { case } => self.started(case),
             Event::CaseEnded(end) => self.ended(end),
             Event::Leftover { case, what, why } => {
                 self.line(&format!("LEFT BEHIND by {case}: {what}: {why}"))
             }
+            Event::Applied { ending, why } => self.line(&format!("{}: {why}", ending.word())),
             Event::StepEnded(_) | Event::Recovered(_) | Event::Residue { .. } | Event::RunEnded(_) => {}
         }
     }
@@ -63,7 +64,8 @@ impl Console {
 
     fn started(&self, case: &str) {
         self.bar.set_message(case.to_owned());
-        self.beat(Pulse::Now(format!("{} of {} cases so far, last begun: {case}", self.done, self.planned)));
+        let planned = self.start.as_ref().map_or(0, |start| start.cases.len());
+        self.beat(Pulse::Now(format!("{} of {planned} cases so far, last begun: {case}", self.done)));
     }
 
     fn ended(&mut self, end: &CaseEnd) {
@@ -71,7 +73,9 @@ impl Console {
         self.bar.inc(1);
         if end.verdict >= Verdict::Inconclusive {
             let why = worst(&end.failures).map(|failure| failure.message.to_string()).unwrap_or_default();
-            self.line(&format!("{} {}: {why}", end.verdict.word(), end.case));
+            let known = self.start.as_ref().and_then(|start| start.forgives(end));
+            let word = if known.is_some() { "known" } else { end.verdict.word() };
+            self.line(&format!("{word} {}: {why}", end.case));
         }
     }
 

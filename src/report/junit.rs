@@ -1,13 +1,13 @@
 //! `junit`: JUnit XML, by `junit-report`, every string cleaned first, then completed with what that crate lacks.
 
-use super::{Told, worst};
+use super::{Rendered, Told, worst};
 use crate::outcome::{CaseOutcome, Failure, Verdict};
 use junit_report::{Duration, ReportBuilder, TestCase, TestCaseBuilder, TestSuite, TestSuiteBuilder};
 use quick_xml::events::{BytesEnd, BytesStart, BytesText, Event};
 use quick_xml::{Reader, Writer};
 use std::collections::BTreeMap;
 
-pub(super) fn render(told: &Told<'_>) -> String {
+pub(super) fn render(told: &Told<'_>) -> Rendered {
     let mut suites: BTreeMap<String, Vec<&CaseOutcome>> = BTreeMap::new();
     for case in &told.outcome.cases {
         suites.entry(suite_of(case)).or_default().push(case);
@@ -17,10 +17,8 @@ pub(super) fn render(told: &Told<'_>) -> String {
         report.add_testsuite(suite(name, cases));
     }
     let mut bytes = vec![];
-    if report.build().write_xml(&mut bytes).is_err() {
-        return String::new();
-    }
-    completed(&String::from_utf8_lossy(&bytes), told).unwrap_or_default()
+    report.build().write_xml(&mut bytes)?;
+    Ok(completed(std::str::from_utf8(&bytes)?, told)?)
 }
 
 /// `suites/signup-flow/own-namespace.yaml` → `signup-flow/own-namespace`.
@@ -272,7 +270,6 @@ mod tests {
     use super::*;
     use crate::outcome::{fold, read_record};
     use proptest::prelude::*;
-    use std::collections::BTreeSet;
 
     const RUN: &str = include_str!("../../fixtures/reports/every-verdict.jsonl");
 
@@ -281,7 +278,7 @@ mod tests {
         let inside = serde_json::to_string(text).unwrap();
         let records = read_record(&RUN.replace("REPLACED", &inside[1..inside.len() - 1])).unwrap();
         let outcome = fold(&records).unwrap();
-        render(&Told { outcome: &outcome, records: &records, further: &BTreeSet::new() })
+        render(&Told { outcome: &outcome, records: &records }).unwrap()
     }
 
     /// An element: its name, and its attributes with their values.

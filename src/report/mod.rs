@@ -14,8 +14,7 @@ pub use console::console_summary;
 pub use follow::Console;
 
 use crate::files::{self, FileError};
-use crate::outcome::{Ending, Failure, Outcome, Record};
-use std::collections::BTreeSet;
+use crate::outcome::{Failure, Outcome, Record};
 use std::path::{Path, PathBuf};
 
 /// All that a report is rendered from.
@@ -24,8 +23,6 @@ pub struct Told<'a> {
     pub outcome: &'a Outcome,
     /// The records it was folded from.
     pub records: &'a [Record],
-    /// What applied besides what the outcome knows.
-    pub further: &'a BTreeSet<Ending>,
 }
 
 /// A kind of report.
@@ -34,30 +31,60 @@ pub struct Kind {
     pub name: &'static str,
     /// Its file.
     pub file: &'static str,
-    render: fn(&Told<'_>) -> String,
+    render: fn(&Told<'_>) -> Rendered,
 }
 
-/// Every kind, one line each.
+/// The text of a report, or why its format cannot hold what is told.
+type Rendered = Result<String, Box<dyn std::error::Error>>;
+
+/// A report could not be rendered.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot render the report `{kind}`: {why}")]
+pub struct Unrendered {
+    kind: &'static str,
+    why: String,
+}
+
+/// A report could not be rendered or written.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// Not rendered.
+    #[error(transparent)]
+    Unrendered(#[from] Unrendered),
+    /// Not written.
+    #[error(transparent)]
+    Unwritten(#[from] FileError),
+}
+
+/// Every kind, one line each. The last is written last: it tells whether the others were written.
 pub const KINDS: &[Kind] = &[
     Kind { name: "junit", file: "junit.xml", render: junit::render },
     Kind { name: "outline", file: "outline.snap", render: outline::render },
-    Kind { name: "summary", file: "summary.json", render: summary::render },
     Kind { name: "console", file: "console.txt", render: console::render },
     Kind { name: "jsonl", file: "run.jsonl", render: jsonl::render },
+    Kind { name: "summary", file: "summary.json", render: summary::render },
 ];
 
-/// Renders a report; `None` for an unknown kind.
-pub fn render(kind: &str, told: &Told<'_>) -> Option<String> {
-    KINDS.iter().find(|known| known.name == kind).map(|known| (known.render)(told))
+/// The kind of that name.
+pub fn kind(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.name == name)
+}
+
+/// Renders a report.
+///
+/// # Errors
+/// If its format cannot hold what is told.
+pub fn render(kind: &Kind, told: &Told<'_>) -> Result<String, Unrendered> {
+    (kind.render)(told).map_err(|why| Unrendered { kind: kind.name, why: why.to_string() })
 }
 
 /// Writes a report into a folder, whole.
 ///
 /// # Errors
-/// If it cannot be written.
-pub fn write(kind: &Kind, told: &Told<'_>, folder: &Path) -> Result<PathBuf, FileError> {
+/// If it cannot be rendered or written.
+pub fn write(kind: &Kind, told: &Told<'_>, folder: &Path) -> Result<PathBuf, ReportError> {
     let path = folder.join(kind.file);
-    files::write_whole(&path, (kind.render)(told).as_bytes())?;
+    files::write_whole(&path, render(kind, told)?.as_bytes())?;
     Ok(path)
 }
 

@@ -1,14 +1,12 @@
 //! `summary`: what a program wants to know of a run, as JSON.
 
-use super::Told;
-use crate::outcome::{CaseOutcome, Ending};
+use super::{Rendered, Told};
+use crate::outcome::CaseOutcome;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 
-pub(super) fn render(told: &Told<'_>) -> String {
+pub(super) fn render(told: &Told<'_>) -> Rendered {
     let outcome = told.outcome;
-    let endings = all_endings(told);
-    let ending = Ending::strongest(&endings);
+    let (endings, ending) = (outcome.endings(), outcome.ending());
     let summary = json!({
         "run": outcome.start.run,
         "target": outcome.start.target,
@@ -19,6 +17,7 @@ pub(super) fn render(told: &Told<'_>) -> String {
         "ending": ending.word(),
         "exit_code": ending.code(),
         "endings": endings.iter().map(|ending| ending.word()).collect::<Vec<_>>(),
+        "applied": outcome.applied.iter().map(|(ending, why)| json!({ "ending": ending.word(), "why": why })).collect::<Vec<_>>(),
         "stopped_by": outcome.end.as_ref().and_then(|end| end.stopped_by.clone()),
         "totals": outcome.totals(),
         "disruptive_left_out": outcome.start.disruptive_left_out,
@@ -26,22 +25,12 @@ pub(super) fn render(told: &Told<'_>) -> String {
         "residue": places(&outcome.residue, "at"),
         "cases": outcome.cases.iter().map(case).collect::<Vec<_>>(),
     });
-    format!("{}\n", serde_json::to_string_pretty(&summary).unwrap_or_default())
+    Ok(format!("{}\n", serde_json::to_string_pretty(&summary)?))
 }
 
 /// What stays, each with its case and the reason.
 fn places<T: serde::Serialize>(list: &[(String, T, T)], what: &str) -> Vec<Value> {
     list.iter().map(|(case, at, why)| json!({ "case": case, what: at, "why": why })).collect()
-}
-
-/// Everything that applied. Passed stands alone.
-pub(super) fn all_endings(told: &Told<'_>) -> BTreeSet<Ending> {
-    let mut endings = told.outcome.endings();
-    endings.extend(told.further);
-    if endings.len() > 1 {
-        endings.remove(&Ending::Passed);
-    }
-    endings
 }
 
 fn case(case: &CaseOutcome) -> Value {
