@@ -23,7 +23,7 @@ fn wrong_usage_ends_in_2_and_says_what_to_do() {
         ),
         (
             vec!["run", "--report", "pdf"],
-            "there is no report `pdf`\nhint: reports are junit, outline, summary, console",
+            "there is no report `pdf`\nhint: reports are junit, outline, console, jsonl, summary",
         ),
         (vec!["run", "--target", "nowhere.yaml"], "cannot read nowhere.yaml"),
         (vec!["run", "--suites", "nowhere"], "cannot list nowhere"),

@@ -3,10 +3,11 @@
 //!
 //! Lives here: one function per verb. Does not: the life of pods (`controller`), lists and watches (`door`).
 
-use super::controller::{State, check_preconditions};
+use super::controller::State;
 use super::door::Answer;
 use super::kind::Kind;
 use super::object::{namespace_of, text};
+use super::pods::check_preconditions;
 use super::refusal::{self, Refusal};
 use super::request::Ask;
 use super::{Shared, patch, table};

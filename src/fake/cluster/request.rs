@@ -2,9 +2,9 @@
 //!
 //! Lives here: reading. Does not: answering (`door`).
 
-use super::controller::Deletion;
 use super::kind::Kind;
 use super::patch::Style;
+use super::pods::Deletion;
 use super::refusal::Refusal;
 use super::selector::Selector;
 use http::{HeaderMap, Method, Uri, header};
