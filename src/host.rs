@@ -126,6 +126,26 @@ pub fn signals<L: Copy + Send + Sync + 'static>(
     Ok(Signals { levels, first })
 }
 
+/// Ends the process at once when it gets SIGQUIT, as a Go program does: also as the first process of a container, which
+/// the system spares what it does not listen to. Must be called within a runtime.
+///
+/// # Errors
+/// If the system refuses.
+pub fn quit_at_once() -> std::io::Result<()> {
+    let mut quit = signal(SignalKind::quit())?;
+    tokio::spawn(async move {
+        if quit.recv().await.is_some() {
+            leave_at_once();
+        }
+    });
+    Ok(())
+}
+
+#[expect(clippy::exit, reason = "whoever sends SIGQUIT wants no tidying up")]
+fn leave_at_once() -> ! {
+    std::process::exit(2)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

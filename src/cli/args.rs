@@ -29,7 +29,7 @@ pub(crate) enum Command {
     /// Puts back what an earlier run could not.
     Cleanup(CleanupArguments),
     /// Serves the built-in fakes until it is stopped, and prints their target file.
-    Fake(FakeArguments),
+    Fake(Box<FakeArguments>),
     /// Runs cases and reports each as one test, in the dialect of `cargo test`.
     Libtest(LibtestArguments),
     /// Explains a topic: `exit-codes`.
@@ -196,6 +196,45 @@ pub(crate) struct FakeArguments {
     /// The address of the admin port: `GET /state`, `POST /clock`.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub(crate) admin: std::net::SocketAddr,
+    /// The platform's pods are other processes, `muster fake --service`, which come to this address. The operator's
+    /// secret is that of the variable MUSTER_OPERATOR then, if it is set.
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "kubernetes")]
+    pub(crate) pods_at: Option<std::net::SocketAddr>,
+    /// Is one pod of this service, as a process of its own.
+    #[arg(long, value_name = "NAME", requires_all = ["state", "uid"], conflicts_with = "pods_at")]
+    pub(crate) service: Option<String>,
+    /// What a pod needs to know.
+    #[command(flatten)]
+    pub(crate) pod: PodArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "With --service")]
+pub(crate) struct PodArguments {
+    /// Where the state is: the host and port of --pods-at.
+    #[arg(long, value_name = "HOST:PORT", requires = "service")]
+    pub(crate) state: Option<String>,
+    /// The pod's name; that of its service if absent.
+    #[arg(long, value_name = "NAME", requires = "service")]
+    pub(crate) pod_name: Option<String>,
+    /// The pod's UID.
+    #[arg(long, value_name = "UID", requires = "service")]
+    pub(crate) uid: Option<String>,
+    /// Where others reach it; where it listens if absent.
+    #[arg(long, value_name = "HOST:PORT", requires = "service")]
+    pub(crate) address: Option<String>,
+    /// Where it listens.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// The platform's namespace it belongs to; `core` for the platform's own services.
+    #[arg(long, value_name = "NAME", default_value = "micro")]
+    pub(crate) namespace: String,
+    /// Passes bytes on to this address of the state: what the pods `api` and `proxy` do.
+    #[arg(long, value_name = "HOST:PORT", requires = "service")]
+    pub(crate) relay_to: Option<String>,
+    /// Leaves its node in the registry when it is told to end.
+    #[arg(long, requires = "service")]
+    pub(crate) no_deregister: bool,
 }
 
 #[derive(Debug, Args)]

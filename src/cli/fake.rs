@@ -1,13 +1,45 @@
 //! `muster fake`: the built-in fakes as a process.
 
 use super::Ended;
-use super::args::FakeArguments;
-use crate::fake::{self, Addresses, Options, Profile};
+use super::args::{FakeArguments, PodArguments};
+use crate::fake::{self, Addresses, Alone, Options, Profile};
 use crate::outcome::Ending;
 use crate::{files, host};
 
 /// Serves until it is told to stop.
 pub(super) fn fake(arguments: &FakeArguments) -> Ended {
+    match &arguments.service {
+        Some(service) => pod(service, &arguments.pod),
+        None => platform(arguments),
+    }
+}
+
+/// One pod, as a process of its own.
+fn pod(service: &str, arguments: &PodArguments) -> Ended {
+    let known = |given: &Option<String>| given.clone().unwrap_or_else(|| service.to_owned());
+    let alone = Alone {
+        service: service.to_owned(),
+        namespace: arguments.namespace.clone(),
+        name: known(&arguments.pod_name),
+        uid: known(&arguments.uid),
+        address: arguments.address.clone(),
+        listen: arguments.listen,
+        state: known(&arguments.state),
+        relay_to: arguments.relay_to.clone(),
+        deregisters: !arguments.no_deregister,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let stop = super::signals::listen()?;
+        host::quit_at_once()?;
+        host::tell("serving\n");
+        fake::serve_alone(alone, stop.until(crate::run::Level::Undo)).await
+    })?;
+    Ok(Ending::Passed)
+}
+
+/// The platform, with its pods or without.
+fn platform(arguments: &FakeArguments) -> Ended {
     let secrets_file = std::path::absolute(&arguments.secrets)?;
     let fakes = fake::start(Options {
         seed: arguments.seed.unwrap_or_else(host::random_seed),
@@ -16,11 +48,13 @@ pub(super) fn fake(arguments: &FakeArguments) -> Ended {
         profile: Profile::Runbook,
         now: host::now(),
         secrets_file: secrets_file.clone(),
+        operator_secret: arguments.pods_at.and_then(|_| host::variable("MUSTER_OPERATOR")),
         addresses: Addresses {
             api: arguments.api,
             proxy: arguments.proxy,
             kubernetes: arguments.kubernetes,
             admin: arguments.admin,
+            pods: arguments.pods_at,
         },
     })?;
     files::write_private(&secrets_file, fakes.secrets.as_bytes())?;

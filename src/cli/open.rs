@@ -66,6 +66,7 @@ fn built_in(arguments: &SelectionArguments, pace: f64, seed: u64, state: &State)
         profile: fake::Profile::Runbook,
         now: host::now(),
         secrets_file: state.secrets_file(),
+        operator_secret: None,
         addresses: fake::Addresses::default(),
     };
     let fakes = fake::start(options)?;

@@ -3,6 +3,7 @@
 //! Lives here: everything that answers as the target would. Does not: anything that judges an answer; this room uses
 //! no other module of the crate, so that a mistake cannot be made on both sides at once.
 
+mod alone;
 mod clock;
 pub mod cluster;
 mod clustered;
@@ -14,5 +15,6 @@ pub mod pod;
 mod start;
 mod target;
 
+pub use alone::{Alone, serve_alone};
 pub use defect::Defect;
 pub use start::{Addresses, Fake, Options, Profile, StartError, start};

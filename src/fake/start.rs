@@ -7,7 +7,7 @@ use super::clustered::{self, Wanted};
 use super::defect::{Defect, Defects};
 use super::door::admin::{self, Backstage};
 use super::door::gate::Gate;
-use super::door::{Outer, Shared, listen, pods};
+use super::door::{Outer, Shared, elsewhere, listen, pods};
 use super::local;
 use super::platform::{State, profile};
 use super::pod::{Order, PodChange};
@@ -43,12 +43,15 @@ pub struct Addresses {
     pub kubernetes: SocketAddr,
     /// The admin door.
     pub admin: SocketAddr,
+    /// If given, the platform's own pods are other processes (see [`super::serve_alone`]), which come to this address;
+    /// there is no Kubernetes API then.
+    pub pods: Option<SocketAddr>,
 }
 
 impl Default for Addresses {
     fn default() -> Self {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self { api: any, proxy: any, kubernetes: any, admin: any }
+        Self { api: any, proxy: any, kubernetes: any, admin: any, pods: None }
     }
 }
 
@@ -69,6 +72,8 @@ pub struct Options {
     pub secrets_file: PathBuf,
     /// Where its doors are.
     pub addresses: Addresses,
+    /// The operator's secret; drawn if absent.
+    pub operator_secret: Option<String>,
 }
 
 /// Why a fake did not start.
@@ -170,20 +175,32 @@ async fn open(options: &Options, defects: Defects) -> Result<Ready, StartError> 
     let state = State::new(options.seed, options.pace, defects.clone(), options.now);
     let shared = Shared::new(state, orders);
     let secrets = shared.with(|state| match options.profile {
-        Profile::Runbook => format!("MUSTER_OPERATOR={}\n", profile::after_runbook(state)),
+        Profile::Runbook => {
+            let secret = profile::after_runbook(state, options.operator_secret.clone());
+            format!("MUSTER_OPERATOR={secret}\n")
+        }
         Profile::Fresh => {
             profile::fresh(state);
             String::new()
         }
     });
-    let gates = gates(options, &shared)?;
+    let mut gates = gates(options, &shared)?;
     let admin_door = listen(options.addresses.admin).map_err(StartError::Door)?;
     let mut addresses = Addresses {
         api: gates["api"].address,
         proxy: gates["proxy"].address,
         kubernetes: options.addresses.kubernetes,
         admin: admin_door.local_addr().map_err(StartError::Door)?,
+        pods: None,
     };
+    if let Some(address) = options.addresses.pods {
+        let door = listen(address).map_err(StartError::Door)?;
+        addresses.pods = Some(door.local_addr().map_err(StartError::Door)?);
+        tokio::spawn(elsewhere::run(door, shared.clone()));
+        for gate in gates.values_mut() {
+            gate.open().await;
+        }
+    }
     let (changed, changes) = mpsc::unbounded_channel();
     tokio::spawn(pods::run(shared.clone(), gates, changes));
     let cluster = host(options, defects, to_do, changed).await?;
@@ -191,8 +208,10 @@ async fn open(options: &Options, defects: Defects) -> Result<Ready, StartError> 
         addresses.kubernetes = cluster.address;
     }
     let target = text(options, &addresses, cluster.as_deref());
-    let settled = tokio::time::timeout(START_WITHIN, all_up(&shared, options.profile, cluster.as_deref()));
-    settled.await.map_err(|_| StartError::Pods)?;
+    if options.addresses.pods.is_none() {
+        let all_up = all_up(&shared, options.profile, cluster.as_deref());
+        tokio::time::timeout(START_WITHIN, all_up).await.map_err(|_| StartError::Pods)?;
+    }
     shared.with(profile::read_rules);
     tokio::spawn(admin::run(admin_door, Backstage { shared, cluster, target: target.clone() }));
     Ok(Ready { target, secrets, addresses })
@@ -202,10 +221,14 @@ async fn open(options: &Options, defects: Defects) -> Result<Ready, StartError> 
 async fn host(
     options: &Options,
     defects: Defects,
-    orders: mpsc::UnboundedReceiver<Order>,
+    mut orders: mpsc::UnboundedReceiver<Order>,
     changes: mpsc::UnboundedSender<PodChange>,
 ) -> Result<Option<Arc<Cluster>>, StartError> {
-    if options.profile == Profile::Fresh {
+    if options.addresses.pods.is_some() {
+        // The orders given so far are those pods that are other processes.
+        while orders.try_recv().is_ok() {}
+    }
+    if options.profile == Profile::Fresh || options.addresses.pods.is_some() {
         tokio::spawn(local::run(orders, changes));
         return Ok(None);
     }

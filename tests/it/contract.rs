@@ -63,6 +63,7 @@ fn fresh_fake() -> Fake {
         profile: Profile::Fresh,
         now: jiff::Timestamp::from_second(1_795_594_000).unwrap(),
         secrets_file: "none".into(),
+        operator_secret: None,
         addresses: Addresses::default(),
     };
     start(options).unwrap()

@@ -18,6 +18,7 @@ fn options(defects: &[Defect]) -> Options {
         profile: Profile::Runbook,
         now: "2020-11-20T10:00:00Z".parse().unwrap(),
         secrets_file: "/somewhere/secrets".into(),
+        operator_secret: None,
         addresses: Addresses::default(),
     }
 }
@@ -203,7 +204,7 @@ fn an_unknown_defect_is_refused() {
 #[test]
 fn the_same_state_is_shown_twice_and_the_target_names_every_door() {
     let stage = Stage::set(&[]);
-    let Addresses { api, proxy, kubernetes, admin } = stage.fake.addresses;
+    let Addresses { api, proxy, kubernetes, admin, .. } = stage.fake.addresses;
     for address in [api, proxy, kubernetes, admin] {
         assert!(stage.fake.target.contains(&address.to_string()), "{address} in {}", stage.fake.target);
     }

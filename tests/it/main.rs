@@ -11,6 +11,7 @@ mod fake;
 mod interrupt;
 mod invalid_suites;
 mod kube_client;
+mod pods;
 mod program;
 mod reports;
 mod suites_page;

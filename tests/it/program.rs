@@ -22,6 +22,7 @@ impl Bench {
             profile: Profile::Runbook,
             now: muster::host::now(),
             secrets_file: secrets_file.clone(),
+            operator_secret: None,
             addresses: Addresses::default(),
         })
         .unwrap();

@@ -4,6 +4,7 @@
 
 pub(crate) mod admin;
 mod body;
+pub(crate) mod elsewhere;
 mod forward;
 mod frames;
 pub(crate) mod gate;

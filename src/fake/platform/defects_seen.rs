@@ -19,7 +19,7 @@ fn platform(defects: &[Defect]) -> State {
     let now = jiff::Timestamp::from_second(1_606_000_000).unwrap();
     let mut state = State::new(3, 1.0, Defects::named(&names).unwrap(), now);
     state.clock.stop();
-    profile::after_runbook(&mut state);
+    profile::after_runbook(&mut state, None);
     carry_out(&mut state);
     state
 }

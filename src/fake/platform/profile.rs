@@ -45,8 +45,8 @@ pub(crate) const RUN_LIST: [&str; 13] = [
 const STATUS: &str = "api,auth,broker,config,network,proxy,registry,runtime,status,store,signup,platform,invite,\
                       customers,namespaces,subscriptions,emails,alert";
 
-/// The platform after the runbook; the operator's secret is the answer.
-pub(crate) fn after_runbook(state: &mut State) -> String {
+/// The platform after the runbook; the operator's secret, the given one or a drawn one, is the answer.
+pub(crate) fn after_runbook(state: &mut State, secret: Option<String>) -> String {
     start_core(state, &CORE);
     for (path, value) in settings() {
         config::put(state, path, &value);
@@ -55,9 +55,10 @@ pub(crate) fn after_runbook(state: &mut State) -> String {
         rules::add(state, MICRO, &rule(service, "", "service", service));
     }
     rules::add(state, MICRO, &rule("onlyloggedin", "*", "*", "*"));
-    let secret: String = (0..32)
+    let drawn: String = (0..32)
         .map(|_| char::from(b"abcdefghijkmnpqrstuvwxyz23456789"[state.rng.random_range(0..32)]))
         .collect();
+    let secret = secret.unwrap_or(drawn);
     let mut operator = auth::plain_user(OPERATOR, OPERATOR, MICRO, &secret);
     operator.scopes = vec!["admin".to_owned()];
     auth::create(state, operator);
