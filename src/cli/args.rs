@@ -229,9 +229,12 @@ pub(crate) struct PodArguments {
     /// The platform's namespace it belongs to; `core` for the platform's own services.
     #[arg(long, value_name = "NAME", default_value = "micro")]
     pub(crate) namespace: String,
-    /// Passes bytes on to this address of the state: what the pods `api` and `proxy` do.
+    /// The outer door of the pods `api` and `proxy`: bytes are passed on to this address of the state.
     #[arg(long, value_name = "HOST:PORT", requires = "service")]
     pub(crate) relay_to: Option<String>,
+    /// Where the outer door listens.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8081")]
+    pub(crate) relay_at: std::net::SocketAddr,
     /// Leaves its node in the registry when it is told to end.
     #[arg(long, requires = "service")]
     pub(crate) no_deregister: bool,

@@ -25,7 +25,7 @@ fn pod(service: &str, arguments: &PodArguments) -> Ended {
         address: arguments.address.clone(),
         listen: arguments.listen,
         state: known(&arguments.state),
-        relay_to: arguments.relay_to.clone(),
+        relay: arguments.relay_to.clone().map(|to| (arguments.relay_at, to)),
         deregisters: !arguments.no_deregister,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

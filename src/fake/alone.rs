@@ -38,8 +38,8 @@ pub struct Alone {
     pub listen: SocketAddr,
     /// Where the state is asked: host and port.
     pub state: String,
-    /// Where the state answers for the outer doors `api` and `proxy`, whose bytes are passed on.
-    pub relay_to: Option<String>,
+    /// For the pods `api` and `proxy`: where their outer door listens, and where the state answers for it.
+    pub relay: Option<(SocketAddr, String)>,
     /// Whether it takes its node out of the registry when it is told to end.
     pub deregisters: bool,
 }
@@ -52,9 +52,10 @@ pub async fn serve_alone(alone: Alone, told: impl Future<Output = ()>) -> std::i
     let listener = listen(alone.listen)?;
     let address = alone.address.clone().unwrap_or(listener.local_addr()?.to_string());
     let presence = tokio::spawn(stay(arrival(&alone, address), alone.state.clone()));
-    let doors = match alone.relay_to.clone() {
-        Some(to) => tokio::spawn(relay(listener, to)),
-        None => tokio::spawn(serve(listener, alone.state.clone())),
+    let doors = tokio::spawn(serve(listener, alone.state.clone()));
+    let outer = match alone.relay.clone() {
+        Some((at, to)) => Some(tokio::spawn(relay(listen(at)?, to))),
+        None => None,
     };
     told.await;
     if alone.deregisters {
@@ -62,6 +63,7 @@ pub async fn serve_alone(alone: Alone, told: impl Future<Output = ()>) -> std::i
         let _ = ask(&alone.state, "/leave", Bytes::from(alone.uid.clone())).await;
     }
     doors.abort();
+    outer.inspect(tokio::task::JoinHandle::abort);
     presence.abort();
     Ok(())
 }

@@ -104,7 +104,7 @@ spec:
             - {{ name: POD_IP, valueFrom: {{ fieldRef: {{ fieldPath: status.podIP }} }} }}
           ports: [{{ containerPort: 8080 }}]
           readinessProbe:
-            tcpSocket: {{ port: 8080 }}
+            tcpSocket: {{ port: {ready} }}
             periodSeconds: 1
 """
 
@@ -126,6 +126,7 @@ def deployment(member, namespace, kind, replicas):
         label=f"micro-{member}" if is_core else member,
         platform_namespace="core" if is_core else "micro",
         service=member, namespace=namespace, kind=kind, replicas=replicas, relay=relay,
+        ready=8081 if relay else 8080,
         image=IMAGE, state=STATE, pods=PODS_PORT,
     )
 
@@ -140,8 +141,8 @@ def manifests(layout):
         STATE_POD.format(image=IMAGE, pods=PODS_PORT, api=API_PORT, proxy=PROXY_PORT, admin=ADMIN_PORT),
         service("fake-state", "fake", "fake-state", STATE,
                 [(port, port) for port in (PODS_PORT, API_PORT, PROXY_PORT, ADMIN_PORT)]),
-        service("api", namespace, "micro-api", API, [(80, 8080)]),
-        service("proxy", namespace, "micro-proxy", PROXY, [(8081, 8080)]),
+        service("api", namespace, "micro-api", API, [(80, 8081)]),
+        service("proxy", namespace, "micro-proxy", PROXY, [(8081, 8081)]),
         *(deployment(member, namespace, kind, replicas) for member in CORE),
         *(deployment(member, "micro", "service", replicas) for member in RUN_LIST),
     ]
