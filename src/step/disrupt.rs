@@ -11,7 +11,7 @@ use super::watching::{Clocks, Observed, PROBE_WITHIN, Watcher, Watching, recover
 use super::{Names, Template};
 use crate::client::kube::{Hold, Kube, PodFact, Victim};
 use crate::client::{Connection, Grpc, Http};
-use crate::fault::{self, Injected, guard, victim};
+use crate::fault::{Fault, Injected, guard, victim};
 use crate::judge::sample::Reading;
 use crate::outcome::{Event, Failure};
 use crate::probe::{self, Probe};
@@ -33,13 +33,6 @@ const LEASE_LASTS: Duration = Duration::from_secs(60);
 with_request! {
     /// A read, repeated on the beat of the target file.
     pub(crate) struct ProbeSyntax {}
-}
-
-/// What is broken: one key, the fault; its value, the member of a group.
-#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
-pub(crate) struct FaultSyntax {
-    /// Deletes one pod of a member.
-    delete_pod: Option<Template>,
 }
 
 /// When the platform counts as recovered.
@@ -69,7 +62,7 @@ pub(crate) enum Clock {
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 pub struct Disrupt {
     /// What is broken.
-    fault: FaultSyntax,
+    fault: Fault<Template>,
     /// Who watches, by name.
     probes: BTreeMap<At<String>, ProbeSyntax>,
     /// When the platform counts as recovered.
@@ -81,16 +74,12 @@ pub struct Disrupt {
 
 impl Disrupt {
     pub(crate) fn label(&self) -> String {
-        "disrupt delete_pod".into()
+        format!("disrupt {}", self.fault.key())
     }
 
     pub(crate) fn look(&self, look: &mut Look<'_>, at: Place) {
         look.uses.disrupts = true;
-        match &self.fault.delete_pod {
-            Some(member) => look.template(member),
-            None => look
-                .problem(Problem::new(at, "no fault is named").hint("add `fault: { delete_pod: $(pod) }`")),
-        }
+        look.template(self.fault.member());
         if self.probes.is_empty() || self.recovered.when.is_empty() {
             look.problem(
                 Problem::new(at, "a disruption that nobody watches")
@@ -144,10 +133,7 @@ impl Disrupt {
     }
 
     fn member(&self, stage: &Stage<'_>) -> Result<Member, Vec<Failure>> {
-        let value = match &self.fault.delete_pod {
-            Some(template) => template.render(&stage.names),
-            None => Ok(Value::Null),
-        };
+        let value = self.fault.member().render(&stage.names);
         let value = value.map_err(|error| vec![stage.doubt("step.template", &error.to_string())])?;
         let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
         let found = text("group").zip(text("name")).and_then(|(group, name)| {
@@ -155,7 +141,10 @@ impl Disrupt {
             let found = groups.iter().find(|(key, _)| key.value == group)?.1.clone();
             Some(Member { group_name: group, group: found, name })
         });
-        found.ok_or_else(|| vec![stage.doubt("fault.member", "`delete_pod` wants a member of a pod group")])
+        found.ok_or_else(|| {
+            let text = format!("`{}` wants a member of a pod group", self.fault.key());
+            vec![stage.doubt("fault.member", &text)]
+        })
     }
 
     async fn pods(
@@ -257,13 +246,13 @@ impl Disrupt {
     ) -> Result<(), Vec<Failure>> {
         let Chosen { kube, victim, .. } = chosen;
         self.guarded(chosen, stage).await?;
-        let injected = fault::delete_pod(kube, victim).await;
+        let injected = self.fault.inject(kube, victim).await;
         let at = match injected {
             Ok(Injected::At(at)) => at,
             Ok(Injected::Missed(why)) => return Err(vec![stage.doubt("fault.missed", &why)]),
             Err(error) => return Err(vec![stage.doubt("kubernetes.error", &error.to_string())]),
         };
-        let fault = format!("delete_pod {}", victim.name);
+        let fault = format!("{} {}", self.fault.key(), victim.name);
         *stage.scene.unrecovered.borrow_mut() = Some(fault);
         let seen = watching.until_recovered(at, victim, &self.recovered.when, stage).await;
         let observed = watching.stop(at).await;
@@ -271,7 +260,13 @@ impl Disrupt {
         if !seen.is_late(&self.recovered.when) {
             *stage.scene.unrecovered.borrow_mut() = None;
         }
-        (stage.scene.events)(Event::Recovered(recovery(&stage.case, victim, &seen, &observed)));
+        (stage.scene.events)(Event::Recovered(recovery(
+            &stage.case,
+            self.fault.key(),
+            victim,
+            &seen,
+            &observed,
+        )));
         if failures.is_empty() { Ok(()) } else { Err(failures) }
     }
 
@@ -383,5 +378,27 @@ async fn reading(http: &Http, rpc: Option<&Grpc>, prepared: &Prepared, turn: pro
         Ok(reply) if reply.status == 401 => Reading::Unjudged("status 401".into()),
         Ok(reply) => Reading::Failed(format!("status {}", reply.status).into()),
         Err(error) => Reading::Failed(error.kind().into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::FAULTS;
+    use crate::source::{Problems, read, tree};
+
+    #[test]
+    fn each_fault_is_read_by_its_key_and_stands_in_the_schema() {
+        let schema = schemars::schema_for!(Fault<Template>).to_value();
+        let choices = schema["oneOf"].as_array().unwrap();
+        assert_eq!(choices.len(), FAULTS.len());
+        for ((key, about), choice) in FAULTS.iter().zip(choices) {
+            let node = tree(&format!("{{ {key}: $(pod) }}")).unwrap();
+            let fault: Fault<Template> = read(&node, &Problems::default()).unwrap();
+            assert_eq!(fault.key(), *key);
+            assert_eq!(fault.member().uses().into_iter().collect::<Vec<_>>(), ["pod"]);
+            assert_eq!(choice["required"], serde_json::json!([key]));
+            assert_eq!(choice["description"], *about);
+        }
     }
 }

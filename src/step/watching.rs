@@ -259,10 +259,16 @@ fn micros(time: Duration) -> u64 {
 }
 
 /// What is told of a recovery.
-pub(super) fn recovery(case: &str, victim: &Victim, seen: &Clocks, observed: &[Observed]) -> Recovery {
+pub(super) fn recovery(
+    case: &str,
+    fault: &str,
+    victim: &Victim,
+    seen: &Clocks,
+    observed: &[Observed],
+) -> Recovery {
     Recovery {
         case: case.into(),
-        fault: "delete_pod".into(),
+        fault: fault.into(),
         victim: victim.name.clone(),
         ready_us: seen.ready.map(micros),
         served_us: seen.served.map(micros),
