@@ -12,6 +12,7 @@ use super::{Names, Template};
 use crate::client::kube::{Hold, Kube, PodFact, Victim};
 use crate::client::{Connection, Grpc, Http};
 use crate::fault::{Fault, Injected, guard, victim};
+use crate::judge::clock;
 use crate::judge::sample::Reading;
 use crate::outcome::{Event, Failure};
 use crate::probe::{self, Probe};
@@ -24,8 +25,10 @@ use std::time::Duration;
 
 /// Requests of a probe in flight.
 const IN_FLIGHT: usize = 64;
-/// The watch must show that it is alive within this time.
-const SILENT_AFTER: Duration = Duration::from_secs(10);
+/// The watch must show that it is alive within a time between these: the server is asked to end it after half of that,
+/// in whole seconds.
+const SILENT_AT_LEAST: Duration = Duration::from_secs(2);
+const SILENT_AT_MOST: Duration = Duration::from_secs(10);
 /// The lease that keeps two harnesses apart.
 const LEASE: &str = "muster-disruption";
 const LEASE_LASTS: Duration = Duration::from_secs(60);
@@ -112,7 +115,9 @@ impl Disrupt {
         self.guarded(&chosen, stage).await?;
         let mut watching = self.watching(&kube, &member, &pods, stage)?;
         watching.await_steady(stage).await?;
-        watching.registered = watching.nodes(stage).await;
+        if self.recovered.when.contains(&Clock::Registry) {
+            watching.look_before(stage).await?;
+        }
         let mut claim = kube.claim(&member.group.namespace, LEASE, stage.scene.run, LEASE_LASTS);
         match claim.acquire((stage.scene.now)()).await {
             Ok(Hold::Mine) => {}
@@ -225,14 +230,20 @@ impl Disrupt {
             let budget = self.budget.get(name).map(|budget| target.paced(budget.0));
             probes.push(Watcher { name: name.value.clone(), probe, budget });
         }
+        let namespace = member.group.namespace.clone();
+        let selector = member.selector(stage)?;
+        let within = target.paced(self.recovered.within.0);
         Ok(Watching {
             probes,
-            pods: kube.watch_pods(&member.group.namespace, &member.selector(stage)?, SILENT_AFTER),
+            pods: kube.watch_pods(&namespace, &selector, silent_after(within)),
+            kube: kube.clone(),
+            namespace,
+            selector,
             present: pods.iter().filter(|pod| pod.is_present()).count(),
             service: member.name.clone(),
-            registered: None,
-            stable_for: target.paced(self.recovered.stable_for.0).max(target.beat() * 3),
-            within: target.paced(self.recovered.within.0),
+            registered: BTreeSet::new(),
+            stable_for: self.stable_for(stage),
+            within,
             beat: target.beat(),
         })
     }
@@ -254,8 +265,9 @@ impl Disrupt {
         };
         let fault = format!("{} {}", self.fault.key(), victim.name);
         *stage.scene.unrecovered.borrow_mut() = Some(fault);
-        let seen = watching.until_recovered(at, victim, &self.recovered.when, stage).await;
+        let mut seen = watching.until_recovered(at, victim, &self.recovered.when, stage).await;
         let observed = watching.stop(at).await;
+        seen.served = seen.served.or_else(|| served_since(&observed));
         let failures = self.judged(&seen, &observed, stage);
         if !seen.is_late(&self.recovered.when) {
             *stage.scene.unrecovered.borrow_mut() = None;
@@ -270,56 +282,46 @@ impl Disrupt {
         if failures.is_empty() { Ok(()) } else { Err(failures) }
     }
 
+    /// What keeps the case from passing: the clocks that were waited for, and the budgets.
     fn judged(&self, seen: &Clocks, observed: &[Observed], stage: &Stage<'_>) -> Vec<Failure> {
-        let mut failures = vec![];
         let within = stage.scene.target.paced(self.recovered.within.0);
-        for clock in &self.recovered.when {
-            if seen.stopped(*clock).is_none() {
-                failures.push(late(*clock, seen, within, stage));
+        let stable_for = self.stable_for(stage);
+        let mut rulings = vec![];
+        for wanted in &self.recovered.when {
+            match wanted {
+                Clock::Ready => {
+                    rulings.extend(seen.pods.as_ref().and_then(|pods| clock::ready(pods, within)))
+                }
+                Clock::Registry => {
+                    rulings.extend(seen.nodes.as_ref().and_then(|nodes| clock::registry(nodes, within)));
+                }
+                Clock::Served if seen.served.is_some() => {}
+                Clock::Served => rulings.extend(observed.iter().filter_map(|one| {
+                    clock::served(&one.name, &one.observation, one.until, stable_for, within)
+                })),
             }
         }
-        for one in observed {
-            let Some(budget) = one.budget else { continue };
-            let longest = one
-                .observation
-                .longest_outage()
-                .map(crate::judge::recovery::Outage::length)
-                .unwrap_or_default();
-            if longest > budget {
-                let text =
-                    format!("probe {}: out for {longest:.1?}, and {budget:.1?} are accepted", one.name);
-                failures.push(stage.fail("budget.exceeded", &text));
-            } else if one.observation.longest_blind() > budget {
-                let blind = one.observation.longest_blind();
-                let text = format!(
-                    "probe {}: blind for {blind:.1?}, longer than its budget of {budget:.1?}",
-                    one.name
-                );
-                failures.push(stage.doubt("probe.blind", &text));
-            }
-        }
-        failures
+        rulings.extend(
+            observed.iter().filter_map(|one| clock::budget(&one.name, &one.observation, one.budget?)),
+        );
+        rulings.iter().map(|ruling| stage.ruled(ruling)).collect()
+    }
+
+    fn stable_for(&self, stage: &Stage<'_>) -> Duration {
+        let target = stage.scene.target;
+        target.paced(self.recovered.stable_for.0).max(target.beat() * 3)
     }
 }
 
-fn late(clock: Clock, seen: &Clocks, within: Duration, stage: &Stage<'_>) -> Failure {
-    match (clock, &seen.blind) {
-        (Clock::Ready, Some(why)) => {
-            stage.doubt("recovery.watch", &format!("the watch of pods is blind: {why}"))
-        }
-        (Clock::Ready, None) => stage
-            .fail("recovery.ready", &format!("not as many pods were Ready as before within {within:.1?}")),
-        (Clock::Served, _) => {
-            stage.fail("recovery.served", &format!("not every probe was served again within {within:.1?}"))
-        }
-        (Clock::Registry, _) => stage.fail(
-            "recovery.registry",
-            &format!(
-                "the registry did not list exactly the live nodes within {within:.1?}: {}",
-                seen.registry_last
-            ),
-        ),
-    }
+/// Since when every probe was served for good, counted from the injection.
+fn served_since(observed: &[Observed]) -> Option<Duration> {
+    let all: Option<Vec<Duration>> = observed.iter().map(Observed::served_since).collect();
+    all?.into_iter().max()
+}
+
+/// How long the watch of pods may say nothing: half of the deadline, so that silence is noticed before it.
+fn silent_after(within: Duration) -> Duration {
+    (within / 2).clamp(SILENT_AT_LEAST, SILENT_AT_MOST)
 }
 
 /// What was chosen to be broken, and where.
@@ -386,6 +388,14 @@ mod tests {
     use super::*;
     use crate::fault::FAULTS;
     use crate::source::{Problems, read, tree};
+
+    #[test]
+    fn a_watch_may_be_silent_for_half_of_the_deadline() {
+        for (within, expected) in [(1, 2), (6, 3), (12, 6), (120, 10)] {
+            let found = silent_after(Duration::from_secs(within));
+            assert_eq!(found, Duration::from_secs(expected), "{within} s");
+        }
+    }
 
     #[test]
     fn each_fault_is_read_by_its_key_and_stands_in_the_schema() {
