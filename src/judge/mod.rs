@@ -13,7 +13,7 @@ mod reply;
 pub mod sample;
 pub mod steady;
 
-pub use access::{Cell, Seen, allowed, denied};
+pub use access::{Around, Cell, Seen, allowed, denied};
 pub use check::{Check, JsonType};
 pub use refusal::{Form, Refusals};
 pub use reply::{Expectation, Mismatch, Reply, Transport, select};
