@@ -1,16 +1,62 @@
 //! Faults: what is broken on purpose, whom it hits, and what must hold before anything is broken.
 //!
-//! Lives here: the choice of a victim (`victim`, pure and seeded), the guards (`guard`, pure), one file per fault. Does
-//! not: probes and recovery (`step::disrupt`).
+//! Lives here: the list of faults, one file each; the choice of a victim (`victim`, pure and seeded), the guards
+//! (`guard`, pure). Does not: probes and recovery (`step::disrupt`).
 
 mod delete_pod;
 pub mod guard;
 pub mod victim;
 
-pub use delete_pod::{Injected, delete_pod};
+use crate::client::kube::{Kube, KubeError, Victim};
+use serde::Deserialize;
+use std::time::Instant;
 
-/// The faults, by key, each with a sentence.
-pub const FAULTS: &[(&str, &str)] = &[(
-    "delete_pod",
-    "deletes one Ready pod of a member, by name and UID, with the grace that its manifest gives it",
-)];
+/// What came of an injection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Injected {
+    /// It happened, at this instant at the earliest.
+    At(Instant),
+    /// Nothing was done: the pod was gone, or was another one.
+    Missed(String),
+}
+
+/// Defines the faults: one line each. The sentence is what `muster explain fault` and the schema say, the key what a
+/// suite writes, and the function what is done to the victim.
+macro_rules! faults {
+    ($(#[doc = $about:literal] $key:literal => $variant:ident($inject:path),)*) => {
+        /// What is broken: one key, the fault; its value, the member of a pod group that it hits.
+        #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+        #[schemars(rename = "Fault")]
+        pub enum Fault<M> {
+            $(#[doc = $about] #[serde(rename = $key)] $variant(M),)*
+        }
+
+        /// The faults, by key, each with its sentence.
+        pub const FAULTS: &[(&str, &str)] = &[$(($key, $about.trim_ascii()),)*];
+
+        impl<M> Fault<M> {
+            /// Its key.
+            pub fn key(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $key,)* }
+            }
+
+            /// Whom it hits, as it is written.
+            pub fn member(&self) -> &M {
+                match self { $(Self::$variant(member) => member,)* }
+            }
+
+            /// Does it to the victim, if that is still the very pod that was chosen.
+            ///
+            /// # Errors
+            /// As every call to the cluster; after a time-out it may have been done.
+            pub async fn inject(&self, kube: &Kube, victim: &Victim) -> Result<Injected, KubeError> {
+                match self { $(Self::$variant(_) => $inject(kube, victim).await,)* }
+            }
+        }
+    };
+}
+
+faults! {
+    /// deletes one Ready pod of a member, by name and UID, with the grace that its manifest gives it
+    "delete_pod" => DeletePod(delete_pod::delete_pod),
+}

@@ -1,17 +1,19 @@
 //! Records in, failures out: pure functions, tested without sockets or sleeps.
 //!
 //! Lives here: what a reply must be (`reply`), which replies are refusals (`refusal`), who may call what (`access`),
-//! what samples say of a service (`sample`, `steady`, `recovery`). Does not: anything that sends, waits or masks.
+//! what samples say of a service (`sample`, `steady`, `recovery`), the verdicts on a recovery (`clock`). Does not:
+//! anything that sends, waits or masks.
 
 mod access;
 mod check;
+pub mod clock;
 pub mod recovery;
 mod refusal;
 mod reply;
 pub mod sample;
 pub mod steady;
 
-pub use access::{Cell, Seen, allowed, denied};
+pub use access::{Around, Cell, Seen, allowed, denied};
 pub use check::{Check, JsonType};
 pub use refusal::{Form, Refusals};
 pub use reply::{Expectation, Mismatch, Reply, Transport, select};

@@ -49,6 +49,9 @@ pub struct Outage {
     pub failed: usize,
     /// The first failure's kind.
     pub kind: Cow<'static, str>,
+    /// The longest part of it that no sample leaves in doubt: a request that could not be judged, such as a 401, is no
+    /// outage, even between two that failed.
+    pub proven: Duration,
 }
 
 impl Outage {
@@ -98,6 +101,21 @@ impl Observation {
         self.outages.iter().max_by_key(|outage| outage.length())
     }
 
+    /// The longest time for which it was certainly not served; zero if there was no outage.
+    pub fn longest_proven(&self) -> Duration {
+        self.outages.iter().map(|outage| outage.proven).max().unwrap_or_default()
+    }
+
+    /// The longest time for which it may not have been served, as far as outages are dated; zero if there was none.
+    pub fn longest_possible(&self) -> Duration {
+        self.outages.iter().map(Outage::length_at_most).max().unwrap_or_default()
+    }
+
+    /// The first blind window that ends after a moment.
+    pub fn blind_after(&self, moment: Duration) -> Option<&Blind> {
+        self.blind.iter().find(|blind| blind.until > moment)
+    }
+
     /// How long the longest blind window is; zero if there is none.
     pub fn longest_blind(&self) -> Duration {
         let lengths = self.blind.iter().map(|blind| blind.until.saturating_sub(blind.from));
@@ -114,7 +132,8 @@ pub fn observe(samples: &[Sample], from: Duration, until: Duration, reader: &Rea
             || (sample.due < from && sample.is_failed() && sample.ended > from)
     };
     let inside: Vec<&Sample> = samples.iter().filter(is_in).collect();
-    let outages = join(outages(&inside, from, reader), reader.stable_for);
+    let mut outages = join(outages(&inside, from, reader), reader.stable_for);
+    outages.iter_mut().for_each(|outage| outage.proven = proven(outage, &inside, reader));
     let blind = blind_windows(&inside, from, until, reader);
     Observation {
         samples: inside.len(),
@@ -142,6 +161,7 @@ fn outages(samples: &[&Sample], from: Duration, reader: &Reader) -> Vec<Outage> 
                     last_failed: due,
                     failed: 0,
                     kind: kind.clone(),
+                    proven: Duration::ZERO,
                 });
                 outage.failed += 1;
                 outage.last_failed = outage.last_failed.max(sample.ended);
@@ -175,6 +195,30 @@ fn join(outages: Vec<Outage>, stable_for: Duration) -> Vec<Outage> {
     joined
 }
 
+/// The longest row of samples within an outage that prove something. One that got no answer proves it for as long as it
+/// waited.
+fn proven(outage: &Outage, samples: &[&Sample], reader: &Reader) -> Duration {
+    let start = outage.from.at;
+    let end = start + outage.length();
+    let mut longest = Duration::ZERO;
+    let mut row: Option<(Duration, Duration)> = None;
+    for sample in samples.iter().filter(|sample| sample.due.max(start) <= end && sample.ended >= start) {
+        let due = sample.due.max(start);
+        if proves(sample, reader) {
+            let (first, last) = row.unwrap_or((due, due));
+            row = Some((first, last.max(sample.ended.min(end))));
+        } else if row.is_some_and(|(_, last)| due > last) {
+            row = None;
+        }
+        longest = longest.max(row.map_or(longest, |(first, last)| last - first));
+    }
+    longest
+}
+
+fn proves(sample: &Sample, reader: &Reader) -> bool {
+    sample.is_failed() || (sample.is_served() && sample.late_by() <= reader.late_by)
+}
+
 fn served_since(
     outages: &[Outage],
     blind: &[Blind],
@@ -203,8 +247,6 @@ fn blind_windows(samples: &[&Sample], from: Duration, until: Duration, reader: &
     let mut windows = Vec::new();
     let mut proven = from;
     let mut why: Option<Cow<'static, str>> = None;
-    let proves =
-        |sample: &Sample| sample.is_failed() || (sample.is_served() && sample.late_by() <= reader.late_by);
     let mut close = |proven: Duration, next: Duration, why: Option<Cow<'static, str>>| {
         if next.saturating_sub(proven) > longest_gap {
             windows.push(Blind {
@@ -215,7 +257,7 @@ fn blind_windows(samples: &[&Sample], from: Duration, until: Duration, reader: &
         }
     };
     for sample in samples {
-        if proves(sample) {
+        if proves(sample, reader) {
             close(proven, sample.due, why.take());
             proven = sample.due.max(proven);
         } else {
@@ -301,6 +343,31 @@ mod tests {
     }
 
     #[test]
+    fn an_outage_is_proven_as_far_as_no_sample_leaves_it_in_doubt() {
+        for (letters, proven, possible) in [
+            ("oooo", ms(0), ms(0)),
+            ("ooxxxo", ms(12) + LATENCY, ms(16) + LATENCY),
+            ("ooxx?xxxo", ms(12) + LATENCY, ms(28) + LATENCY),
+            ("ooxx????o", ms(4) + LATENCY, ms(28) + LATENCY),
+            ("ooxx????", ms(4) + LATENCY, ms(8) + LATENCY),
+            ("oo???xo", ms(4) + LATENCY, ms(20) + LATENCY),
+            ("ooxoxxo", ms(16) + LATENCY, ms(20) + LATENCY),
+        ] {
+            let samples = drawn(letters);
+            let seen = observe(&samples, ms(0), samples.last().unwrap().ended, &READER);
+            assert_eq!((seen.longest_proven(), seen.longest_possible()), (proven, possible), "{letters}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_waits_in_vain_proves_an_outage_for_as_long_as_it_waits() {
+        let mut samples = drawn("ooxxx????????o");
+        samples.iter_mut().filter(|it| it.is_failed()).for_each(|it| it.ended = it.due + ms(40));
+        let seen = observe(&samples, ms(0), ms(60), &READER);
+        assert_eq!(seen.longest_proven(), ms(44) + LATENCY);
+    }
+
+    #[test]
     fn a_request_in_flight_when_the_fault_strikes_counts_from_the_fault() {
         let hanging = Sample { ended: ms(30), ..sample(ms(8), failed()) };
         let mut samples = drawn("oo");
@@ -365,6 +432,7 @@ mod tests {
             let seen = observe(&samples, ms(0), end, &READER);
             prop_assert_eq!(seen.outages.len(), down.len());
             for (outage, (from, until)) in seen.outages.iter().zip(&down) {
+                prop_assert_eq!(outage.proven, outage.length());
                 let end = outage.until.unwrap();
                 prop_assert!(*from <= outage.from.at && outage.from.at < *from + EVERY);
                 prop_assert!(outage.from.after <= *from && outage.from.error() <= EVERY);
@@ -382,6 +450,7 @@ mod tests {
             let end = samples.last().unwrap().due;
             let seen = observe(&samples, ms(0), end, &READER);
             prop_assert_eq!(seen.outages.iter().map(|outage| outage.failed).sum::<usize>(), seen.failed);
+            prop_assert!(seen.outages.iter().all(|outage| outage.proven <= outage.length()));
             for sample in &samples[1..samples.len() - 1] {
                 let proves_nothing = sample.is_unjudged() || sample.late_by() > READER.late_by;
                 let is_marked = seen.blind.iter().any(|b| b.from < sample.due && sample.due < b.until);

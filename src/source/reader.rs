@@ -6,8 +6,8 @@
 
 use super::{Key, Node, Place, Problem, What, did_you_mean};
 use serde::de::{
-    self, Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess,
-    SeqAccess, Visitor, value::StrDeserializer,
+    self, Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer,
+    MapAccess, SeqAccess, VariantAccess, Visitor, value::StrDeserializer,
 };
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -159,21 +159,94 @@ impl<'de, 'a: 'de> Deserializer<'de> for Reader<'a> {
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
-        _: &'static [&'static str],
+        known: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Problem> {
-        match &self.node.what {
-            What::Text(text) => {
-                let variant: StrDeserializer<'_, Problem> = text.as_str().into_deserializer();
-                visitor.visit_enum(variant).map_err(|problem| problem.placed(self.node.at))
+        let choice = match &self.node.what {
+            What::Text(word) => Choice { word, at: self.node.at, of: None, problems: self.problems },
+            What::Map(map) => one_entry(map, known, self.problems).map_err(|it| it.placed(self.node.at))?,
+            _ => {
+                return Err(Problem::new(
+                    self.node.at,
+                    format!("wanted a word, found {}", self.node.described()),
+                ));
             }
-            _ => Err(Problem::new(self.node.at, format!("wanted a word, found {}", self.node.described()))),
-        }
+        };
+        visitor.visit_enum(choice).map_err(|problem| problem.placed(self.node.at))
     }
 
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq
         tuple tuple_struct map identifier ignored_any
+    }
+}
+
+/// A choice that is written as a map: its one key says which, and its value what of it.
+fn one_entry<'a>(
+    map: &'a [(Key, Node)],
+    known: &[&str],
+    problems: &'a Problems,
+) -> Result<Choice<'a>, Problem> {
+    match map {
+        [(key, node)] => Ok(Choice { word: &key.text, at: key.at, of: Some(node), problems }),
+        [] => {
+            let hint = format!("known here are {}", known.join(", "));
+            Err(Problem { at: None, text: "wanted one key, found none".into(), hint: Some(hint) })
+        }
+        [_, (second, _), ..] => {
+            Err(Problem::new(second.at, format!("one key is wanted here, and `{}` is a second", second.text)))
+        }
+    }
+}
+
+/// One of several: a word alone, or a word with the value that belongs to it.
+struct Choice<'a> {
+    word: &'a str,
+    at: Place,
+    of: Option<&'a Node>,
+    problems: &'a Problems,
+}
+
+impl<'a> Choice<'a> {
+    fn value(&self) -> Result<Reader<'a>, Problem> {
+        let wanted = || Problem::new(self.at, format!("`{}` needs a value", self.word));
+        let node = self.of.ok_or_else(|| wanted().hint(format!("write `{}: …`", self.word)))?;
+        Ok(Reader { node, problems: self.problems })
+    }
+}
+
+impl<'de, 'a: 'de> EnumAccess<'de> for Choice<'a> {
+    type Error = Problem;
+    type Variant = Self;
+
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Problem> {
+        let word: StrDeserializer<'_, Problem> = self.word.into_deserializer();
+        Ok((seed.deserialize(word).map_err(|problem| problem.placed(self.at))?, self))
+    }
+}
+
+impl<'de, 'a: 'de> VariantAccess<'de> for Choice<'a> {
+    type Error = Problem;
+
+    fn unit_variant(self) -> Result<(), Problem> {
+        let extra = |of: &Node| Err(Problem::new(of.at, format!("`{}` takes no value", self.word)));
+        self.of.map_or(Ok(()), extra)
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Problem> {
+        seed.deserialize(self.value()?)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Problem> {
+        self.value()?.deserialize_seq(visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        known: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Problem> {
+        self.value()?.deserialize_struct("", known, visitor)
     }
 }
 
@@ -414,6 +487,42 @@ mod tests {
         assert_eq!((call.op.at.line, call.op.at.column), (1, 5));
         let (key, value) = call.json.unwrap().into_iter().next().unwrap();
         assert_eq!((key.at.column, value.at.column), (3, 6));
+    }
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    enum Chosen {
+        #[serde(rename = "alone")]
+        Alone,
+        #[serde(rename = "of")]
+        Of(u16),
+    }
+
+    fn chosen(text: &str) -> Result<Chosen, String> {
+        let problems = Problems::default();
+        let node = tree(text).unwrap();
+        read(&node, &problems).ok_or_else(|| {
+            let problem = problems.into_inner().remove(0);
+            let at = problem.at.unwrap();
+            format!("{}:{} {}", at.line, at.column, problem.text)
+        })
+    }
+
+    #[test]
+    fn a_choice_is_a_word_or_one_key() {
+        assert_eq!(chosen("alone"), Ok(Chosen::Alone));
+        assert_eq!(chosen("{ of: 7 }"), Ok(Chosen::Of(7)));
+        for (text, said) in [
+            ("off", "1:1 wanted one of `alone`, `of`, found `off`"),
+            ("{ off: 7 }", "1:3 wanted one of `alone`, `of`, found `off`"),
+            ("of", "1:1 `of` needs a value"),
+            ("{ of: x }", "1:7 wanted u16, found string \"x\""),
+            ("{ alone: 1 }", "1:10 `alone` takes no value"),
+            ("{ of: 7, alone: 1 }", "1:10 one key is wanted here, and `alone` is a second"),
+            ("{}", "1:1 wanted one key, found none"),
+            ("[of]", "1:1 wanted a word, found a list"),
+        ] {
+            assert_eq!(chosen(text), Err(said.to_owned()), "{text}");
+        }
     }
 
     #[test]

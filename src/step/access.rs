@@ -5,7 +5,7 @@ use super::look::Look;
 use super::request::with_request;
 use super::send::Prepared;
 use super::stage::Stage;
-use crate::judge::{self, Cell, Refusals, Reply, Seen};
+use crate::judge::{self, Around, Cell, Refusals, Reply, Seen};
 use crate::outcome::{Evidence, Failure};
 use crate::scan;
 use crate::source::{At, Place, Problem};
@@ -21,7 +21,7 @@ with_request! {
 /// Who may call what.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 pub struct Access {
-    /// Whose data it is: must succeed before and after each refusal.
+    /// Whose data it is: must succeed before and after each refusal, by the call itself or, for a write, by `watch`.
     owner: At<String>,
     /// Which way all calls go.
     via: Option<Via>,
@@ -33,7 +33,8 @@ pub struct Access {
     /// Who may not.
     #[serde(default)]
     deny: Vec<At<String>>,
-    /// A read that proves that a denied write changed nothing. The owner makes it.
+    /// A read that proves that a denied write changed nothing. The owner makes it before and after; if it does not work
+    /// both times, the refusal proves nothing.
     watch: Option<Asked>,
 }
 
@@ -118,21 +119,15 @@ impl Access {
         identity: &At<String>,
         stage: &mut Stage<'_>,
     ) -> Result<Vec<Failure>, Vec<Failure>> {
-        let is_write = self.is_write(asked, stage);
-        let watched_before = self.watched(stage).await?;
-        // A write cannot be made as the owner just to see that it works: its watched read stands for it.
-        let before =
-            if is_write { seen_watch(&watched_before) } else { self.owner_sees(asked, stage).await? };
+        let before = self.proof(asked, stage).await?;
         let prepared = self.prepared(asked, identity, stage)?;
         let reply = stage.exchange(&prepared).await;
-        let after = if is_write { Seen::Granted } else { self.owner_sees(asked, stage).await? };
-        let watched_after = self.watched(stage).await?;
-        let changed = matches!((&watched_before, &watched_after), (Some(a), Some(b)) if a != b);
+        let after = self.proof(asked, stage).await?;
         let shows_canary = reply
             .as_ref()
             .is_ok_and(|reply| stage.canaries.iter().any(|canary| scan::shows(&reply.visible(), canary)));
         let seen = seen(&reply, &stage.scene.book.refusals);
-        let cell = judge::denied(&identity.value, before, seen, after, shows_canary, changed);
+        let cell = judge::denied(&identity.value, seen, around(&before, &after), shows_canary);
         Ok(self.failure(name, cell, &prepared, reply.ok().as_ref(), stage))
     }
 
@@ -145,10 +140,7 @@ impl Access {
     ) -> Result<Vec<Failure>, Vec<Failure>> {
         let prepared = self.prepared(asked, identity, stage)?;
         let reply = stage.exchange(&prepared).await;
-        let seen = match &reply {
-            Ok(reply) => judged(reply, &stage.scene.book.refusals),
-            Err(_) => Seen::Nothing,
-        };
+        let seen = seen(&reply, &stage.scene.book.refusals);
         let cell = judge::allowed(&identity.value, seen);
         Ok(self.failure(name, cell, &prepared, reply.ok().as_ref(), stage))
     }
@@ -165,20 +157,26 @@ impl Access {
         request.prepared(stage)
     }
 
-    async fn owner_sees(&self, asked: &Asked, stage: &mut Stage<'_>) -> Result<Seen, Vec<Failure>> {
-        let prepared = self.prepared(asked, &self.owner, stage)?;
+    /// The owner's proof that a refusal means something. A write cannot be made as the owner just to see that it works:
+    /// its watched read stands for it.
+    async fn proof(&self, asked: &Asked, stage: &mut Stage<'_>) -> Result<Proof, Vec<Failure>> {
+        if !self.is_write(asked, stage) {
+            let prepared = self.prepared(asked, &self.owner, stage)?;
+            let reply = stage.exchange(&prepared).await;
+            return Ok(Proof::OwnCall(seen(&reply, &stage.scene.book.refusals)));
+        }
+        let Some(watch) = &self.watch else { return Ok(Proof::WatchedRead(Seen::Nothing, vec![])) };
+        let prepared = self.watching(watch, stage)?;
         let reply = stage.exchange(&prepared).await;
-        Ok(reply.map_or(Seen::Nothing, |reply| judged(&reply, &stage.scene.book.refusals)))
+        let seen = seen(&reply, &stage.scene.book.refusals);
+        Ok(Proof::WatchedRead(seen, reply.map(|reply| reply.body).unwrap_or_default()))
     }
 
-    async fn watched(&self, stage: &mut Stage<'_>) -> Result<Option<(u16, Vec<u8>)>, Vec<Failure>> {
-        let Some(watch) = &self.watch else { return Ok(None) };
+    fn watching(&self, watch: &Asked, stage: &Stage<'_>) -> Result<Prepared, Vec<Failure>> {
         let mut request = watch.request();
         request.identity = request.identity.or(Some(&self.owner));
         request.via = request.via.or(self.via);
-        let prepared = request.prepared(stage)?;
-        let reply = stage.exchange(&prepared).await?;
-        Ok(Some((reply.status, reply.body)))
+        request.prepared(stage)
     }
 
     fn is_write(&self, asked: &Asked, stage: &Stage<'_>) -> bool {
@@ -212,11 +210,26 @@ impl Access {
     }
 }
 
-fn seen_watch(watched: &Option<(u16, Vec<u8>)>) -> Seen {
-    match watched {
-        Some((status, _)) if (200..300).contains(status) => Seen::Granted,
-        Some((status, _)) => Seen::Error(*status),
-        None => Seen::Nothing,
+/// What the owner did to prove that a refusal means something, and what came of it.
+enum Proof {
+    OwnCall(Seen),
+    WatchedRead(Seen, Vec<u8>),
+}
+
+impl Proof {
+    fn seen(&self) -> Seen {
+        match self {
+            Self::OwnCall(seen) | Self::WatchedRead(seen, _) => *seen,
+        }
+    }
+}
+
+fn around(before: &Proof, after: &Proof) -> Around {
+    match (before, after) {
+        (Proof::WatchedRead(seen, shown), Proof::WatchedRead(seen_after, shown_after)) => {
+            Around::WatchedReads { before: *seen, after: *seen_after, is_same: shown == shown_after }
+        }
+        _ => Around::OwnCalls { before: before.seen(), after: after.seen() },
     }
 }
 

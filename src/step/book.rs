@@ -2,7 +2,7 @@
 
 use super::{Flow, Operation};
 use crate::judge::Refusals;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// All operations and flows of a folder of suites.
 #[derive(Debug, Clone, Default)]
@@ -13,4 +13,30 @@ pub struct Book {
     pub flows: BTreeMap<String, Flow>,
     /// How the platform refuses.
     pub refusals: Refusals,
+    /// What stands in the files and could not be read.
+    pub unread: Unread,
+}
+
+/// What stands in the files and could not be read. The cause is told there, once; whoever uses it says nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Unread {
+    /// Operations.
+    pub operations: BTreeSet<String>,
+    /// Whether the file of operations is no YAML at all.
+    pub all_operations: bool,
+    /// Flows.
+    pub flows: BTreeSet<String>,
+}
+
+impl Book {
+    /// Whether there is surely no operation of this name.
+    pub(crate) fn lacks_operation(&self, name: &str) -> bool {
+        let is_unread = self.unread.all_operations || self.unread.operations.contains(name);
+        !is_unread && !self.operations.contains_key(name)
+    }
+
+    /// Whether there is surely no flow of this name.
+    pub fn lacks_flow(&self, name: &str) -> bool {
+        !self.unread.flows.contains(name) && !self.flows.contains_key(name)
+    }
 }

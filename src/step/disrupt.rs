@@ -11,7 +11,8 @@ use super::watching::{Clocks, Observed, PROBE_WITHIN, Watcher, Watching, recover
 use super::{Names, Template};
 use crate::client::kube::{Hold, Kube, PodFact, Victim};
 use crate::client::{Connection, Grpc, Http};
-use crate::fault::{self, Injected, guard, victim};
+use crate::fault::{Fault, Injected, guard, victim};
+use crate::judge::clock;
 use crate::judge::sample::Reading;
 use crate::outcome::{Event, Failure};
 use crate::probe::{self, Probe};
@@ -24,8 +25,10 @@ use std::time::Duration;
 
 /// Requests of a probe in flight.
 const IN_FLIGHT: usize = 64;
-/// The watch must show that it is alive within this time.
-const SILENT_AFTER: Duration = Duration::from_secs(10);
+/// The watch must show that it is alive within a time between these: the server is asked to end it after half of that,
+/// in whole seconds.
+const SILENT_AT_LEAST: Duration = Duration::from_secs(2);
+const SILENT_AT_MOST: Duration = Duration::from_secs(10);
 /// The lease that keeps two harnesses apart.
 const LEASE: &str = "muster-disruption";
 const LEASE_LASTS: Duration = Duration::from_secs(60);
@@ -33,13 +36,6 @@ const LEASE_LASTS: Duration = Duration::from_secs(60);
 with_request! {
     /// A read, repeated on the beat of the target file.
     pub(crate) struct ProbeSyntax {}
-}
-
-/// What is broken: one key, the fault; its value, the member of a group.
-#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
-pub(crate) struct FaultSyntax {
-    /// Deletes one pod of a member.
-    delete_pod: Option<Template>,
 }
 
 /// When the platform counts as recovered.
@@ -69,7 +65,7 @@ pub(crate) enum Clock {
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 pub struct Disrupt {
     /// What is broken.
-    fault: FaultSyntax,
+    fault: Fault<Template>,
     /// Who watches, by name.
     probes: BTreeMap<At<String>, ProbeSyntax>,
     /// When the platform counts as recovered.
@@ -81,16 +77,12 @@ pub struct Disrupt {
 
 impl Disrupt {
     pub(crate) fn label(&self) -> String {
-        "disrupt delete_pod".into()
+        format!("disrupt {}", self.fault.key())
     }
 
     pub(crate) fn look(&self, look: &mut Look<'_>, at: Place) {
         look.uses.disrupts = true;
-        match &self.fault.delete_pod {
-            Some(member) => look.template(member),
-            None => look
-                .problem(Problem::new(at, "no fault is named").hint("add `fault: { delete_pod: $(pod) }`")),
-        }
+        look.template(self.fault.member());
         if self.probes.is_empty() || self.recovered.when.is_empty() {
             look.problem(
                 Problem::new(at, "a disruption that nobody watches")
@@ -123,7 +115,9 @@ impl Disrupt {
         self.guarded(&chosen, stage).await?;
         let mut watching = self.watching(&kube, &member, &pods, stage)?;
         watching.await_steady(stage).await?;
-        watching.registered = watching.nodes(stage).await;
+        if self.recovered.when.contains(&Clock::Registry) {
+            watching.look_before(stage).await?;
+        }
         let mut claim = kube.claim(&member.group.namespace, LEASE, stage.scene.run, LEASE_LASTS);
         match claim.acquire((stage.scene.now)()).await {
             Ok(Hold::Mine) => {}
@@ -144,10 +138,7 @@ impl Disrupt {
     }
 
     fn member(&self, stage: &Stage<'_>) -> Result<Member, Vec<Failure>> {
-        let value = match &self.fault.delete_pod {
-            Some(template) => template.render(&stage.names),
-            None => Ok(Value::Null),
-        };
+        let value = self.fault.member().render(&stage.names);
         let value = value.map_err(|error| vec![stage.doubt("step.template", &error.to_string())])?;
         let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
         let found = text("group").zip(text("name")).and_then(|(group, name)| {
@@ -155,7 +146,10 @@ impl Disrupt {
             let found = groups.iter().find(|(key, _)| key.value == group)?.1.clone();
             Some(Member { group_name: group, group: found, name })
         });
-        found.ok_or_else(|| vec![stage.doubt("fault.member", "`delete_pod` wants a member of a pod group")])
+        found.ok_or_else(|| {
+            let text = format!("`{}` wants a member of a pod group", self.fault.key());
+            vec![stage.doubt("fault.member", &text)]
+        })
     }
 
     async fn pods(
@@ -236,14 +230,20 @@ impl Disrupt {
             let budget = self.budget.get(name).map(|budget| target.paced(budget.0));
             probes.push(Watcher { name: name.value.clone(), probe, budget });
         }
+        let namespace = member.group.namespace.clone();
+        let selector = member.selector(stage)?;
+        let within = target.paced(self.recovered.within.0);
         Ok(Watching {
             probes,
-            pods: kube.watch_pods(&member.group.namespace, &member.selector(stage)?, SILENT_AFTER),
+            pods: kube.watch_pods(&namespace, &selector, silent_after(within)),
+            kube: kube.clone(),
+            namespace,
+            selector,
             present: pods.iter().filter(|pod| pod.is_present()).count(),
             service: member.name.clone(),
-            registered: None,
-            stable_for: target.paced(self.recovered.stable_for.0).max(target.beat() * 3),
-            within: target.paced(self.recovered.within.0),
+            registered: BTreeSet::new(),
+            stable_for: self.stable_for(stage),
+            within,
             beat: target.beat(),
         })
     }
@@ -257,74 +257,71 @@ impl Disrupt {
     ) -> Result<(), Vec<Failure>> {
         let Chosen { kube, victim, .. } = chosen;
         self.guarded(chosen, stage).await?;
-        let injected = fault::delete_pod(kube, victim).await;
+        let injected = self.fault.inject(kube, victim).await;
         let at = match injected {
             Ok(Injected::At(at)) => at,
             Ok(Injected::Missed(why)) => return Err(vec![stage.doubt("fault.missed", &why)]),
             Err(error) => return Err(vec![stage.doubt("kubernetes.error", &error.to_string())]),
         };
-        let fault = format!("delete_pod {}", victim.name);
+        let fault = format!("{} {}", self.fault.key(), victim.name);
         *stage.scene.unrecovered.borrow_mut() = Some(fault);
-        let seen = watching.until_recovered(at, victim, &self.recovered.when, stage).await;
+        let mut seen = watching.until_recovered(at, victim, &self.recovered.when, stage).await;
         let observed = watching.stop(at).await;
+        seen.served = seen.served.or_else(|| served_since(&observed));
         let failures = self.judged(&seen, &observed, stage);
         if !seen.is_late(&self.recovered.when) {
             *stage.scene.unrecovered.borrow_mut() = None;
         }
-        (stage.scene.events)(Event::Recovered(recovery(&stage.case, victim, &seen, &observed)));
+        (stage.scene.events)(Event::Recovered(recovery(
+            &stage.case,
+            self.fault.key(),
+            victim,
+            &seen,
+            &observed,
+        )));
         if failures.is_empty() { Ok(()) } else { Err(failures) }
     }
 
+    /// What keeps the case from passing: the clocks that were waited for, and the budgets.
     fn judged(&self, seen: &Clocks, observed: &[Observed], stage: &Stage<'_>) -> Vec<Failure> {
-        let mut failures = vec![];
         let within = stage.scene.target.paced(self.recovered.within.0);
-        for clock in &self.recovered.when {
-            if seen.stopped(*clock).is_none() {
-                failures.push(late(*clock, seen, within, stage));
+        let stable_for = self.stable_for(stage);
+        let mut rulings = vec![];
+        for wanted in &self.recovered.when {
+            match wanted {
+                Clock::Ready => {
+                    rulings.extend(seen.pods.as_ref().and_then(|pods| clock::ready(pods, within)))
+                }
+                Clock::Registry => {
+                    rulings.extend(seen.nodes.as_ref().and_then(|nodes| clock::registry(nodes, within)));
+                }
+                Clock::Served if seen.served.is_some() => {}
+                Clock::Served => rulings.extend(observed.iter().filter_map(|one| {
+                    clock::served(&one.name, &one.observation, one.until, stable_for, within)
+                })),
             }
         }
-        for one in observed {
-            let Some(budget) = one.budget else { continue };
-            let longest = one
-                .observation
-                .longest_outage()
-                .map(crate::judge::recovery::Outage::length)
-                .unwrap_or_default();
-            if longest > budget {
-                let text =
-                    format!("probe {}: out for {longest:.1?}, and {budget:.1?} are accepted", one.name);
-                failures.push(stage.fail("budget.exceeded", &text));
-            } else if one.observation.longest_blind() > budget {
-                let blind = one.observation.longest_blind();
-                let text = format!(
-                    "probe {}: blind for {blind:.1?}, longer than its budget of {budget:.1?}",
-                    one.name
-                );
-                failures.push(stage.doubt("probe.blind", &text));
-            }
-        }
-        failures
+        rulings.extend(
+            observed.iter().filter_map(|one| clock::budget(&one.name, &one.observation, one.budget?)),
+        );
+        rulings.iter().map(|ruling| stage.ruled(ruling)).collect()
+    }
+
+    fn stable_for(&self, stage: &Stage<'_>) -> Duration {
+        let target = stage.scene.target;
+        target.paced(self.recovered.stable_for.0).max(target.beat() * 3)
     }
 }
 
-fn late(clock: Clock, seen: &Clocks, within: Duration, stage: &Stage<'_>) -> Failure {
-    match (clock, &seen.blind) {
-        (Clock::Ready, Some(why)) => {
-            stage.doubt("recovery.watch", &format!("the watch of pods is blind: {why}"))
-        }
-        (Clock::Ready, None) => stage
-            .fail("recovery.ready", &format!("not as many pods were Ready as before within {within:.1?}")),
-        (Clock::Served, _) => {
-            stage.fail("recovery.served", &format!("not every probe was served again within {within:.1?}"))
-        }
-        (Clock::Registry, _) => stage.fail(
-            "recovery.registry",
-            &format!(
-                "the registry did not list exactly the live nodes within {within:.1?}: {}",
-                seen.registry_last
-            ),
-        ),
-    }
+/// Since when every probe was served for good, counted from the injection.
+fn served_since(observed: &[Observed]) -> Option<Duration> {
+    let all: Option<Vec<Duration>> = observed.iter().map(Observed::served_since).collect();
+    all?.into_iter().max()
+}
+
+/// How long the watch of pods may say nothing: half of the deadline, so that silence is noticed before it.
+fn silent_after(within: Duration) -> Duration {
+    (within / 2).clamp(SILENT_AT_LEAST, SILENT_AT_MOST)
 }
 
 /// What was chosen to be broken, and where.
@@ -383,5 +380,35 @@ async fn reading(http: &Http, rpc: Option<&Grpc>, prepared: &Prepared, turn: pro
         Ok(reply) if reply.status == 401 => Reading::Unjudged("status 401".into()),
         Ok(reply) => Reading::Failed(format!("status {}", reply.status).into()),
         Err(error) => Reading::Failed(error.kind().into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::FAULTS;
+    use crate::source::{Problems, read, tree};
+
+    #[test]
+    fn a_watch_may_be_silent_for_half_of_the_deadline() {
+        for (within, expected) in [(1, 2), (6, 3), (12, 6), (120, 10)] {
+            let found = silent_after(Duration::from_secs(within));
+            assert_eq!(found, Duration::from_secs(expected), "{within} s");
+        }
+    }
+
+    #[test]
+    fn each_fault_is_read_by_its_key_and_stands_in_the_schema() {
+        let schema = schemars::schema_for!(Fault<Template>).to_value();
+        let choices = schema["oneOf"].as_array().unwrap();
+        assert_eq!(choices.len(), FAULTS.len());
+        for ((key, about), choice) in FAULTS.iter().zip(choices) {
+            let node = tree(&format!("{{ {key}: $(pod) }}")).unwrap();
+            let fault: Fault<Template> = read(&node, &Problems::default()).unwrap();
+            assert_eq!(fault.key(), *key);
+            assert_eq!(fault.member().uses().into_iter().collect::<Vec<_>>(), ["pod"]);
+            assert_eq!(choice["required"], serde_json::json!([key]));
+            assert_eq!(choice["description"], *about);
+        }
     }
 }

@@ -140,7 +140,7 @@ impl<'a> Look<'a> {
     /// The operation of a name.
     pub fn operation(&mut self, name: &At<String>) -> Option<&'a Operation> {
         let found = self.book.operations.get(&name.value);
-        if found.is_none() {
+        if self.book.lacks_operation(name) {
             let hint = did_you_mean(name, self.book.operations.keys().map(String::as_str));
             self.problem(
                 Problem::new(name.at, format!("there is no operation `{}`", name.value)).maybe_hint(hint),
@@ -189,13 +189,13 @@ impl<'a> Look<'a> {
     /// A flow that is run with inputs.
     pub fn flow(&mut self, name: &At<String>, with: &BTreeMap<At<String>, Data>) {
         with.values().for_each(|data| self.data(data));
-        let Some(flow) = self.book.flows.get(&name.value) else {
+        if self.book.lacks_flow(name) {
             let hint = did_you_mean(name, self.book.flows.keys().map(String::as_str));
             self.problem(
                 Problem::new(name.at, format!("there is no flow `{}`", name.value)).maybe_hint(hint),
             );
-            return;
-        };
+        }
+        let Some(flow) = self.book.flows.get(&name.value) else { return };
         for given in with.keys().filter(|given| !flow.syntax.inputs.contains_key(given)) {
             let hint = did_you_mean(given, flow.syntax.inputs.keys().map(|it| it.value.as_str()));
             let text = format!("the flow `{}` has no input `{}`", name.value, given.value);

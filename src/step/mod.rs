@@ -23,7 +23,7 @@ mod template;
 mod watching;
 
 pub use crate::judge::Refusals;
-pub use book::Book;
+pub use book::{Book, Unread};
 pub use expect::{CaptureFrom, Captures, Expect};
 pub use flow::{Flow, FlowSyntax, InputType};
 pub use look::{Look, STANDING_IDENTITIES, Uses, Within};

@@ -7,6 +7,7 @@ use super::expect::json_path;
 use super::{Book, Data, Names, Step, Template};
 use crate::client::kube::Kube;
 use crate::judge::Mismatch;
+use crate::judge::clock::Ruling;
 use crate::ledger::{Journal, Keys};
 use crate::outcome::{Event, Evidence, Failure, Spot, Verdict};
 use crate::secret::Mask;
@@ -221,6 +222,11 @@ impl<'a> Stage<'a> {
             spot: self.spot.clone(),
             evidence: vec![],
         }
+    }
+
+    /// A failure from what a judge ruled.
+    pub(crate) fn ruled(&self, ruling: &Ruling) -> Failure {
+        self.failure(ruling.verdict, ruling.mismatch.kind, &ruling.mismatch.message)
     }
 
     /// Failures from what a judge found; the evidence goes with the first.

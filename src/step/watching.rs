@@ -8,7 +8,9 @@ use super::request::Request;
 use super::stage::Stage;
 use super::{Data, Names};
 use crate::client::Connection;
-use crate::client::kube::{PodFact, PodWatch, Sight, Victim};
+use crate::client::kube::{Kube, PodFact, PodWatch, Seen, Sight, Victim};
+use crate::judge::Reply;
+use crate::judge::clock::{Nodes, Pods};
 use crate::judge::recovery::{Observation, Reader, observe};
 use crate::judge::sample::Sample;
 use crate::judge::steady::{Steady, Tolerance, steady};
@@ -36,37 +38,43 @@ pub(super) struct Watcher {
 /// Everything that watches during a disruption.
 pub(super) struct Watching {
     pub(super) probes: Vec<Watcher>,
+    pub(super) kube: Kube,
+    pub(super) namespace: String,
+    pub(super) selector: String,
     pub(super) pods: PodWatch,
     pub(super) present: usize,
     pub(super) service: String,
-    /// The nodes of the service before; `None` if it is not registered, or nobody asks.
-    pub(super) registered: Option<BTreeSet<String>>,
+    /// The nodes of the service before.
+    pub(super) registered: BTreeSet<String>,
     pub(super) stable_for: Duration,
     pub(super) within: Duration,
     pub(super) beat: Duration,
 }
 
-/// When each clock stopped, counted from the injection.
+/// When each clock stopped, counted from the injection, and what is known of those that did not.
 #[derive(Default)]
 pub(super) struct Clocks {
     pub(super) ready: Option<Duration>,
     pub(super) served: Option<Duration>,
     pub(super) registry: Option<Duration>,
-    pub(super) registry_last: String,
-    pub(super) blind: Option<String>,
+    /// What is known of the pods, once something is.
+    pub(super) pods: Option<Pods>,
+    /// What the registry said last, if it was asked.
+    pub(super) nodes: Option<Nodes>,
 }
 
 impl Clocks {
-    pub(super) fn stopped(&self, clock: Clock) -> Option<Duration> {
-        match clock {
-            Clock::Ready => self.ready,
-            Clock::Served => self.served,
-            Clock::Registry => self.registry,
-        }
+    /// Whether the platform is not known to have recovered.
+    pub(super) fn is_late(&self, wanted: &BTreeSet<Clock>) -> bool {
+        wanted.iter().any(|clock| match clock {
+            Clock::Ready => !self.are_pods_back(),
+            Clock::Served => self.served.is_none(),
+            Clock::Registry => self.registry.is_none(),
+        })
     }
 
-    pub(super) fn is_late(&self, wanted: &BTreeSet<Clock>) -> bool {
-        wanted.iter().any(|clock| self.stopped(*clock).is_none())
+    fn are_pods_back(&self) -> bool {
+        matches!(self.pods, Some(Pods::Back | Pods::BackUnseen { .. }))
     }
 }
 
@@ -75,8 +83,17 @@ pub(super) struct Observed {
     pub(super) budget: Option<Duration>,
     pub(super) beat: Duration,
     pub(super) observation: Observation,
+    /// The end of the observation, from the probe's zero.
+    pub(super) until: Duration,
     /// From the probe's zero to the injection.
     pub(super) offset: Duration,
+}
+
+impl Observed {
+    /// Since when it was served for good, counted from the injection.
+    pub(super) fn served_since(&self) -> Option<Duration> {
+        Some(self.observation.served_since?.saturating_sub(self.offset))
+    }
 }
 
 impl Watching {
@@ -104,7 +121,7 @@ impl Watching {
             if started.elapsed() > self.within {
                 let unsteady = states.iter().find(|(_, state)| *state != Steady::Yes);
                 let text = unsteady
-                    .map(|(name, state)| format!("probe {name} was not steady before: {}", said(state)));
+                    .map(|(name, state)| format!("probe {name} was not steady before: {}", described(state)));
                 return Err(vec![stage.doubt("steady.before", &text.unwrap_or_default())]);
             }
             tokio::time::sleep(LOOK_EVERY).await;
@@ -119,72 +136,101 @@ impl Watching {
         stage: &mut Stage<'_>,
     ) -> Clocks {
         let mut clocks = Clocks::default();
-        let mut pods: BTreeMap<String, PodFact> = BTreeMap::new();
+        let mut follower = Follower::new(victim, self.present);
+        let asks_registry = wanted.contains(&Clock::Registry);
+        let waits_for_pods = asks_registry || wanted.contains(&Clock::Ready);
         while injected_at.elapsed() < self.within {
-            self.look_at_pods(&mut pods, &mut clocks, injected_at, victim).await;
-            if wanted.contains(&Clock::Registry) && clocks.ready.is_some() && clocks.registry.is_none() {
+            self.look_at_pods(&mut follower, &mut clocks, injected_at).await;
+            let mut have_stopped = !waits_for_pods || clocks.are_pods_back();
+            if have_stopped && asks_registry && clocks.registry.is_none() {
                 self.look_at_registry(&mut clocks, injected_at, stage).await;
             }
-            let others = [Clock::Ready, Clock::Registry].iter().filter(|clock| wanted.contains(clock));
-            let others_stopped = others.clone().all(|clock| clocks.stopped(*clock).is_some());
-            if others_stopped {
+            have_stopped &= !asks_registry || clocks.registry.is_some();
+            if have_stopped {
                 clocks.served = self.served_since(injected_at);
             }
-            if others_stopped && (clocks.served.is_some() || !wanted.contains(&Clock::Served)) {
-                break;
+            if have_stopped && (clocks.served.is_some() || !wanted.contains(&Clock::Served)) {
+                return clocks;
             }
         }
+        self.look_once_more(&mut clocks, injected_at, victim, asks_registry, stage).await;
         clocks
     }
 
-    /// Takes in what the watch of pods says, for as long as one look.
-    async fn look_at_pods(
-        &mut self,
-        pods: &mut BTreeMap<String, PodFact>,
+    /// At the deadline: what no watch has shown is asked for, so that silence is not taken for *nothing happened*.
+    async fn look_once_more(
+        &self,
         clocks: &mut Clocks,
         injected_at: Instant,
         victim: &Victim,
+        asks_registry: bool,
+        stage: &mut Stage<'_>,
     ) {
-        let Ok(Some(seen)) = tokio::time::timeout(LOOK_EVERY, self.pods.next()).await else { return };
-        match seen.sight {
-            Sight::Listed(all) => *pods = all.into_iter().map(|pod| (pod.uid.clone(), pod)).collect(),
-            Sight::Changed(pod) => drop(pods.insert(pod.uid.clone(), pod)),
-            Sight::Gone(pod) => drop(pods.remove(&pod.uid)),
-            Sight::Alive => clocks.blind = None,
-            Sight::Silent { .. } => clocks.blind = Some("it says nothing any more".into()),
-            Sight::Broken { why, .. } => clocks.blind = Some(why.to_string()),
+        if clocks.pods.is_none() {
+            let listed = self.kube.pods(&self.namespace, &self.selector).await;
+            clocks.pods = Some(match listed {
+                Ok(pods) => match present(&pods, victim) {
+                    ready if ready >= self.present => Pods::BackUnseen { silent_for: None },
+                    ready => Pods::Missing { ready, before: self.present },
+                },
+                Err(error) => Pods::Unknown { why: error.to_string() },
+            });
         }
-        let present = pods.values().filter(|pod| pod.is_present() && pod.uid != victim.uid).count();
-        if clocks.ready.is_none() && present >= self.present {
-            clocks.ready = Some(seen.at.saturating_duration_since(injected_at));
+        if asks_registry && clocks.nodes.is_none() {
+            self.look_at_registry(clocks, injected_at, stage).await;
+        }
+    }
+
+    /// Takes in what the watch of pods says, for as long as one look.
+    async fn look_at_pods(&mut self, follower: &mut Follower, clocks: &mut Clocks, injected_at: Instant) {
+        let Ok(Some(seen)) = tokio::time::timeout(LOOK_EVERY, self.pods.next()).await else { return };
+        let at = seen.at;
+        let back = follower.take(seen);
+        if clocks.pods.is_none() {
+            clocks.ready = (back == Some(Pods::Back)).then(|| at.saturating_duration_since(injected_at));
+            clocks.pods = back;
         }
     }
 
     /// The third clock: as many nodes as before, and one of those before is gone.
     async fn look_at_registry(&self, clocks: &mut Clocks, injected_at: Instant, stage: &mut Stage<'_>) {
-        let Some(before) = &self.registered else {
-            clocks.registry = Some(injected_at.elapsed());
-            return;
+        let nodes = match self.nodes(stage).await {
+            Ok(now) => compared(&self.registered, &now),
+            Err(why) => Nodes::Unanswered { why },
         };
-        let Some(now) = self.nodes(stage).await else {
-            clocks.registry_last = "the registry gave no answer, or knows no such service".into();
-            return;
-        };
-        let kept = before.intersection(&now).count();
-        if now.len() == before.len() && kept + 1 == before.len() {
+        if nodes == Nodes::Live {
             clocks.registry = Some(injected_at.elapsed());
-        } else {
-            clocks.registry_last = format!("{} nodes, of which {kept} were there before", now.len());
         }
+        clocks.nodes = Some(nodes);
     }
 
-    /// The registered nodes of the service, as the target file says how to ask for them.
-    pub(super) async fn nodes(&self, stage: &mut Stage<'_>) -> Option<BTreeSet<String>> {
-        let registry = stage.scene.target.file.registry.as_ref()?;
-        let json = registry.json.as_ref().map(|whole| Data::new(&whole.0)).transpose().ok()?;
+    /// The nodes before anything is broken.
+    pub(super) async fn look_before(&mut self, stage: &mut Stage<'_>) -> Result<(), Vec<Failure>> {
+        const ATTEMPTS: usize = 3;
+        let mut nodes = self.nodes(stage).await;
+        for _ in 1..ATTEMPTS {
+            if nodes.is_err() {
+                nodes = self.nodes(stage).await;
+            }
+        }
+        let nodes = nodes.map_err(|why| {
+            let text = format!("which nodes the registry lists before is not known: {why}");
+            vec![stage.doubt("registry.unanswered", &text)]
+        })?;
+        self.registered = nodes;
+        Ok(())
+    }
+
+    /// The registered nodes of the service, as the target file says how to ask for them; a service that is not found has
+    /// none.
+    async fn nodes(&self, stage: &mut Stage<'_>) -> Result<BTreeSet<String>, String> {
+        let registry =
+            stage.scene.target.file.registry.as_ref().ok_or("the target file names no `registry`")?;
+        let json = registry.json.as_ref().map(|whole| Data::new(&whole.0)).transpose();
+        let json = json.map_err(|problem| problem.text)?;
         let mut names = Names::new();
         names.insert("service".into(), Value::from(self.service.as_str()));
-        let mut aside = stage.aside(names);
+        let aside = stage.aside(names);
         let operator = At { value: "operator".to_owned(), at: Place::default() };
         let request = Request {
             op: Some(&registry.op),
@@ -192,15 +238,10 @@ impl Watching {
             json: json.as_ref(),
             ..Request::nothing()
         };
-        let prepared = request.prepared(&aside).ok()?;
-        let target = aside.scene.target;
-        let reply =
-            prepared.send(&target.http, target.rpc.as_ref(), Connection::New, PROBE_WITHIN).await.ok()?;
-        aside.statuses.clear();
-        let path = super::expect::json_path(&registry.nodes).ok()?;
-        let json = reply.json().filter(|_| reply.is_success())?;
-        let nodes: BTreeSet<String> = path.query(&json).all().into_iter().map(Value::to_string).collect();
-        (!nodes.is_empty()).then_some(nodes)
+        let prepared = request.prepared(&aside).map_err(|failures| said(&failures))?;
+        let target = stage.scene.target;
+        let sent = prepared.send(&target.http, target.rpc.as_ref(), Connection::New, PROBE_WITHIN).await;
+        listed(&sent.map_err(|error| error.to_string())?, &registry.nodes)
     }
 
     /// Since when every probe is served for good, counted from the injection.
@@ -227,10 +268,80 @@ impl Watching {
             let samples = one.probe.stop().await;
             let until = samples.last().map_or(offset, |sample| sample.ended);
             let observation = observe(&samples, offset, until, &reader);
-            all.push(Observed { name: one.name, budget: one.budget, beat, observation, offset });
+            all.push(Observed { name: one.name, budget: one.budget, beat, observation, until, offset });
         }
         all
     }
+}
+
+/// Follows what a watch says of pods. A watch that said nothing for too long shows in the list after it that pods are
+/// Ready, but not since when: that is told apart from a watch that was alive all the time.
+struct Follower {
+    victim: Victim,
+    before: usize,
+    pods: BTreeMap<String, PodFact>,
+    silent_since: Option<Instant>,
+}
+
+impl Follower {
+    fn new(victim: &Victim, before: usize) -> Self {
+        Self { victim: victim.clone(), before, pods: BTreeMap::new(), silent_since: None }
+    }
+
+    /// Takes in one sight, and says whether as many pods as before are Ready with it.
+    fn take(&mut self, seen: Seen) -> Option<Pods> {
+        let mut silent_since = None;
+        match seen.sight {
+            Sight::Listed(all) => {
+                self.pods = all.into_iter().map(|pod| (pod.uid.clone(), pod)).collect();
+                silent_since = self.silent_since.take();
+            }
+            Sight::Changed(pod) => drop(self.pods.insert(pod.uid.clone(), pod)),
+            Sight::Gone(pod) => drop(self.pods.remove(&pod.uid)),
+            Sight::Silent { since } => self.silent_since = Some(since),
+            // A watch that broke is opened again at once: the list that follows dates what it shows well enough.
+            Sight::Alive | Sight::Broken { .. } => {}
+        }
+        let is_back = present(self.pods.values(), &self.victim) >= self.before;
+        is_back.then(|| match silent_since {
+            None => Pods::Back,
+            Some(since) => Pods::BackUnseen { silent_for: Some(seen.at.saturating_duration_since(since)) },
+        })
+    }
+}
+
+/// How many pods are Ready and stay, but for the victim.
+fn present<'p>(pods: impl IntoIterator<Item = &'p PodFact>, victim: &Victim) -> usize {
+    pods.into_iter().filter(|pod| pod.is_present() && pod.uid != victim.uid).count()
+}
+
+/// Whether the registry lists as many nodes as before, of which one is gone; where there was none, none.
+fn compared(before: &BTreeSet<String>, now: &BTreeSet<String>) -> Nodes {
+    let kept = before.intersection(now).count();
+    if now.len() == before.len() && kept == before.len().saturating_sub(1) {
+        Nodes::Live
+    } else {
+        Nodes::Other { before: before.len(), now: now.len(), kept }
+    }
+}
+
+/// The nodes in a reply of the registry.
+fn listed(reply: &Reply, nodes: &str) -> Result<BTreeSet<String>, String> {
+    const NOT_FOUND: u16 = 404;
+    if reply.status == NOT_FOUND {
+        return Ok(BTreeSet::new());
+    }
+    if !reply.is_success() {
+        return Err(format!("the registry answered status {}", reply.status));
+    }
+    let json = reply.json();
+    let json = json.ok_or_else(|| format!("the registry answered status {}, and no JSON", reply.status))?;
+    let path = super::expect::json_path(nodes)?;
+    Ok(path.query(&json).all().into_iter().map(Value::to_string).collect())
+}
+
+fn said(failures: &[Failure]) -> String {
+    failures.iter().map(|failure| failure.message.to_string()).collect::<Vec<_>>().join("; ")
 }
 
 fn last_window(samples: &[Sample], wanted: usize, tolerance: &Tolerance) -> Steady {
@@ -241,7 +352,7 @@ fn last_window(samples: &[Sample], wanted: usize, tolerance: &Tolerance) -> Stea
     steady(&samples[from..], tolerance)
 }
 
-fn said(state: &Steady) -> String {
+fn described(state: &Steady) -> String {
     match state {
         Steady::Yes => "steady".into(),
         Steady::No { failed, of, kind, .. } => format!("{failed} of {of} samples failed ({kind})"),
@@ -259,10 +370,16 @@ fn micros(time: Duration) -> u64 {
 }
 
 /// What is told of a recovery.
-pub(super) fn recovery(case: &str, victim: &Victim, seen: &Clocks, observed: &[Observed]) -> Recovery {
+pub(super) fn recovery(
+    case: &str,
+    fault: &str,
+    victim: &Victim,
+    seen: &Clocks,
+    observed: &[Observed],
+) -> Recovery {
     Recovery {
         case: case.into(),
-        fault: "delete_pod".into(),
+        fault: fault.into(),
         victim: victim.name.clone(),
         ready_us: seen.ready.map(micros),
         served_us: seen.served.map(micros),
@@ -285,5 +402,96 @@ fn outage(one: &Observed) -> Outage {
         longest_us: observation.longest_outage().map_or(0, |outage| micros(outage.length())),
         error_us: micros(one.beat),
         budget_us: one.budget.map(micros),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::Transport;
+
+    fn pod(uid: &str, is_ready: bool) -> PodFact {
+        PodFact {
+            name: format!("store-{uid}"),
+            uid: uid.into(),
+            namespace: "default".into(),
+            labels: BTreeMap::new(),
+            is_ready,
+            phase: "Running".into(),
+            deletion_requested: false,
+            created_at: String::new(),
+            node: None,
+            owner: None,
+            image: None,
+        }
+    }
+
+    fn victim() -> Victim {
+        Victim { namespace: "default".into(), name: "store-old".into(), uid: "old".into() }
+    }
+
+    #[test]
+    fn a_silent_watch_is_told_apart_from_one_that_saw_it() {
+        let start = Instant::now();
+        let listed = |pods: &[&PodFact]| Sight::Listed(pods.iter().map(|pod| (*pod).clone()).collect());
+        let silent = || Sight::Silent { since: start };
+        let unseen = Some(Pods::BackUnseen { silent_for: Some(Duration::from_secs(3)) });
+        let (old, young, new) = (pod("old", true), pod("new", false), pod("new", true));
+        for (sights, expected) in [
+            (vec![listed(&[&old])], None),
+            (vec![listed(&[&old]), Sight::Changed(new.clone())], Some(Pods::Back)),
+            (vec![listed(&[&old]), Sight::Gone(old.clone()), Sight::Alive], None),
+            (vec![listed(&[&old]), silent()], None),
+            (vec![silent(), listed(&[&new])], unseen),
+            (vec![silent(), listed(&[&young]), Sight::Changed(new.clone())], Some(Pods::Back)),
+            (vec![silent(), listed(&[]), listed(&[&new])], Some(Pods::Back)),
+        ] {
+            let mut follower = Follower::new(&victim(), 1);
+            let at = start + Duration::from_secs(3);
+            let told = sights.into_iter().map(|sight| follower.take(Seen { at, sight })).last().flatten();
+            assert_eq!(told, expected);
+        }
+    }
+
+    fn set(nodes: &[&str]) -> BTreeSet<String> {
+        nodes.iter().map(|node| (*node).to_owned()).collect()
+    }
+
+    #[test]
+    fn the_registry_lists_live_nodes_if_one_of_before_is_replaced() {
+        for (before, now, expected) in [
+            (vec!["a"], vec!["b"], Nodes::Live),
+            (vec!["a", "b"], vec!["b", "c"], Nodes::Live),
+            (vec![], vec![], Nodes::Live),
+            (vec!["a"], vec!["a"], Nodes::Other { before: 1, now: 1, kept: 1 }),
+            (vec!["a"], vec!["a", "b"], Nodes::Other { before: 1, now: 2, kept: 1 }),
+            (vec!["a"], vec![], Nodes::Other { before: 1, now: 0, kept: 0 }),
+            (vec!["a", "b"], vec!["c", "d"], Nodes::Other { before: 2, now: 2, kept: 0 }),
+            (vec![], vec!["a"], Nodes::Other { before: 0, now: 1, kept: 0 }),
+        ] {
+            assert_eq!(compared(&set(&before), &set(&now)), expected, "{before:?} {now:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_found_has_no_nodes_and_what_is_no_answer_is_not_taken_for_one() {
+        for (status, body, expected) in [
+            (200, r#"{"nodes":["a"]}"#, Ok(set(&["\"a\""]))),
+            (200, "{}", Ok(set(&[]))),
+            (404, "not found", Ok(set(&[]))),
+            (401, "{}", Err("the registry answered status 401".to_owned())),
+            (500, "", Err("the registry answered status 500".to_owned())),
+            (200, "<html>", Err("the registry answered status 200, and no JSON".to_owned())),
+        ] {
+            let reply = Reply {
+                transport: Transport::Http,
+                status,
+                grpc_status: None,
+                headers: vec![],
+                body: body.into(),
+                took: Duration::ZERO,
+            };
+            assert_eq!(listed(&reply, "$.nodes[*]"), expected, "{status} {body}");
+        }
     }
 }

@@ -170,7 +170,7 @@ pub fn lint_target(suites: &Suites, file: &TargetFile, source: &Source) -> Inval
 }
 
 fn known_flow(flow: &At<String>, look: &mut Look<'_>) {
-    if !look.book.flows.contains_key(&flow.value) {
+    if look.book.lacks_flow(flow) {
         let hint = did_you_mean(flow, look.book.flows.keys().map(String::as_str));
         look.problem(Problem::new(flow.at, format!("there is no flow `{}`", flow.value)).maybe_hint(hint));
     }

@@ -198,11 +198,10 @@ fn book(sources: &[Source], invalid: &mut Invalid) -> Book {
     for source in sources {
         match kind_of(source) {
             FileKind::Operations => operations(source, &mut book, invalid),
-            FileKind::Flow => {
-                if let Some(flow) = flow(source, invalid) {
-                    book.flows.insert(flow.syntax.flow.value.clone(), flow);
-                }
-            }
+            FileKind::Flow => match flow(source, invalid) {
+                Some(flow) => drop(book.flows.insert(flow.syntax.flow.value.clone(), flow)),
+                None => drop(book.unread.flows.insert(stem(source).to_owned())),
+            },
             _ => {}
         }
     }
@@ -210,8 +209,12 @@ fn book(sources: &[Source], invalid: &mut Invalid) -> Book {
 }
 
 fn operations(source: &Source, book: &mut Book, invalid: &mut Invalid) {
-    let Some(node) = rooted(source, invalid) else { return };
+    let Some(node) = rooted(source, invalid) else {
+        book.unread.all_operations = true;
+        return;
+    };
     let What::Map(map) = &node.what else {
+        book.unread.all_operations = true;
         invalid.add(source, [Problem::new(node.at, "wanted a map of operations")]);
         return;
     };
@@ -219,11 +222,10 @@ fn operations(source: &Source, book: &mut Book, invalid: &mut Invalid) {
     for (key, node) in map {
         match key.text.as_str() {
             "refused" => book.refusals = refusals(node, &problems),
-            name if name.contains('.') => {
-                if let Some(operation) = read::<Operation>(node, &problems) {
-                    book.operations.insert(name.into(), operation);
-                }
-            }
+            name if name.contains('.') => match read::<Operation>(node, &problems) {
+                Some(operation) => drop(book.operations.insert(name.into(), operation)),
+                None => drop(book.unread.operations.insert(name.into())),
+            },
             name => problems.borrow_mut().push(
                 Problem::new(key.at, format!("`{name}` is no operation"))
                     .hint("an operation is named `service.verb`; beside them stands only `refused`"),
@@ -242,12 +244,16 @@ fn refusals(node: &Node, problems: &Problems) -> Refusals {
     Refusals(forms.collect())
 }
 
+/// A file's name without its ending.
+fn stem(source: &Source) -> &str {
+    source.name.rsplit('/').next().and_then(|file| file.rsplit_once('.')).map_or("", |(stem, _)| stem)
+}
+
 fn flow(source: &Source, invalid: &mut Invalid) -> Option<Flow> {
     let syntax: FlowSyntax = file(source, invalid)?;
     let problems = Problems::default();
     let steps = syntax.steps.iter().filter_map(|whole| Step::read(&whole.0, &problems)).collect();
-    let stem =
-        source.name.rsplit('/').next().and_then(|file| file.rsplit_once('.')).map_or("", |(stem, _)| stem);
+    let stem = stem(source);
     if stem != syntax.flow.value {
         let text = format!("the flow is called `{}`, and its file `{stem}`", syntax.flow.value);
         problems.borrow_mut().push(Problem::new(syntax.flow.at, text));
