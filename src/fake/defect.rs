@@ -112,6 +112,9 @@ defects! {
     ServiceNotDeleted "service-not-deleted" false "deleting a service is confirmed and not done";
     RegistryListsAnyNamespace "registry-lists-any-namespace" false "any account may see the registry of any namespace";
     HttpRpcDiffer "http-rpc-differ" false "store reads over the gRPC proxy lose the last byte of the value";
+    MailUnchecked "mail-unchecked" false "a mail to nobody is confirmed";
+    RpcLosesAMember "rpc-loses-a-member" false "replies over the gRPC proxy lose their last member";
+    TraceEmpty "trace-empty" false "a service that was called has no spans";
     RpcIgnoresRules "rpc-ignores-rules" false "the gRPC proxy does not ask the rules";
     PodNeverReady "pod-never-ready" false "a replaced pod never becomes ready";
     PodSlow "pod-slow" false "a replaced pod is ready only after its budget";
