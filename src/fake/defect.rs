@@ -112,6 +112,16 @@ defects! {
     ServiceNotDeleted "service-not-deleted" false "deleting a service is confirmed and not done";
     RegistryListsAnyNamespace "registry-lists-any-namespace" false "any account may see the registry of any namespace";
     HttpRpcDiffer "http-rpc-differ" false "store reads over the gRPC proxy lose the last byte of the value";
+    TablesListOpen "tables-list-open" false "any account may list the tables of any database";
+    MailsOpen "mails-open" false "anybody may have mail sent";
+    CustomerNeverVerified "customer-never-verified" false "a customer whose address was verified stays unverified";
+    DeletedCustomersListed "deleted-customers-listed" false "customers who were deleted stay in the list";
+    NamespacesWriteOpen "namespaces-write-open" false "any account may change and delete namespaces";
+    NamespaceUserLost "namespace-user-lost" false "a user who was added to a namespace is not in it";
+    TagUpdateUnchecked "tag-update-unchecked" false "a description of a tag that does not exist is confirmed";
+    ServiceUpdateLost "service-update-lost" false "an update of a service is confirmed and not made";
+    CardUnchecked "card-unchecked" false "an empty payment method is taken";
+    RegistryListsInfrastructure "registry-lists-infrastructure" false "the registry names the database among the services";
     MailUnchecked "mail-unchecked" false "a mail to nobody is confirmed";
     RpcLosesAMember "rpc-loses-a-member" false "replies over the gRPC proxy lose their last member";
     TraceEmpty "trace-empty" false "a service that was called has no spans";
