@@ -105,3 +105,44 @@ fn files(folders: &[&str]) -> Vec<PathBuf> {
     }
     found
 }
+
+/// The operations of the list, by name.
+fn operations() -> Vec<String> {
+    let all: serde_json::Map<String, serde_json::Value> =
+        serde_saphyr::from_str(&document("suites/operations.yaml")).unwrap();
+    all.into_iter().map(|(name, _)| name).filter(|name| name != "refused").collect()
+}
+
+/// Every step of a suite that is made as the operator, as its operation and its way.
+fn ways(step: &serde_json::Value, found: &mut BTreeSet<(String, String)>) {
+    let Some(kinds) = step.as_object() else { return };
+    for request in kinds.values().filter(|request| request["as"] == "operator") {
+        if let (Some(operation), Some(way)) = (request["op"].as_str(), request["via"].as_str()) {
+            found.insert((operation.to_owned(), way.to_owned()));
+        }
+    }
+}
+
+#[test]
+fn every_operation_is_called_both_ways_or_says_why_not() {
+    let text = document("suites/service-call/both-ways.yaml");
+    let suite: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+    let mut called = BTreeSet::new();
+    for case in suite["cases"].as_array().unwrap() {
+        case["steps"].as_array().unwrap().iter().for_each(|step| ways(step, &mut called));
+    }
+    let excused: Vec<(&str, &str)> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# one way only: ")?.split_once(": "))
+        .filter(|(_, reason)| reason.len() > 20)
+        .collect();
+    let has = |name: &str, way: &str| called.contains(&(name.to_owned(), way.to_owned()));
+    let is_whole = |name: &str| has(name, "http") && has(name, "rpc");
+    let missing: Vec<String> = operations()
+        .into_iter()
+        .filter(|name| !is_whole(name) && !excused.iter().any(|(excuse, _)| excuse == name))
+        .collect();
+    assert!(missing.is_empty(), "not called both ways as the operator, and no reason given: {missing:?}");
+    let stale: Vec<&str> = excused.iter().map(|(name, _)| *name).filter(|name| is_whole(name)).collect();
+    assert!(stale.is_empty(), "excused, and called both ways all the same: {stale:?}");
+}

@@ -56,6 +56,8 @@ pub(crate) struct Tally {
     pub(crate) errors: u64,
     /// Lines of its log, oldest first.
     pub(crate) log: Vec<String>,
+    /// The methods that it answered last, oldest first, each with the nanosecond since the Unix epoch.
+    pub(crate) traced: Vec<(String, i64)>,
 }
 
 /// The whole platform.
@@ -188,10 +190,15 @@ impl State {
     }
 
     /// Counts a call of a service.
-    pub(crate) fn count(&mut self, namespace: &str, service: &str, failed: bool) {
+    pub(crate) fn count(&mut self, namespace: &str, service: &str, endpoint: &str, failed: bool) {
+        let at_ns = self.clock.now_ms().saturating_mul(1_000_000);
         let tally = self.tallies.entry((namespace.to_owned(), service.to_owned())).or_default();
         tally.requests += 1;
         tally.errors += u64::from(failed);
+        if tally.traced.len() >= 20 {
+            tally.traced.remove(0);
+        }
+        tally.traced.push((endpoint.to_owned(), at_ns));
     }
 
     /// Adds a line to a service's log.

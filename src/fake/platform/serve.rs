@@ -6,7 +6,7 @@
 use super::rules::{self, CACHE_MS, Rule};
 use super::schema::{Method, schema};
 use super::token::Claims;
-use super::wire::{Message, Refusal, Reply, Request};
+use super::wire::{Answer, Message, Refusal, Reply, Request};
 use super::{MICRO, State, decode, nodes, protobuf, service};
 use crate::fake::defect::Defect;
 use base64::Engine as _;
@@ -68,8 +68,25 @@ pub(crate) fn serve(state: &mut State, call: &Forwarded) -> Served {
         }
         Err(refusal) => (String::new(), Err(refusal)),
     };
-    state.count(&call.namespace, &call.service, reply.is_err());
-    Served { output, reply }
+    state.count(&call.namespace, &call.service, &call.endpoint, reply.is_err());
+    let is_short = state.has(Defect::RpcLosesAMember) && !call.over_http;
+    Served { output, reply: if is_short { without_last_member(reply) } else { reply } }
+}
+
+/// The reply without the member that comes last in each of its messages.
+fn without_last_member(reply: Reply) -> Reply {
+    let cut = |mut message: Value| {
+        if let Some(members) = message.as_object_mut() {
+            let last = members.keys().next_back().cloned();
+            last.and_then(|last| members.shift_remove(&last));
+        }
+        message
+    };
+    Ok(match reply? {
+        Answer::Message(message) => Answer::Message(cut(message)),
+        Answer::Stream(messages) => Answer::Stream(messages.into_iter().map(cut).collect()),
+        Answer::Endless => Answer::Endless,
+    })
 }
 
 fn find(call: &Forwarded) -> Result<Method, Refusal> {

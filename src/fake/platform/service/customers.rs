@@ -112,7 +112,7 @@ fn mark_verified(state: &mut State, request: &Request) -> Reply {
         return Err(Refusal::micro("customers.markverified", 400, "Email is required"));
     }
     let customer = by_email(state, request.text("email")).ok_or_else(|| Refusal::plain("not found"))?;
-    if customer.status == "unverified" {
+    if customer.status == "unverified" && !state.has(Defect::CustomerNeverVerified) {
         set_status(state, customer, "verified");
     }
     empty()
@@ -132,7 +132,9 @@ fn read(state: &State, request: &Request) -> Reply {
 fn list(state: &State) -> Reply {
     let keys = state.records.keys(MICRO, TABLE, "customers/");
     let customers = keys.iter().filter_map(|key| state.records.load::<Customer>(MICRO, TABLE, key));
-    let customers: Vec<Customer> = customers.filter(|customer| customer.status != "deleted").collect();
+    let customers: Vec<Customer> = customers
+        .filter(|customer| customer.status != "deleted" || state.has(Defect::DeletedCustomersListed))
+        .collect();
     message(json!({ "customers": customers }))
 }
 

@@ -39,7 +39,8 @@ pub(super) fn answer(state: &mut State, request: &Request) -> Reply {
     if request.endpoint == "Namespaces.RemoveUser" {
         return Err(Refusal::micro("notimplemented", 500, "not implemented"));
     }
-    if !is_micro(request) && !is_open {
+    let is_writable = !reads && state.has(Defect::NamespacesWriteOpen) && request.caller.is_some();
+    if !is_micro(request) && !is_open && !is_writable {
         return Err(Refusal::micro("namespaces", 401, "Unauthorized request"));
     }
     match request.endpoint.as_str() {
@@ -158,7 +159,8 @@ fn add_user(state: &mut State, request: &Request) -> Reply {
         return Err(Refusal::micro("namespaces.adduser.validation", 400, detail));
     }
     let mut namespace = find(state, id, "adduser")?;
-    if !namespace.users.iter().any(|known| known == user) {
+    let is_lost = state.has(Defect::NamespaceUserLost);
+    if !is_lost && !namespace.users.iter().any(|known| known == user) {
         namespace.users.push(user.to_owned());
     }
     save(state, &namespace);

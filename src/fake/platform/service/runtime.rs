@@ -175,6 +175,9 @@ fn known(state: &State, request: &Request, namespace: &str, given: &Message) -> 
 
 fn update(state: &mut State, request: &Request, namespace: &str, given: &Message) -> Reply {
     let mut running = known(state, request, namespace, given)?;
+    if state.has(Defect::ServiceUpdateLost) {
+        return empty();
+    }
     if !text(given, "source").is_empty() {
         text(given, "source").clone_into(&mut running.source);
     }

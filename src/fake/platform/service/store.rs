@@ -170,7 +170,9 @@ fn databases(state: &State, request: &Request) -> Reply {
 
 fn tables(state: &State, request: &Request) -> Reply {
     let database = or_micro(request.text("database"));
-    authorize(request, &database, &request.error_id())?;
+    if !(state.has(Defect::TablesListOpen) && request.caller.is_some()) {
+        authorize(request, &database, &request.error_id())?;
+    }
     message(json!({ "tables": noted(state, &format!("tables/{database}/")) }))
 }
 
