@@ -1,6 +1,6 @@
 //! Running a plan: many cases at once, then those that run alone, then those that break something.
 
-use super::sign_in::{Accounts, RUN_CASE, sign_in_operator};
+use super::sign_in::{Accounts, RUN_CASE, renew_operator, sign_in_operator};
 use super::stop::{Level, Stop};
 use super::{Lane, Plan, Planned, Unrun, put_back};
 use crate::outcome::{CaseEnd, Ending, Event, Failure, RunEnd, RunStart, Verdict};
@@ -173,11 +173,24 @@ impl Running<'_> {
         if let Some((variable, value)) = &planned.member {
             stage.names.insert(variable.clone(), value.clone());
         }
+        self.renew(planned, stage).await?;
         for (name, identity) in &planned.case.identities {
             self.accounts.add(stage, name, identity).await?;
         }
         for step in &planned.case.steps {
+            self.renew(planned, stage).await?;
             step.perform(stage).await?;
+        }
+        Ok(())
+    }
+
+    /// Whoever's token would not outlive the case is signed in anew before a step uses it.
+    async fn renew(&self, planned: &Planned<'_>, stage: &mut Stage<'_>) -> Result<(), Vec<Failure>> {
+        let enough = planned.case.limit;
+        renew_operator(self.scene, enough).await;
+        stage.take_operator();
+        for (name, identity) in &planned.case.identities {
+            self.accounts.renew(stage, name, identity, enough).await?;
         }
         Ok(())
     }

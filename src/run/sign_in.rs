@@ -1,10 +1,10 @@
 //! How identities come to be: signed in, or minted by a flow.
 
 use crate::outcome::Failure;
-use crate::source::{At, Place};
+use crate::source::{At, Place, span};
 use crate::step::{Data, Names, Scene, Stage};
 use crate::suite::IdentityUse;
-use crate::target::{IdentityKind, Life};
+use crate::target::{IdentityKind, Life, Target};
 use base64::prelude::*;
 use hmac::{Hmac, Mac};
 use serde_json::{Map, Value, json};
@@ -12,6 +12,7 @@ use sha2::Sha256;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::sync::OnceCell;
 
 /// The case under which identities that live as long as the run are minted.
@@ -67,6 +68,31 @@ impl Accounts {
         Ok(())
     }
 
+    /// Signs an identity of a case in anew, if its token does not live for `enough` any more and its kind says how.
+    ///
+    /// # Errors
+    /// What kept it from being signed in.
+    pub(super) async fn renew(
+        &self,
+        stage: &mut Stage<'_>,
+        name: &At<String>,
+        identity: &IdentityUse,
+        enough: Duration,
+    ) -> Result<(), Vec<Failure>> {
+        let target = stage.scene.target;
+        let kind = target.file.identities.get(&identity.kind).filter(|kind| kind.signed_in_by.is_some());
+        let worn = stage.identities.get(&name.value).filter(|fields| is_worn(target, fields, enough));
+        let (Some(kind), Some(fields)) = (kind, worn.cloned()) else { return Ok(()) };
+        stage.enter_identity(&name.value, &identity.kind.value, name.at);
+        let fields = signed_in_by_flow(stage, fields, kind).await?;
+        if kind.life == Life::Run {
+            let made = Rc::new(OnceCell::new_with(Some(Ok(fields.clone()))));
+            self.shared.borrow_mut().insert(identity.kind.value.clone(), made);
+        }
+        stage.add_identity(&name.value, fields);
+        Ok(())
+    }
+
     async fn shared(
         &self,
         stage: &Stage<'_>,
@@ -96,8 +122,10 @@ impl Accounts {
         stage.scene.mask.learn(fields.get("secret").and_then(Value::as_str).unwrap_or_default());
         let Some(flow) = &kind.minted_by else { return Ok(fields) };
         let inputs = inputs(stage, &fields, flow, kind, of)?;
+        let begun = stage.scene.target.passed();
         let outputs = stage.run_flow(&flow.value, inputs).await?;
         fields.extend(outputs);
+        note_end(&mut fields, begun, stage)?;
         Ok(fields)
     }
 
@@ -157,13 +185,62 @@ async fn signed_in(
     fields.insert("name".into(), json!(id));
     fields.insert("secret".into(), json!(secret));
     fields.insert("namespace".into(), json!(kind.namespace.as_deref().unwrap_or_default()));
+    signed_in_by_flow(stage, fields, kind).await
+}
+
+/// The fields with a new token, if the kind names a flow that signs in.
+async fn signed_in_by_flow(
+    stage: &mut Stage<'_>,
+    mut fields: Fields,
+    kind: &IdentityKind,
+) -> Result<Fields, Vec<Failure>> {
     let Some(flow) = &kind.signed_in_by else { return Ok(fields) };
     let declared = stage.scene.book.flows.get(&flow.value).map(|flow| &flow.syntax.inputs);
     let mut with = fields.clone();
     with.retain(|name, _| declared.is_some_and(|inputs| inputs.keys().any(|input| input.value == *name)));
+    let begun = stage.scene.target.passed();
     let outputs = stage.run_flow(&flow.value, with).await?;
     fields.extend(outputs);
+    note_end(&mut fields, begun, stage)?;
     Ok(fields)
+}
+
+/// The life of a token, as the flow that brings it says: a time such as `4h`.
+const LIVES: &str = "lives";
+/// The end of a token, in milliseconds of the time that has passed for the target. No template sees it.
+const ENDS_AT_MS: &str = "(ends_at_ms)";
+
+/// Notes when a token ends that was asked for at `begun`, if the flow says how long it lives.
+fn note_end(fields: &mut Fields, begun: Duration, stage: &Stage<'_>) -> Result<(), Vec<Failure>> {
+    let Some(lives) = fields.get(LIVES) else { return Ok(()) };
+    let life = span(lives.as_str().unwrap_or_default());
+    let life = life.map_err(|why| vec![stage.doubt("identity.lives", &format!("`{LIVES}`: {why}"))])?;
+    fields.insert(ENDS_AT_MS.into(), json!(millis(begun + life)));
+    Ok(())
+}
+
+/// Whether a token lives less than `enough` from now on; half of its life is always enough. One whose end nobody knows
+/// is not worn.
+fn is_worn(target: &Target, fields: &Fields, enough: Duration) -> bool {
+    let ends_at = fields.get(ENDS_AT_MS).and_then(Value::as_u64);
+    let life = fields.get(LIVES).and_then(Value::as_str).and_then(|lives| span(lives).ok());
+    let enough = life.map_or(enough, |life| enough.min(life / 2));
+    ends_at.is_some_and(|ends_at| ends_at < millis(target.passed() + enough))
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Signs `operator` in anew, if its token does not live for `enough` any more.
+pub(super) async fn renew_operator(scene: &Scene<'_>, enough: Duration) {
+    let is_worn = match &*scene.operator.borrow() {
+        Some(Ok(fields)) => is_worn(scene.target, fields, enough),
+        _ => false,
+    };
+    if is_worn {
+        sign_in_operator(scene).await;
+    }
 }
 
 /// Signs `operator` in, for every case of the run.

@@ -1,5 +1,6 @@
 //! Putting changes back: the same flows whether a case has ended, a run was stopped, or a later process cleans up.
 
+use super::sign_in::renew_operator;
 use super::stop::{Level, Stop};
 use crate::files::FileError;
 use crate::ledger::Change;
@@ -47,6 +48,7 @@ fn noted(written: Result<(), FileError>) -> Result<(), String> {
 
 async fn undone(scene: &Scene<'_>, change: &Change) -> Result<(), String> {
     let Some(undo) = &change.undo else { return Ok(()) };
+    renew_operator(scene, UNDO_WITHIN).await;
     let mut stage = Stage::new(scene, &change.case, "");
     stage.is_undoing = true;
     stage.enter_identity("operator", "undo", crate::source::Place::default());

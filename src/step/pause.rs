@@ -44,7 +44,10 @@ impl Pause {
         };
         let answer = admin.send(&request, Connection::New, target.answer_within()).await;
         match answer {
-            Ok(answer) if answer.status == 200 => Ok(()),
+            Ok(answer) if answer.status == 200 => {
+                target.was_moved(self.time.0);
+                Ok(())
+            }
             Ok(answer) => Err(vec![
                 stage.doubt("pause.clock", &format!("the target's clock answered status {}", answer.status)),
             ]),

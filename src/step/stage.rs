@@ -128,10 +128,15 @@ impl<'a> Stage<'a> {
             spot: None,
         };
         stage.names.insert("anonymous".into(), json!({ "name": "anonymous" }));
-        if let Some(Ok(operator)) = &*scene.operator.borrow() {
-            stage.names.insert("operator".into(), Value::Object(operator.clone()));
-        }
+        stage.take_operator();
         stage
+    }
+
+    /// Takes over what the run knows of `operator`, if it is signed in.
+    pub fn take_operator(&mut self) {
+        if let Some(Ok(operator)) = &*self.scene.operator.borrow() {
+            self.names.insert("operator".into(), Value::Object(operator.clone()));
+        }
     }
 
     /// A stage for a flow or a look-up: same case, other names.

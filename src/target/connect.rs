@@ -5,8 +5,9 @@ use super::{Secrets, TargetFile};
 use crate::client::kube::{Kube, Place};
 use crate::client::{Grpc, Http, Unusable};
 use crate::files;
+use std::cell::Cell;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const BEAT: Duration = Duration::from_millis(20);
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -23,6 +24,13 @@ pub struct Target {
     pub rpc: Option<Grpc>,
     /// The admin address of a fake.
     pub admin: Option<Http>,
+    clock: Clock,
+}
+
+/// How much time has passed for a target: ours, and what the clock of a fake was moved by.
+struct Clock {
+    connected_at: Instant,
+    moved: Cell<Duration>,
 }
 
 /// Why a target cannot be spoken to.
@@ -52,7 +60,8 @@ pub fn connect(file: TargetFile, secrets: Secrets) -> Result<Target, ConnectErro
     let http = Http::new(&file.api).map_err(wrong("api"))?;
     let rpc = file.proxy.as_ref().map(|at| Grpc::new(&as_url(at)).map_err(wrong("proxy"))).transpose()?;
     let admin = file.admin.as_ref().map(|at| Http::new(at).map_err(wrong("admin"))).transpose()?;
-    Ok(Target { http, rpc, admin, file, secrets })
+    let clock = Clock { connected_at: Instant::now(), moved: Cell::default() };
+    Ok(Target { http, rpc, admin, file, secrets, clock })
 }
 
 /// `host:port` means TLS.
@@ -69,6 +78,16 @@ impl Target {
     /// A time of the suites at this target's pace.
     pub fn paced(&self, time: Duration) -> Duration {
         time.mul_f64(self.file.pace.value)
+    }
+
+    /// The time that has passed for it since it was connected: by this, lives that a caller can see end.
+    pub fn passed(&self) -> Duration {
+        self.clock.connected_at.elapsed() + self.clock.moved.get()
+    }
+
+    /// Notes that its clock was moved forward.
+    pub fn was_moved(&self, by: Duration) {
+        self.clock.moved.set(self.clock.moved.get() + by);
     }
 
     /// The beat of probes.

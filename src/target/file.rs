@@ -140,7 +140,8 @@ pub struct IdentityKind {
     pub namespace: Option<String>,
     /// Where its secret is.
     pub secret: Option<SecretPlace>,
-    /// The flow that signs it in: inputs `id`, `secret`, `namespace`; output `token`.
+    /// The flow that signs it in, and signs it in anew when its token is near its end: inputs `id`, `email`, `secret`,
+    /// `namespace`; outputs `token`, and `lives`, the life of the token.
     pub signed_in_by: Option<At<String>>,
     /// The flow that makes it.
     pub minted_by: Option<At<String>>,

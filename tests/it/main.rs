@@ -8,6 +8,7 @@ mod contract;
 mod defects;
 mod documents;
 mod fake;
+mod identities;
 mod interrupt;
 mod invalid_suites;
 mod kube_client;
