@@ -1,4 +1,4 @@
-//! `suites/README.md` tells the truth: every case stands there, and every case that stands there exists.
+//! `suites/README.md` tells the truth: every case stands there, every case that stands there exists, and so for tags.
 
 use muster::suite::{Folder, load, sources};
 use std::collections::BTreeSet;
@@ -16,5 +16,20 @@ fn the_page_of_the_suites_names_exactly_the_cases_that_exist() {
     assert_eq!(named, exist);
     for case in &suites.cases {
         assert!(page.contains(&case.why.value), "the promise of {} is another now", case.id.value);
+    }
+}
+
+#[test]
+fn every_case_has_tags_and_the_page_explains_each() {
+    let suites = load(&sources(&Folder::Embedded).unwrap()).unwrap();
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/suites/README.md")).unwrap();
+    for case in &suites.cases {
+        let tags: BTreeSet<&str> = case.tags.iter().map(|tag| tag.value.as_str()).collect();
+        let is_placed = ["smoke", "gate", "nightly"].iter().any(|tag| tags.contains(tag));
+        assert!(is_placed, "{} is neither smoke, gate nor nightly", case.id.value);
+        for tag in &tags {
+            assert!(page.contains(&format!("\n| {tag} | ")), "the page does not explain the tag {tag}");
+        }
+        assert_eq!(case.uses.disrupts, tags.contains("disruptive"), "{}", case.id.value);
     }
 }
