@@ -8,20 +8,19 @@ use std::time::Instant;
 #[derive(Debug, Clone)]
 pub(crate) struct Clock {
     start_ms: i64,
-    /// None: it stands still, but for being moved.
-    since: Option<Instant>,
+    since: Instant,
     moved_ms: i64,
 }
 
 impl Clock {
     /// A clock that shows `start` now.
     pub(crate) fn new(start: jiff::Timestamp) -> Self {
-        Self { start_ms: start.as_millisecond(), since: Some(Instant::now()), moved_ms: 0 }
+        Self { start_ms: start.as_millisecond(), since: Instant::now(), moved_ms: 0 }
     }
 
     /// Milliseconds since the Unix epoch.
     pub(crate) fn now_ms(&self) -> i64 {
-        let passed = self.since.map_or(0, |since| since.elapsed().as_millis());
+        let passed = self.since.elapsed().as_millis();
         let passed = i64::try_from(passed).unwrap_or(i64::MAX);
         self.start_ms.saturating_add(passed).saturating_add(self.moved_ms)
     }
@@ -34,12 +33,6 @@ impl Clock {
     /// `2026-11-25T08:18:43Z`.
     pub(crate) fn now_text(&self) -> String {
         jiff::Timestamp::from_second(self.now_s()).map(|at| at.to_string()).unwrap_or_default()
-    }
-
-    /// Stops the clock.
-    #[cfg(test)]
-    pub(crate) fn stop(&mut self) {
-        self.since = None;
     }
 
     /// Moves the clock forward.

@@ -3,8 +3,6 @@
 //! Lives here: the state, and what all services share of it. Does not: sockets (`door`), pods (`cluster`, `local`).
 
 pub(crate) mod decode;
-#[cfg(test)]
-mod defects_seen;
 pub(crate) mod encode;
 pub(crate) mod events;
 pub(crate) mod nodes;
