@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The checks that `cargo test` does not hold. Each part prints its name and how long it took; the first that fails
-# ends the script with its exit code. Needs bash, python3 and the Rust of rust-toolchain.toml.
+# ends the script with its exit code. Needs bash, python3 and the Rust of rust-toolchain.toml; for the part on a real
+# Kubernetes also root, Debian's packages and Go (see ci/cluster/README.md), else that part says NOT RUN.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -32,4 +33,6 @@ part 'documentation' documented
 part 'suites are valid' cargo run --quiet -- check
 part 'suites on the fakes' run_on_fakes
 part 'stored replies and outline are as they were' nothing_is_pending
+part 'manifests are as they are written' ci/deploy/fake-platform/generate.py --check
+part 'three kills on a real Kubernetes' ci/cluster/smoke.sh
 part 'junit.xml by a second reader' python3 ci/read_junit.py "$folder/report"

@@ -73,7 +73,9 @@ fn runs() -> Vec<Row> {
 /// Runs the listed cases with the defect on; gives those that ended otherwise.
 fn wrong_under(row: &Row) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
+    // Not in the checkout: replies that differ are pending beside the reports then.
     let output = muster()
+        .current_dir(folder.path())
         .args(["run", "--seed", "7", "--defect", &row.defect, "--report-dir"])
         .arg(folder.path())
         .args(row.wanted.iter().map(|(id, _)| id))

@@ -142,13 +142,13 @@ fn a_person_signs_up_and_becomes_active() {
 
 #[test]
 fn every_killed_pod_is_missed_and_comes_back() {
-    let stage = Stage::set(&[]);
+    // Slow enough that a busy machine cannot sleep through an outage.
+    let stage = Stage::at_pace(0.3, &[]);
     let core = [
         "api", "auth", "broker", "config", "debug", "network", "proxy", "registry", "router", "runtime",
         "store",
     ];
     let services = ["alert", "build", "client", "customers", "emails", "gitops", "invite"];
-    let since = Instant::now();
     let core = core.map(|service| ("default", format!("micro-{service}"), service));
     let services = services.map(|service| ("micro", service.to_owned(), service));
     for (namespace, name, service) in core.into_iter().chain(services) {
@@ -163,7 +163,6 @@ fn every_killed_pod_is_missed_and_comes_back() {
             })
         });
     }
-    println!("18 kills took {:?}", since.elapsed());
 }
 
 #[test]
