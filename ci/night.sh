@@ -1,33 +1,35 @@
 #!/usr/bin/env bash
 # The checks that take too long for every landing, in stages of a few seconds to a few minutes each.
 #
-# What a stage found is kept in target/night/COMMIT/STAGE/, and a stage that passed is not run again for the same
-# commit: stop it whenever you like, and call it again to go on. On a tree with uncommitted changes nothing counts, and
-# everything is run anew.
+# What a stage found is kept in target/night/STATE/STAGE/, where STATE stands for all that stages depend on: the committed
+# state of src, suites, fixtures, ci and the lock file. A stage that passed is not run again for the same state: stop it
+# whenever you like, and call it again to go on. With uncommitted changes nothing counts, and everything is run anew.
 #
-#   ci/night.sh            every stage that has not passed yet
-#   ci/night.sh --table    what has passed for this commit, without running anything
+#   ci/night.sh [PATTERN]      every stage (whose name matches) that has not passed yet
+#   ci/night.sh --table        what has passed for this state, without running anything; kept in docs/night.md
 #
 # Stages:
 #   defect-NAME   every case on fakes with one defect switched on: a case must turn red
 #   seed-NUMBER   every case with a random seed, ten times: every case must pass, and all outlines must be the same
+#   sweep-LAYOUT  every pod of the fake platform on a real Kubernetes, one after the other, in both layouts
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly SEEDS=10
-commit="$(git rev-parse HEAD)"
-[ -z "$(git status --porcelain --untracked-files=no)" ] || commit=uncommitted
-readonly night="target/night/$commit"
-readonly muster=target/release/muster
+state="$(git rev-parse HEAD:src HEAD:suites HEAD:fixtures HEAD:ci HEAD:Cargo.lock | sha256sum | cut -c1-12)"
+[ -z "$(git status --porcelain --untracked-files=no -- src suites fixtures ci Cargo.lock)" ] || state=uncommitted
+root="$PWD"
+readonly night="$root/target/night/$state"
+readonly muster="$root/target/release/muster"
 
 # The names of all defects: they stand, one a line, in the list of src/fake/defect.rs.
 defects() { sed -nE 's/^    [A-Z][A-Za-z]+ "([a-z0-9-]+)" (true|false) ".*";$/\1/p' src/fake/defect.rs; }
 
-# Runs every case and keeps the exit code; the reports go into the stage's folder.
+# Runs every case and keeps the exit code; the reports go into the stage's folder, and so does what a defect changes.
 run() {
   local folder="$1" code=0
   shift
-  "$muster" run --report-dir "$folder" "$@" >"$folder/output.txt" 2>&1 || code="$?"
+  (cd "$folder" && exec "$muster" run --report-dir "$folder" "$@" </dev/null) >"$folder/output.txt" 2>&1 || code="$?"
   echo "$code" >"$folder/exit-code"
 }
 
@@ -57,10 +59,24 @@ seed_stage() {
   echo 'all passed' >"$folder/found"
 }
 
+sweep_stage() {
+  local folder="$1" layout="$2" cluster="$1/cluster" code=0
+  "$root/ci/cluster/up.sh" "$cluster" >"$folder/up.txt" 2>&1 || { tail -n 1 "$folder/up.txt" >"$folder/found"; return 1; }
+  {
+    MUSTER="$muster" "$root/ci/cluster/platform.sh" "$cluster" "$layout" &&
+      "$root/ci/cluster/exec.sh" "$cluster" "$muster" run chaos --target "$cluster/target.yaml" --allow-disruption \
+        --state-dir "$folder/state" --report-dir "$folder" </dev/null
+  } >"$folder/output.txt" 2>&1 || code="$?"
+  "$root/ci/cluster/down.sh" "$cluster"
+  echo "$code" >"$folder/exit-code"
+  python3 "$root/ci/cluster/figures.py" "$folder" >"$folder/found" 2>&1 || code=1
+  return "$code"
+}
+
 stage() {
   local name="$1" work="$2" folder="$night/$1"
   shift 2
-  [ -e "$folder/passed" ] && [ "$commit" != uncommitted ] && return 0
+  [ -e "$folder/passed" ] && [ "$state" != uncommitted ] && return 0
   rm -rf "$folder"
   mkdir -p "$folder"
   if "$work" "$folder" "$@"; then touch "$folder/passed"; else failed=$((failed + 1)); fi
@@ -77,23 +93,27 @@ row() {
 names() {
   defects | sed 's/^/defect-/'
   seq "$SEEDS" | sed 's/^/seed-/'
+  printf 'sweep-%s\n' default server
 }
 
 [ -n "$(defects)" ] || { echo 'error: found no defect in src/fake/defect.rs' >&2; exit 1; }
 if [ "${1:-}" = --table ]; then
+  printf '# What the nights have shown\n\n`ci/night.sh --table` for the state `%s` of src, suites, fixtures, ci and Cargo.lock.\n\n```\n' "$state"
   names | while read -r name; do row "$name"; done
+  printf '```\n'
   exit 0
 fi
 
 cargo build --quiet --release
 mkdir -p "$night"
-[ "$commit" != uncommitted ] || rm -f "$night/outline.snap"
+[ "$state" != uncommitted ] || rm -f "$night/outline.snap"
 failed=0
 while read -r name; do
   case "$name" in
     defect-*) stage "$name" defect_stage "${name#defect-}" ;;
     seed-*) stage "$name" seed_stage ;;
+    sweep-*) stage "$name" sweep_stage "${name#sweep-}" ;;
   esac
-done < <(names)
+done < <(names | grep -e "${1:-.}")
 echo "$failed stages failed; what they found is kept in $night"
 [ "$failed" = 0 ]
