@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Report(ReportArguments),
     /// Puts back what an earlier run could not.
     Cleanup(CleanupArguments),
+    /// Examines a target: addresses, certificates, clocks, cluster, rights, identities, mailbox.
+    Doctor(DoctorArguments),
     /// Serves the built-in fakes until it is stopped, and prints their target file.
     Fake(Box<FakeArguments>),
     /// Runs cases and reports each as one test, in the dialect of `cargo test`.
@@ -149,6 +151,19 @@ pub(crate) struct ReportArguments {
     /// The run: its report folder, or its `run.jsonl`.
     #[arg(long, value_name = "PATH", default_value = "muster-report")]
     pub(crate) from: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    /// The target file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) target: PathBuf,
+    /// Where suites come from.
+    #[command(flatten)]
+    pub(crate) suites: SuitesArguments,
+    /// Where journals are kept.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

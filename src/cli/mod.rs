@@ -6,6 +6,7 @@
 mod args;
 mod check;
 mod cleanup;
+mod doctor;
 mod explain;
 mod fake;
 mod help;
@@ -42,6 +43,7 @@ pub fn main() -> u8 {
         Command::Schema(arguments) => schema::schema(&arguments),
         Command::Report(arguments) => report::report(&arguments),
         Command::Cleanup(arguments) => cleanup::cleanup(&arguments),
+        Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Fake(arguments) => fake::fake(&arguments),
         Command::Libtest(arguments) => return libtest(&arguments.arguments),
         Command::Help(arguments) => help::help(&arguments),

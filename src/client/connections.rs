@@ -83,20 +83,25 @@ impl Connections {
     }
 }
 
-fn address(base: &str) -> Result<reqwest::Url, Unusable> {
+pub(super) fn address(base: &str) -> Result<reqwest::Url, Unusable> {
     let url = reqwest::Url::parse(base).map_err(|_| Unusable::Address(base.into()))?;
     let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
     if is_web { Ok(url) } else { Err(Unusable::Address(base.into())) }
 }
 
 /// A client that opens at most `idle` spare connections. Over plain HTTP no certificates are loaded (10 ms saved).
-fn build(base: &reqwest::Url, idle: usize, protocol: Protocol) -> Result<reqwest::Client, Unusable> {
+pub(super) fn build(
+    base: &reqwest::Url,
+    idle: usize,
+    protocol: Protocol,
+) -> Result<reqwest::Client, Unusable> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
         .retry(reqwest::retry::never())
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .pool_max_idle_per_host(idle)
+        .tls_info(true)
         .tcp_nodelay(true);
     if base.scheme() == "http" {
         builder = builder.tls_certs_only([]);

@@ -10,10 +10,12 @@
 mod lease;
 mod objects;
 mod pods;
+mod review;
 mod watch;
 
 pub use lease::{Claim, Hold};
 pub use pods::{BudgetFact, Deletion, Eviction, PodFact, Victim};
+pub use review::Right;
 pub use watch::{PodWatch, Seen, Sight};
 
 use ::kube::api::{Api, Patch, PatchParams};

@@ -8,7 +8,9 @@ mod connections;
 mod grpc;
 mod http;
 pub mod kube;
+mod reach;
 
 pub use connections::{Connection, Unusable};
 pub use grpc::Grpc;
 pub use http::{Answer, BODY_LIMIT_BYTES, Http, Request, SendError};
+pub use reach::{Reached, Unreached, reach};

@@ -5,6 +5,7 @@
 
 mod delete_pod;
 pub mod guard;
+pub mod rights;
 pub mod victim;
 
 use crate::client::kube::{Kube, KubeError, Victim};

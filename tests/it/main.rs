@@ -6,6 +6,7 @@ mod cli;
 mod cluster;
 mod contract;
 mod defects;
+mod doctor;
 mod documents;
 mod fake;
 mod identities;

@@ -1,0 +1,88 @@
+//! `muster doctor`: whether a target file leads somewhere, in plain words, before anything is run against it.
+//!
+//! Lives here: the order of the examination and how its findings are told. What is examined has a file each:
+//! addresses and clocks (`network`), the cluster (`cluster`), identities and mailbox (`requests`).
+
+mod cluster;
+mod network;
+mod requests;
+
+use super::args::DoctorArguments;
+use super::state::State;
+use super::{Ended, open};
+use crate::outcome::Ending;
+use crate::{files, host, suite};
+
+/// What one look has shown.
+struct Finding {
+    /// What was looked at.
+    what: String,
+    /// What was seen, in plain words.
+    seen: String,
+    /// What to do about it, if it is not as it should be.
+    advice: Option<String>,
+}
+
+impl Finding {
+    fn good(what: impl Into<String>, seen: impl Into<String>) -> Self {
+        Self { what: what.into(), seen: seen.into(), advice: None }
+    }
+
+    fn bad(what: impl Into<String>, seen: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { what: what.into(), seen: seen.into(), advice: Some(advice.into()) }
+    }
+
+    fn line(&self) -> String {
+        match &self.advice {
+            None => format!("ok      {:<26} {}\n", self.what, self.seen),
+            Some(advice) => {
+                format!("NOT OK  {:<26} {}\n        {:<26} → {advice}\n", self.what, self.seen, "")
+            }
+        }
+    }
+}
+
+/// Examines a target from the outside in: what cannot be reached is not asked further.
+pub(super) fn doctor(arguments: &DoctorArguments) -> Ended {
+    let opened = open::target_file(&arguments.target)?;
+    let sources = open::sources(&arguments.suites)?;
+    let suites = suite::load(&sources)?;
+    let state = State::lasting(arguments.state_dir.as_deref());
+    let target = open::connect(&opened, &suites)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut findings = vec![state_folder(&state, target.name())];
+    findings.extend(runtime.block_on(network::examined(&target.file)));
+    let is_reached = findings.iter().all(|finding| finding.advice.is_none());
+    findings.extend(runtime.block_on(cluster::examined(&target)));
+    drop(runtime);
+    if is_reached {
+        findings.extend(requests::examined(arguments, &target.file, &sources)?);
+    } else {
+        let why = "not asked: something above is in the way";
+        findings.push(Finding::bad("identities, mailbox", why, "put that right and ask again"));
+    }
+    Ok(told(target.name(), &findings))
+}
+
+fn told(target: &str, findings: &[Finding]) -> Ending {
+    let lines: String = findings.iter().map(Finding::line).collect();
+    let bad = findings.iter().filter(|finding| finding.advice.is_some()).count();
+    let (sum, ending) = match bad {
+        0 => (format!("{target} is ready: muster run --target FILE\n"), Ending::Passed),
+        1 => (format!("1 thing of {target} is not as it should be\n"), Ending::Undecided),
+        more => (format!("{more} things of {target} are not as they should be\n"), Ending::Undecided),
+    };
+    host::print(&(lines + &sum));
+    ending
+}
+
+/// Whether undo can be remembered.
+fn state_folder(state: &State, target: &str) -> Finding {
+    let probe = state.run(target, "doctor").join("probe");
+    let tried = files::write_whole(&probe, b"muster doctor")
+        .and_then(|()| files::remove_folder(&state.run(target, "doctor")));
+    match tried {
+        Ok(()) => Finding::good("state folder", "changes can be written down before they are made"),
+        Err(error) => Finding::bad("state folder", error.to_string(), "name another with --state-dir"),
+    }
+}

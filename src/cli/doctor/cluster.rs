@@ -1,0 +1,132 @@
+//! The cluster: whether it is the one that is meant, what its namespaces and pods are, and what may be done there.
+
+use super::Finding;
+use crate::client::kube::{Kube, KubeError, PodFact};
+use crate::fault::{guard, rights};
+use crate::step::Template;
+use crate::target::{Group, KubernetesPlace, Target};
+
+/// Findings on the cluster that the target file names, if it names one.
+pub(super) async fn examined(target: &Target) -> Vec<Finding> {
+    let Some(place) = target.kubernetes() else { return vec![] };
+    let kube = match place.connect(target.answer_within()).await {
+        Ok(kube) => kube,
+        Err(why) => return vec![Finding::bad("cluster", why, "look at `kubernetes` in the target file")],
+    };
+    let identity = identity(&kube, place).await;
+    let mut findings = vec![identity];
+    if findings[0].advice.is_none() {
+        for (name, group) in &target.file.groups {
+            findings.extend(of_group(&kube, name, group).await);
+        }
+        findings.extend(of_rights(&kube, target).await);
+    }
+    findings
+}
+
+async fn identity(kube: &Kube, place: &KubernetesPlace) -> Finding {
+    match (kube.cluster_uid().await, &place.cluster_uid) {
+        (Err(error), _) => Finding::bad(
+            "cluster",
+            error.to_string(),
+            "look at `kubernetes`, and at the rights of its account",
+        ),
+        (Ok(found), Some(pinned)) if found == *pinned => {
+            Finding::good("cluster", format!("it is the one that is meant ({found})"))
+        }
+        (Ok(found), Some(pinned)) => Finding::bad(
+            "cluster",
+            format!("the target file means {pinned}, and this one is {found}"),
+            "choose the right context; change `cluster_uid` only if the cluster was made anew",
+        ),
+        (Ok(found), None) => Finding::bad(
+            "cluster",
+            "the target file does not say which cluster it means, so nothing would be broken",
+            format!("if it is this one, add `cluster_uid: {found}` below `kubernetes`"),
+        ),
+    }
+}
+
+/// A group: its namespace's label, and a Ready pod for each member.
+async fn of_group(kube: &Kube, name: &str, group: &Group) -> Vec<Finding> {
+    let what = format!("group {name}");
+    let doubt = |error: KubeError| {
+        vec![Finding::bad(&what, error.to_string(), "look at the group's `namespace`, and at the rights")]
+    };
+    let labels = match kube.namespace_labels(&group.namespace).await {
+        Ok(labels) => labels,
+        Err(error) => return doubt(error),
+    };
+    let pods = match kube.pods(&group.namespace, &group.selector).await {
+        Ok(pods) => pods,
+        Err(error) => return doubt(error),
+    };
+    let (key, value) = guard::OWNER_LABEL;
+    if labels.get(key).map(String::as_str) != Some(value) {
+        let seen = format!("the namespace {} has no label {key}={value}", group.namespace);
+        let advice =
+            format!("if the platform owns it: kubectl label namespace {} {key}={value}", group.namespace);
+        return vec![Finding::bad(&what, seen, advice)];
+    }
+    vec![of_members(&what, group, &pods)]
+}
+
+fn of_members(what: &str, group: &Group, pods: &[PodFact]) -> Finding {
+    let lacking: Vec<&str> = group
+        .members
+        .iter()
+        .map(|member| member.value.as_str())
+        .filter(|member| !pods.iter().any(|pod| pod.is_ready && is_of(pod, group, member)))
+        .collect();
+    let all = group.members.len();
+    match lacking.as_slice() {
+        [] => Finding::good(what, format!("each of its {all} members has a Ready pod")),
+        lacking => Finding::bad(
+            what,
+            format!("{} of {all} members have no Ready pod: {}", lacking.len(), lacking.join(", ")),
+            format!("kubectl -n {} get pods -l {}; is `pod_of` right?", group.namespace, group.selector),
+        ),
+    }
+}
+
+/// `name=micro-$(member)`: all pairs must be among the pod's labels.
+fn is_of(pod: &PodFact, group: &Group, member: &str) -> bool {
+    let names = [("member".to_owned(), serde_json::Value::from(member))].into_iter().collect();
+    let selector = Template::new(&group.pod_of, group.pod_of.at).ok();
+    let selector = selector.and_then(|template| template.render_text(&names).ok()).unwrap_or_default();
+    selector
+        .split(',')
+        .filter_map(|pair| pair.split_once('='))
+        .all(|(key, value)| pod.labels.get(key.trim()).map(String::as_str) == Some(value.trim()))
+}
+
+/// Every right that breaking a permitted group takes.
+async fn of_rights(kube: &Kube, target: &Target) -> Vec<Finding> {
+    let mut findings = vec![];
+    for permitted in &target.file.permits.disrupt {
+        let Some((_, group)) = target.file.groups.iter().find(|(name, _)| name.value == permitted.value)
+        else {
+            continue;
+        };
+        let mut lacking = vec![];
+        for right in rights::all() {
+            match kube.may(&right, Some(&group.namespace)).await {
+                Ok(true) => {}
+                Ok(false) => lacking.push(right.to_string()),
+                Err(error) => lacking.push(format!("{right} ({error})")),
+            }
+        }
+        let what = format!("rights for {}", permitted.value);
+        findings.push(match lacking.is_empty() {
+            true => {
+                Finding::good(what, format!("everything that faults take is allowed in {}", group.namespace))
+            }
+            false => Finding::bad(
+                what,
+                format!("not allowed in {}: {}", group.namespace, lacking.join(", ")),
+                "muster rbac --target FILE prints the least Role that is needed",
+            ),
+        });
+    }
+    findings
+}

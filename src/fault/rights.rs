@@ -1,0 +1,62 @@
+//! What breaking things in a cluster takes: the rights behind guards, watches and faults.
+//!
+//! Lives here: the list, by fault. Does not: asking for them (`client::kube`), or printing a Role (`cli::rbac`).
+
+use crate::client::kube::Right;
+use std::collections::BTreeSet;
+
+const fn right(group: &'static str, resource: &'static str, verb: &'static str) -> Right {
+    Right { group, resource, verb }
+}
+
+/// What every disruption takes in the namespace of its victim: finding it, its budgets, watching, and the lease.
+const GROUND: [Right; 7] = [
+    right("", "pods", "list"),
+    right("", "pods", "watch"),
+    right("policy", "poddisruptionbudgets", "list"),
+    right("coordination.k8s.io", "leases", "get"),
+    right("coordination.k8s.io", "leases", "create"),
+    right("coordination.k8s.io", "leases", "update"),
+    right("coordination.k8s.io", "leases", "delete"),
+];
+
+/// What it takes in the whole cluster: its identity and the labels of namespaces.
+pub const CLUSTER: [Right; 1] = [right("", "namespaces", "get")];
+
+/// What one fault takes besides, by its key.
+pub fn of(fault: &str) -> &'static [Right] {
+    const DELETE: [Right; 1] = [right("", "pods", "delete")];
+    const EVICT: [Right; 1] = [right("", "pods/eviction", "create")];
+    const CRASH: [Right; 2] = [right("", "pods/exec", "create"), right("", "pods/exec", "get")];
+    const DEPLOYMENT: [Right; 2] =
+        [right("apps", "deployments", "get"), right("apps", "deployments", "patch")];
+    match fault {
+        "delete_pod" => &DELETE,
+        "evict_pod" => &EVICT,
+        "crash_pod" => &CRASH,
+        "rollout_restart" | "set_image" => &DEPLOYMENT,
+        _ => &[],
+    }
+}
+
+/// What these faults take in a namespace, sorted.
+pub fn for_faults<'a>(faults: impl IntoIterator<Item = &'a str>) -> BTreeSet<Right> {
+    GROUND.into_iter().chain(faults.into_iter().flat_map(of).cloned()).collect()
+}
+
+/// What all faults take in a namespace, sorted.
+pub fn all() -> BTreeSet<Right> {
+    for_faults(super::FAULTS.iter().map(|(key, _)| *key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_takes_a_right_of_its_own() {
+        for (key, _) in crate::fault::FAULTS {
+            assert!(!of(key).is_empty(), "{key}");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! `muster doctor` against the fakes: what is good, what is not, and what to do about it.
+
+use crate::program::{Bench, code, stdout};
+
+fn told(bench: &Bench) -> (i32, String) {
+    let output = bench.muster(&["doctor"]).output().unwrap();
+    (code(&output), stdout(&output))
+}
+
+#[test]
+fn a_good_target_is_ready_and_is_left_as_it_was() {
+    let bench = Bench::new();
+    let before = bench.state();
+    let (code, told) = told(&bench);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.lines().rev().skip(1).all(|line| line.starts_with("ok ")), "{told}");
+    assert!(told.ends_with("built-in is ready: muster run --target FILE\n"), "{told}");
+    for what in
+        ["api", "clock", "proxy", "cluster", "group core", "rights for core", "identity tenant", "mailbox"]
+    {
+        assert!(told.contains(&format!("ok      {what}")), "{what}: {told}");
+    }
+    assert_eq!(bench.state(), before, "the identities that were made are gone again");
+}
+
+#[test]
+fn a_wrong_secret_is_found_where_it_is_used() {
+    let bench = Bench::new();
+    std::fs::write(bench.path("secrets"), "MUSTER_OPERATOR=not-this-one\n").unwrap();
+    let (code, told) = told(&bench);
+    assert_eq!(code, 3, "{told}");
+    assert!(told.contains("NOT OK  registry "), "{told}");
+    assert!(told.contains("→ look at this entry of the target file"), "{told}");
+    assert!(!told.contains("not-this-one"), "{told}");
+}
+
+#[test]
+fn another_cluster_a_group_without_pods_and_a_dead_address_are_told() {
+    let bench = Bench::new();
+    bench.rewrite_target(|text| text.replace("selector: micro=service", "selector: micro=nothing"));
+    let (code, first) = told(&bench);
+    assert_eq!(code, 3);
+    assert!(
+        first.contains("NOT OK  group services             13 of 13 members have no Ready pod: alert, "),
+        "{first}"
+    );
+    assert!(first.contains("→ kubectl -n micro get pods -l micro=nothing; is `pod_of` right?"), "{first}");
+    assert!(first.ends_with("1 thing of built-in is not as it should be\n"), "{first}");
+    let uid = first.split("meant (").nth(1).unwrap().split(')').next().unwrap().to_owned();
+    bench.rewrite_target(|text| {
+        text.replace(&uid, "another").replace("admin: http://", "admin: http://0.0.0.0:9/")
+    });
+    let (code, second) = told(&bench);
+    assert_eq!(code, 3);
+    assert!(
+        second.contains(&format!(
+            "NOT OK  cluster                    the target file means another, and this one is {uid}\n"
+        )),
+        "{second}"
+    );
+    assert!(second.contains("NOT OK  admin ") && second.contains("no connection to port 9: "), "{second}");
+    assert!(
+        second.contains("NOT OK  identities, mailbox        not asked: something above is in the way\n"),
+        "{second}"
+    );
+}
