@@ -70,6 +70,18 @@ fn state_folder_of(variable: &dyn Fn(&str) -> Option<String>) -> PathBuf {
     base.map_or_else(|| PathBuf::from(".muster"), |base| base.join("muster"))
 }
 
+/// Asks whoever sits at the terminal, on standard error, and gives the line they typed without its ends; `None` if nobody
+/// sits there.
+pub fn ask(question: &str) -> Option<String> {
+    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+        return None;
+    }
+    tell(question);
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).ok()?;
+    Some(line.trim().to_owned())
+}
+
 /// Lets panics pass without their text: it may hold a value. Where it happened is told.
 pub fn quiet_panics() {
     std::panic::set_hook(Box::new(|panic| {

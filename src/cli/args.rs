@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Report(ReportArguments),
     /// Puts back what an earlier run could not.
     Cleanup(CleanupArguments),
+    /// Writes a first target file, from a few answers and what a cluster shows of itself.
+    Init(InitArguments),
     /// Examines a target: addresses, certificates, clocks, cluster, rights, identities, mailbox.
     Doctor(DoctorArguments),
     /// Serves the built-in fakes until it is stopped, and prints their target file.
@@ -151,6 +153,38 @@ pub(crate) struct ReportArguments {
     /// The run: its report folder, or its `run.jsonl`.
     #[arg(long, value_name = "PATH", default_value = "muster-report")]
     pub(crate) from: PathBuf,
+}
+
+/// What is not given is asked for at a terminal; without one the usual answer is taken.
+#[derive(Debug, Args)]
+pub(crate) struct InitArguments {
+    /// Where the target file is written.
+    #[arg(long, value_name = "FILE", default_value = "target.yaml")]
+    pub(crate) write: PathBuf,
+    /// A name for the target.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// The HTTP API.
+    #[arg(long, value_name = "URL")]
+    pub(crate) api: Option<String>,
+    /// The gRPC proxy.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) proxy: Option<String>,
+    /// The id of the operator's account.
+    #[arg(long, value_name = "ID")]
+    pub(crate) operator: Option<String>,
+    /// The environment variable that holds the operator's secret.
+    #[arg(long, value_name = "NAME", default_value = "MUSTER_OPERATOR")]
+    pub(crate) secret_variable: String,
+    /// The context of the cluster behind it.
+    #[arg(long, value_name = "NAME", conflicts_with = "server")]
+    pub(crate) context: Option<String>,
+    /// The kubeconfig that holds the context; that of kubectl if absent.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Instead of a context: an API server that asks for no sign-in.
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ mod doctor;
 mod explain;
 mod fake;
 mod help;
+mod init;
 mod libtest;
 mod list;
 mod open;
@@ -43,6 +44,7 @@ pub fn main() -> u8 {
         Command::Schema(arguments) => schema::schema(&arguments),
         Command::Report(arguments) => report::report(&arguments),
         Command::Cleanup(arguments) => cleanup::cleanup(&arguments),
+        Command::Init(arguments) => init::init(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Fake(arguments) => fake::fake(&arguments),
         Command::Libtest(arguments) => return libtest(&arguments.arguments),

@@ -1,6 +1,6 @@
 //! `muster doctor` against the fakes: what is good, what is not, and what to do about it.
 
-use crate::program::{Bench, code, stdout};
+use crate::program::{Bench, code, stderr, stdout};
 
 fn told(bench: &Bench) -> (i32, String) {
     let output = bench.muster(&["doctor"]).output().unwrap();
@@ -63,4 +63,53 @@ fn another_cluster_a_group_without_pods_and_a_dead_address_are_told() {
         second.contains("NOT OK  identities, mailbox        not asked: something above is in the way\n"),
         "{second}"
     );
+}
+
+#[test]
+fn a_target_file_from_a_cluster_and_two_answers_is_ready() {
+    let bench = Bench::new();
+    let addresses = bench.fakes.as_ref().unwrap().addresses;
+    let mut command = crate::program::muster();
+    command.current_dir(bench.folder.path()).args(["init", "--name", "mine"]);
+    command.args([
+        "--api",
+        &format!("http://{}", addresses.api),
+        "--proxy",
+        &format!("http://{}", addresses.proxy),
+    ]);
+    command.args(["--server", &format!("http://{}", addresses.kubernetes), "--write", "mine.yaml"]);
+    let output = command.output().unwrap();
+    let told = stdout(&output);
+    assert_eq!(code(&output), 0, "{told}{}", stderr(&output));
+    assert!(
+        told.contains(
+            "found 11 micro=runtime in namespace default\nfound 13 micro=service in namespace micro\n"
+        ),
+        "{told}"
+    );
+    assert!(told.ends_with("next: MUSTER_OPERATOR=… muster doctor --target mine.yaml\n"), "{told}");
+    let again = command.output().unwrap();
+    assert_eq!(code(&again), 2);
+    assert_eq!(
+        stderr(&again),
+        "error: mine.yaml is there already, and stays as it is\nhint: name another with --write\n"
+    );
+    let secret = std::fs::read_to_string(bench.path("secrets")).unwrap();
+    let secret = secret.trim().strip_prefix("MUSTER_OPERATOR=").unwrap();
+    let mut doctor = crate::program::muster();
+    doctor.current_dir(bench.folder.path()).args(["doctor", "--target", "mine.yaml", "--state-dir", "state"]);
+    let output = doctor.env("MUSTER_OPERATOR", secret).output().unwrap();
+    assert_eq!(code(&output), 0, "{}", stdout(&output));
+}
+
+#[test]
+fn without_a_terminal_what_has_no_usual_answer_must_be_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = crate::program::muster().current_dir(folder.path()).arg("init").output().unwrap();
+    assert_eq!(code(&output), 2);
+    assert_eq!(
+        stderr(&output),
+        "error: `--api` is not given: the HTTP API of the platform, such as https://api.example.test\nhint: muster init --api …\n"
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
