@@ -11,6 +11,7 @@
 # Stages:
 #   defect-NAME   every case on fakes with one defect switched on: a case must turn red
 #   seed-NUMBER   every case with a random seed, ten times: every case must pass, and all outlines must be the same
+#   readers       junit.xml of a run with every verdict and hostile texts, read by three readers of other makes
 #   sweep-LAYOUT  every pod of the fake platform on a real Kubernetes, one after the other, in both layouts
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -73,6 +74,13 @@ sweep_stage() {
   return "$code"
 }
 
+readers_stage() {
+  local folder="$1" code=0
+  "$root/ci/readers/run.sh" >"$folder/output.txt" 2>&1 || code="$?"
+  tr -s ' ' <"$folder/output.txt" | paste -sd ';' >"$folder/found"
+  return "$code"
+}
+
 stage() {
   local name="$1" work="$2" folder="$night/$1"
   shift 2
@@ -93,6 +101,7 @@ row() {
 names() {
   defects | sed 's/^/defect-/'
   seq "$SEEDS" | sed 's/^/seed-/'
+  echo readers
   printf 'sweep-%s\n' default server
 }
 
@@ -112,6 +121,7 @@ while read -r name; do
   case "$name" in
     defect-*) stage "$name" defect_stage "${name#defect-}" ;;
     seed-*) stage "$name" seed_stage ;;
+    readers) stage "$name" readers_stage ;;
     sweep-*) stage "$name" sweep_stage "${name#sweep-}" ;;
   esac
 done < <(names | grep -e "${1:-.}")
