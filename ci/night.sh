@@ -65,6 +65,7 @@ sweep_stage() {
   "$root/ci/cluster/up.sh" "$cluster" >"$folder/up.txt" 2>&1 || { tail -n 1 "$folder/up.txt" >"$folder/found"; return 1; }
   {
     MUSTER="$muster" "$root/ci/cluster/platform.sh" "$cluster" "$layout" &&
+      MUSTER="$muster" "$root/ci/cluster/least.sh" "$cluster" chaos &&
       "$root/ci/cluster/exec.sh" "$cluster" "$muster" run chaos --target "$cluster/target.yaml" --allow-disruption \
         --state-dir "$folder/state" --report-dir "$folder" </dev/null
   } >"$folder/output.txt" 2>&1 || code="$?"

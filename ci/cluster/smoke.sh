@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# smoke.sh: kills three pods of the fake platform on a real Kubernetes, one after the other. If no cluster can be had here it
+# smoke.sh: kills three pods of the fake platform on a real Kubernetes, one after the other, with no more rights than
+# `muster rbac` prints. If no cluster can be had here it
 # prints `NOT RUN: reason` and ends in 0; once a cluster has started, red is red. Needs target/debug/muster.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
@@ -15,6 +16,9 @@ timeout 1800 "$here/build.sh" >"$work/build.log" 2>&1 ||
 "$here/up.sh" "$work/cluster" >"$work/up.log" 2>&1 || { cat "$work/up.log"; not_run 'a cluster cannot be started here'; }
 tail -n 1 "$work/up.log"
 "$here/platform.sh" "$work/cluster"
+"$here/least.sh" "$work/cluster" chaos
+"$here/exec.sh" "$work/cluster" timeout 60 "$root/target/debug/muster" doctor --target "$work/cluster/target.yaml" \
+  --suites "$root/suites" --state-dir "$work/state"
 "$here/exec.sh" "$work/cluster" timeout 300 "$root/target/debug/muster" run --target "$work/cluster/target.yaml" \
   --suites "$root/suites" --allow-disruption --state-dir "$work/state" --report-dir "$work/report" --seed 1 --exact \
   'core-pod-comes-back[store]' 'core-pod-comes-back[api]' 'service-pod-comes-back[signup]'

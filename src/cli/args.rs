@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Cleanup(CleanupArguments),
     /// Writes a first target file, from a few answers and what a cluster shows of itself.
     Init(InitArguments),
+    /// Prints the least Roles and ClusterRole that the chosen cases need on the target's cluster.
+    Rbac(RbacArguments),
     /// Examines a target: addresses, certificates, clocks, cluster, rights, identities, mailbox.
     Doctor(DoctorArguments),
     /// Serves the built-in fakes until it is stopped, and prints their target file.
@@ -185,6 +187,22 @@ pub(crate) struct InitArguments {
     /// Instead of a context: an API server that asks for no sign-in.
     #[arg(long, value_name = "URL")]
     pub(crate) server: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RbacArguments {
+    /// The target file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) target: PathBuf,
+    /// Parts of a case's id or of its family; all cases if absent.
+    #[arg(value_name = "FILTER")]
+    pub(crate) filters: Vec<String>,
+    /// Where suites come from.
+    #[command(flatten)]
+    pub(crate) suites: SuitesArguments,
+    /// Binds them to this service account too.
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    pub(crate) bind_to: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -14,6 +14,7 @@ mod init;
 mod libtest;
 mod list;
 mod open;
+mod rbac;
 mod report;
 mod run;
 mod schema;
@@ -45,6 +46,7 @@ pub fn main() -> u8 {
         Command::Report(arguments) => report::report(&arguments),
         Command::Cleanup(arguments) => cleanup::cleanup(&arguments),
         Command::Init(arguments) => init::init(&arguments),
+        Command::Rbac(arguments) => rbac::rbac(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Fake(arguments) => fake::fake(&arguments),
         Command::Libtest(arguments) => return libtest(&arguments.arguments),

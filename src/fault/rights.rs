@@ -3,14 +3,15 @@
 //! Lives here: the list, by fault. Does not: asking for them (`client::kube`), or printing a Role (`cli::rbac`).
 
 use crate::client::kube::Right;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 const fn right(group: &'static str, resource: &'static str, verb: &'static str) -> Right {
-    Right { group, resource, verb }
+    Right { group: Cow::Borrowed(group), resource: Cow::Borrowed(resource), verb }
 }
 
 /// What every disruption takes in the namespace of its victim: finding it, its budgets, watching, and the lease.
-const GROUND: [Right; 7] = [
+static GROUND: [Right; 7] = [
     right("", "pods", "list"),
     right("", "pods", "watch"),
     right("policy", "poddisruptionbudgets", "list"),
@@ -21,14 +22,14 @@ const GROUND: [Right; 7] = [
 ];
 
 /// What it takes in the whole cluster: its identity and the labels of namespaces.
-pub const CLUSTER: [Right; 1] = [right("", "namespaces", "get")];
+pub static CLUSTER: [Right; 1] = [right("", "namespaces", "get")];
 
 /// What one fault takes besides, by its key.
 pub fn of(fault: &str) -> &'static [Right] {
-    const DELETE: [Right; 1] = [right("", "pods", "delete")];
-    const EVICT: [Right; 1] = [right("", "pods/eviction", "create")];
-    const CRASH: [Right; 2] = [right("", "pods/exec", "create"), right("", "pods/exec", "get")];
-    const DEPLOYMENT: [Right; 2] =
+    static DELETE: [Right; 1] = [right("", "pods", "delete")];
+    static EVICT: [Right; 1] = [right("", "pods/eviction", "create")];
+    static CRASH: [Right; 2] = [right("", "pods/exec", "create"), right("", "pods/exec", "get")];
+    static DEPLOYMENT: [Right; 2] =
         [right("apps", "deployments", "get"), right("apps", "deployments", "patch")];
     match fault {
         "delete_pod" => &DELETE,
@@ -41,7 +42,7 @@ pub fn of(fault: &str) -> &'static [Right] {
 
 /// What these faults take in a namespace, sorted.
 pub fn for_faults<'a>(faults: impl IntoIterator<Item = &'a str>) -> BTreeSet<Right> {
-    GROUND.into_iter().chain(faults.into_iter().flat_map(of).cloned()).collect()
+    GROUND.iter().cloned().chain(faults.into_iter().flat_map(of).cloned()).collect()
 }
 
 /// What all faults take in a namespace, sorted.

@@ -111,7 +111,7 @@ fn values(members: &Members, target: &TargetFile) -> Vec<Value> {
 }
 
 fn lane(case: &Case) -> Lane {
-    if case.uses.disrupts {
+    if case.uses.disrupts() {
         Lane::Disruptive
     } else if case.is_alone || case.uses.is_alone {
         Lane::Alone
@@ -140,7 +140,7 @@ fn withheld(case: &Case, target: &TargetFile) -> Option<String> {
     if target.permits.write < wanted {
         return Some(format!("the target does not permit `write: {}`", format!("{wanted:?}").to_lowercase()));
     }
-    let (_, Members::Group(group)) = case.for_each.as_ref().filter(|_| case.uses.disrupts)? else {
+    let (_, Members::Group(group)) = case.for_each.as_ref().filter(|_| case.uses.disrupts())? else {
         return None;
     };
     let is_permitted = target.permits.disrupt.iter().any(|one| one.value == group.value);

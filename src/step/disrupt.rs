@@ -81,7 +81,7 @@ impl Disrupt {
     }
 
     pub(crate) fn look(&self, look: &mut Look<'_>, at: Place) {
-        look.uses.disrupts = true;
+        look.uses.faults.insert(self.fault.key());
         look.template(self.fault.member());
         if self.probes.is_empty() || self.recovered.when.is_empty() {
             look.problem(

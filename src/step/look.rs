@@ -14,17 +14,25 @@ pub struct Uses {
     pub operations: BTreeSet<String>,
     /// What must be permitted to write.
     pub write: WritePermit,
-    /// Whether something is broken on purpose.
-    pub disrupts: bool,
+    /// The faults that it injects, by key.
+    pub faults: BTreeSet<&'static str>,
+    /// What it reads of Kubernetes: paths of the API, `*` where a value stands.
+    pub kube_paths: BTreeSet<String>,
     /// Whether the clock of a fake is moved, or the case must be alone for another reason.
     pub is_alone: bool,
 }
 
 impl Uses {
+    /// Whether something is broken on purpose.
+    pub fn disrupts(&self) -> bool {
+        !self.faults.is_empty()
+    }
+
     fn take(&mut self, other: Uses) {
         self.operations.extend(other.operations);
         self.write = self.write.max(other.write);
-        self.disrupts |= other.disrupts;
+        self.faults.extend(other.faults);
+        self.kube_paths.extend(other.kube_paths);
         self.is_alone |= other.is_alone;
     }
 }

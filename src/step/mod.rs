@@ -136,9 +136,6 @@ impl Step {
         if let Some(when) = &self.when {
             look.template(when);
         }
-        if matches!(self.kind, Kind::Disrupt(_)) {
-            look.uses.disrupts = true;
-        }
         self.kind.look(look, self.at);
     }
 

@@ -210,6 +210,9 @@ impl<'s> Request<'s> {
 
     fn look_raw(&self, method: &str, path: &Template, look: &mut Look<'_>) {
         look.template(path);
+        if method == "kube" {
+            look.uses.kube_paths.insert(path.pattern());
+        }
         let is_reading = matches!(method, "GET" | "OPTIONS" | "kube") || self.effect == Some(Effect::Read);
         if !is_reading {
             look.problem(Problem::new(path.at, "a raw request that may change something").hint(

@@ -83,6 +83,15 @@ impl Template {
         Ok(out)
     }
 
+    /// The text with `*` where its expressions stand.
+    pub fn pattern(&self) -> String {
+        let piece = |piece: &Piece| match piece {
+            Piece::Text(text) => text.clone(),
+            Piece::Expression(_) => "*".to_owned(),
+        };
+        self.pieces.iter().map(piece).collect()
+    }
+
     /// The text itself, if there is no expression in it.
     pub fn constant(&self) -> Option<&str> {
         match self.pieces.as_slice() {

@@ -58,7 +58,8 @@ fn every_defect_is_in_the_table_and_every_case_is_failed_by_one() {
 /// once.
 fn runs() -> Vec<Row> {
     let suites = suites();
-    let disrupts = |id: &str| suites.cases.iter().any(|case| case.id.value == bare(id) && case.uses.disrupts);
+    let disrupts =
+        |id: &str| suites.cases.iter().any(|case| case.id.value == bare(id) && case.uses.disrupts());
     let (mut alone, mut together) = (vec![], vec![]);
     for Row { defect, wanted } in table() {
         let (breaking, rest): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(id, _)| disrupts(id));

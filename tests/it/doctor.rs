@@ -113,3 +113,24 @@ fn without_a_terminal_what_has_no_usual_answer_must_be_given() {
     );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn the_least_roles_are_those_of_the_chosen_cases() {
+    let bench = Bench::new();
+    let rbac = |arguments: &[&str]| {
+        let mut command = crate::program::muster();
+        command.current_dir(bench.folder.path()).args(["rbac", "--target", "target.yaml"]).args(arguments);
+        let output = command.output().unwrap();
+        (code(&output), stdout(&output), stderr(&output))
+    };
+    let (_, core, _) = rbac(&["core-pod-comes-back", "--bind-to", "ci/muster"]);
+    assert_eq!(core.matches("\nkind: ").count(), 4, "one ClusterRole, one Role, and what binds them: {core}");
+    assert!(core.contains("namespace: \"default\"") && !core.contains("namespace: \"micro\""), "{core}");
+    let (_, none, _) = rbac(&["store-is-healthy"]);
+    assert_eq!(none, "# none of the chosen cases asks anything of the cluster\n");
+    let (code, _, told) = rbac(&["--bind-to", "muster"]);
+    assert_eq!(
+        (code, told.as_str()),
+        (2, "error: `--bind-to muster`: wanted NAMESPACE/NAME of a service account\n")
+    );
+}

@@ -30,6 +30,6 @@ fn every_case_has_tags_and_the_page_explains_each() {
         for tag in &tags {
             assert!(page.contains(&format!("\n| {tag} | ")), "the page does not explain the tag {tag}");
         }
-        assert_eq!(case.uses.disrupts, tags.contains("disruptive"), "{}", case.id.value);
+        assert_eq!(case.uses.disrupts(), tags.contains("disruptive"), "{}", case.id.value);
     }
 }

@@ -7,14 +7,15 @@ use ::kube::api::{Api, PostParams};
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
 };
+use std::borrow::Cow;
 
 /// One thing that may be done.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Right {
     /// The API group; empty for the core.
-    pub group: &'static str,
+    pub group: Cow<'static, str>,
     /// The resource in plural, with its subresource if there is one: `pods`, `pods/exec`.
-    pub resource: &'static str,
+    pub resource: Cow<'static, str>,
     /// The verb.
     pub verb: &'static str,
 }
@@ -33,10 +34,10 @@ impl Kube {
     pub async fn may(&self, right: &Right, namespace: Option<&str>) -> Result<bool, KubeError> {
         let (resource, part) = match right.resource.split_once('/') {
             Some((resource, part)) => (resource, Some(part.to_owned())),
-            None => (right.resource, None),
+            None => (&*right.resource, None),
         };
         let attributes = ResourceAttributes {
-            group: Some(right.group.to_owned()),
+            group: Some(right.group.clone().into_owned()),
             resource: Some(resource.to_owned()),
             subresource: part,
             verb: Some(right.verb.to_owned()),
