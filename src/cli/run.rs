@@ -7,7 +7,7 @@ use super::snapshots::Stored;
 use super::state::{State, keep_book};
 use super::{Ended, Refusal, cleanup, open, signals};
 use crate::ledger::{Journal, Keys};
-use crate::outcome::{self, Ending, Event, Outcome};
+use crate::outcome::{self, Ending, Event, Outcome, Record};
 use crate::report::{self, Console, Kind, Told};
 use crate::run::{self, Accounts, Plan, Selection, Settings, Stop};
 use crate::secret::{Mask, Masked};
@@ -68,6 +68,8 @@ pub(super) fn perform(arguments: &RunArguments, tells: bool) -> Result<Performed
 
 /// The report that is the record itself.
 const RECORD: &str = "jsonl";
+/// The report that is written last: it tells whether the others were written.
+const LAST: &str = "summary";
 
 fn check_reports(asked: &[String]) -> Result<(), Refusal> {
     match asked.iter().find(|name| report::kind(name).is_none()) {
@@ -166,9 +168,7 @@ impl Prepared<'_> {
             sink.take(Event::Applied { ending: Ending::of_signal(number), why });
         }
         sink.end_console();
-        self.report(&sink, &mask)?;
-        let outcome =
-            outcome::fold(&sink.records()).ok_or_else(|| Refusal::new("the run was not recorded"))?;
+        let outcome = self.report(&sink, &mask)?;
         if tells {
             host::print(&report::console_summary(&outcome, host::wants_colors()));
             host::print(&self.outline_differs(&outcome)?.unwrap_or_default());
@@ -217,35 +217,34 @@ impl Prepared<'_> {
         }
     }
 
-    /// Writes the reports and searches what was written for secrets. The last report tells of the others.
-    fn report(&self, sink: &Sink, mask: &Mask) -> Result<(), Refusal> {
+    /// Writes the reports and searches what was written for secrets. The record was written as things happened: if that
+    /// went wrong, it is written anew from memory.
+    fn report(&self, sink: &Sink, mask: &Mask) -> Result<Outcome, Refusal> {
         let asked = |kind: &&Kind| {
             self.arguments.reports.is_empty() || self.arguments.reports.iter().any(|it| it == kind.name)
         };
-        self.record(sink, mask)?;
-        let Some((last, others)) = report::KINDS.split_last() else { return Ok(()) };
-        let others = others.iter().filter(|kind| kind.name != RECORD).filter(asked);
-        others.into_iter().try_for_each(|kind| self.write(kind, sink, mask))?;
+        if let Err(trouble) = sink.sync() {
+            unrecorded(sink, mask, &trouble.to_string());
+            self.write(RECORD, &Recorded::of(sink)?, sink, mask);
+        }
+        let recorded = Recorded::of(sink)?;
+        let others = report::KINDS.iter().filter(|kind| !matches!(kind.name, RECORD | LAST));
+        others.filter(asked).for_each(|kind| self.write(kind.name, &recorded, sink, mask));
         self.search(sink, mask)?;
-        Some(last).filter(asked).map_or(Ok(()), |kind| self.write(kind, sink, mask))?;
-        self.search(sink, mask)
+        let recorded = recorded.renewed(sink)?;
+        if report::kind(LAST).as_ref().is_some_and(asked) {
+            self.write(LAST, &recorded, sink, mask);
+        }
+        self.search(sink, mask)?;
+        Ok(recorded.renewed(sink)?.outcome)
     }
 
-    /// The record was written as things happened. If that went wrong, it is written anew from memory.
-    fn record(&self, sink: &Sink, mask: &Mask) -> Result<(), Refusal> {
-        let Err(trouble) = sink.sync() else { return Ok(()) };
-        unrecorded(sink, mask, &trouble.to_string());
-        report::kind(RECORD).map_or(Ok(()), |kind| self.write(kind, sink, mask))
-    }
-
-    fn write(&self, kind: &Kind, sink: &Sink, mask: &Mask) -> Result<(), Refusal> {
-        let records = sink.records();
-        let outcome = outcome::fold(&records).ok_or_else(|| Refusal::new("the run was not recorded"))?;
-        let told = Told { outcome: &outcome, records: &records };
-        if let Err(error) = report::write(kind, &told, &self.arguments.report_dir) {
+    fn write(&self, name: &str, recorded: &Recorded, sink: &Sink, mask: &Mask) {
+        let told = Told { outcome: &recorded.outcome, records: &recorded.records };
+        let written = report::kind(name).map(|kind| report::write(kind, &told, &self.arguments.report_dir));
+        if let Some(Err(error)) = written {
             unrecorded(sink, mask, &error.to_string());
         }
-        Ok(())
     }
 
     fn search(&self, sink: &Sink, mask: &Mask) -> Result<(), Refusal> {
@@ -267,6 +266,25 @@ impl Prepared<'_> {
                 Ok(self.stored().outline_differs(&outcome.start.target, &outline)?)
             }
         }
+    }
+}
+
+/// All that was taken up to a moment, and what it amounts to.
+struct Recorded {
+    records: Vec<Record>,
+    outcome: Outcome,
+}
+
+impl Recorded {
+    fn of(sink: &Sink) -> Result<Self, Refusal> {
+        let records = sink.records();
+        let outcome = outcome::fold(&records).ok_or_else(|| Refusal::new("the run was not recorded"))?;
+        Ok(Self { records, outcome })
+    }
+
+    /// The same, if nothing was taken since.
+    fn renewed(self, sink: &Sink) -> Result<Self, Refusal> {
+        if sink.count() == self.records.len() { Ok(self) } else { Self::of(sink) }
     }
 }
 

@@ -54,6 +54,11 @@ impl Sink {
         self.taken.borrow().records.clone()
     }
 
+    /// How many were taken so far.
+    pub(super) fn count(&self) -> usize {
+        self.taken.borrow().records.len()
+    }
+
     /// Makes the record on disk durable. An error, of this or of an earlier write, is given once.
     pub(super) fn sync(&self) -> Result<(), FileError> {
         let mut taken = self.taken.borrow_mut();

@@ -4,8 +4,8 @@ use super::terminal::harmless_line;
 use super::worst;
 use crate::outcome::{CaseEnd, Event, Record, RunStart, Verdict};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -64,8 +64,10 @@ impl Console {
 
     fn started(&self, case: &str) {
         self.bar.set_message(case.to_owned());
-        let planned = self.start.as_ref().map_or(0, |start| start.cases.len());
-        self.beat(Pulse::Now(format!("{} of {planned} cases so far, last begun: {case}", self.done)));
+        if let Some(heartbeat) = &self.heartbeat {
+            let planned = self.start.as_ref().map_or(0, |start| start.cases.len());
+            heartbeat.pulse().now = Now::At { done: self.done, planned, begun: case.to_owned() };
+        }
     }
 
     fn ended(&mut self, end: &CaseEnd) {
@@ -81,56 +83,77 @@ impl Console {
 
     fn line(&self, text: &str) {
         self.bar.suspend(|| (self.tell)(&format!("{}\n", harmless_line(text))));
-        self.beat(Pulse::Told);
-    }
-
-    fn beat(&self, pulse: Pulse) {
         if let Some(heartbeat) = &self.heartbeat {
-            heartbeat.pulses.send(pulse).ok();
+            heartbeat.pulse().told_at = Instant::now();
         }
     }
 }
 
-/// What the heartbeat hears.
-enum Pulse {
-    /// A line was told: the next beat is a whole interval away.
-    Told,
-    /// This is how far the run is.
-    Now(String),
+/// How far a run is.
+#[derive(Debug)]
+enum Now {
+    Begins,
+    At { done: usize, planned: usize, begun: String },
+}
+
+impl std::fmt::Display for Now {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Begins => f.write_str("the run begins"),
+            Self::At { done, planned, begun } => {
+                write!(f, "{done} of {planned} cases so far, last begun: {begun}")
+            }
+        }
+    }
+}
+
+/// What the heartbeat looks at when it is due. It is only written to as things happen: waking a thread for each event
+/// would cost more than the event.
+#[derive(Debug)]
+struct Pulse {
+    now: Now,
+    /// When a line was last told: the next beat is a whole interval away.
+    told_at: Instant,
 }
 
 /// A thread that tells how far the run is when nothing else was told for a while.
 struct Heartbeat {
-    pulses: Sender<Pulse>,
+    pulse: Arc<Mutex<Pulse>>,
+    /// Dropped to end the thread.
+    living: Sender<()>,
     thread: JoinHandle<()>,
 }
 
 impl Heartbeat {
     fn start(every: Duration, tell: Tell) -> Self {
-        let (pulses, hears) = mpsc::channel();
-        let thread = std::thread::spawn(move || beats(&hears, every, &*tell));
-        Self { pulses, thread }
+        let (living, ends) = mpsc::channel();
+        let pulse = Arc::new(Mutex::new(Pulse { now: Now::Begins, told_at: Instant::now() }));
+        let seen = pulse.clone();
+        let thread = std::thread::spawn(move || beats(&ends, &seen, every, &*tell));
+        Self { pulse, living, thread }
+    }
+
+    fn pulse(&self) -> MutexGuard<'_, Pulse> {
+        self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn stop(self) {
-        drop(self.pulses);
+        drop(self.living);
         self.thread.join().ok();
     }
 }
 
-/// Until its sender is gone.
-fn beats(hears: &Receiver<Pulse>, every: Duration, tell: &(dyn Fn(&str) + Send + Sync)) {
-    let (mut now, mut due) = ("the run begins".to_owned(), Instant::now() + every);
-    loop {
-        match hears.recv_timeout(due.saturating_duration_since(Instant::now())) {
-            Ok(Pulse::Now(said)) => now = said,
-            Ok(Pulse::Told) => due = Instant::now() + every,
-            Err(RecvTimeoutError::Timeout) => {
-                tell(&format!("{now}\n"));
-                due = Instant::now() + every;
-            }
-            Err(RecvTimeoutError::Disconnected) => return,
+/// Until its other end is gone.
+fn beats(ends: &Receiver<()>, pulse: &Mutex<Pulse>, every: Duration, tell: &(dyn Fn(&str) + Send + Sync)) {
+    let mut wait = every;
+    while let Err(RecvTimeoutError::Timeout) = ends.recv_timeout(wait) {
+        let mut pulse = pulse.lock().unwrap_or_else(PoisonError::into_inner);
+        let silent = pulse.told_at.elapsed();
+        if silent >= every {
+            tell(&format!("{}\n", pulse.now));
+            pulse.told_at = Instant::now();
         }
+        wait = every.saturating_sub(pulse.told_at.elapsed()).max(Duration::from_millis(1));
     }
 }
 
@@ -163,11 +186,11 @@ mod tests {
             Duration::from_millis(1),
             Arc::new(move |line: &str| drop(told.send(line.to_owned()))),
         );
-        heartbeat.pulses.send(Pulse::Now("3 of 7 cases so far".into())).unwrap();
-        while lines.recv_timeout(GUARD).unwrap() != "3 of 7 cases so far\n" {}
+        heartbeat.pulse().now = Now::At { done: 3, planned: 7, begun: "a".into() };
+        while lines.recv_timeout(GUARD).unwrap() != "3 of 7 cases so far, last begun: a\n" {}
         heartbeat.stop();
         assert!(
-            lines.iter().all(|line| line == "3 of 7 cases so far\n"),
+            lines.iter().all(|line| line == "3 of 7 cases so far, last begun: a\n"),
             "the channel closes with the thread"
         );
     }

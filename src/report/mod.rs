@@ -56,7 +56,7 @@ pub enum ReportError {
     Unwritten(#[from] FileError),
 }
 
-/// Every kind, one line each. The last is written last: it tells whether the others were written.
+/// Every kind, one line each.
 pub const KINDS: &[Kind] = &[
     Kind { name: "junit", file: "junit.xml", render: junit::render },
     Kind { name: "outline", file: "outline.snap", render: outline::render },
