@@ -5,9 +5,13 @@ use crate::client::kube::{Deletion, Kube, KubeError, Victim};
 use std::time::Instant;
 
 /// Deletes the victim, if it is still the very pod that was chosen.
-pub(super) async fn delete_pod(kube: &Kube, victim: &Victim) -> Result<Injected, KubeError> {
+pub(super) async fn delete_pod(
+    kube: &Kube,
+    victim: &Victim,
+    grace_seconds: Option<u32>,
+) -> Result<Injected, KubeError> {
     let at = Instant::now();
-    Ok(match kube.delete_pod(victim, None).await? {
+    Ok(match kube.delete_pod(victim, grace_seconds).await? {
         Deletion::Deleted => Injected::At(at),
         Deletion::Conflict(why) => Injected::Missed(why),
         Deletion::Gone => Injected::Missed(format!("pod {} was gone already", victim.name)),

@@ -4,6 +4,7 @@
 //! (`guard`, pure). Does not: probes and recovery (`step::disrupt`).
 
 mod delete_pod;
+mod evict_pod;
 pub mod guard;
 pub mod rights;
 pub mod victim;
@@ -46,18 +47,26 @@ macro_rules! faults {
                 match self { $(Self::$variant(member) => member,)* }
             }
 
-            /// Does it to the victim, if that is still the very pod that was chosen.
+            /// Does it to the victim, if that is still the very pod that was chosen. `grace_seconds`: the time that
+            /// it is given to end, 0 for none at all, absent for what its manifest says.
             ///
             /// # Errors
             /// As every call to the cluster; after a time-out it may have been done.
-            pub async fn inject(&self, kube: &Kube, victim: &Victim) -> Result<Injected, KubeError> {
-                match self { $(Self::$variant(_) => $inject(kube, victim).await,)* }
+            pub async fn inject(
+                &self,
+                kube: &Kube,
+                victim: &Victim,
+                grace_seconds: Option<u32>,
+            ) -> Result<Injected, KubeError> {
+                match self { $(Self::$variant(_) => $inject(kube, victim, grace_seconds).await,)* }
             }
         }
     };
 }
 
 faults! {
-    /// deletes one Ready pod of a member, by name and UID, with the grace that its manifest gives it
+    /// deletes one Ready pod of a member, by name and UID
     "delete_pod" => DeletePod(delete_pod::delete_pod),
+    /// evicts one Ready pod of a member, as a drain does, unless a disruption budget forbids it
+    "evict_pod" => EvictPod(evict_pod::evict_pod),
 }

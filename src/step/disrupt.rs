@@ -66,6 +66,9 @@ pub(crate) enum Clock {
 pub struct Disrupt {
     /// What is broken.
     fault: Fault<Template>,
+    /// The time that the victim is given to end, in whole seconds; `0s` for none at all, and if absent what its
+    /// manifest says. Not scaled.
+    grace: Option<Span>,
     /// Who watches, by name.
     probes: BTreeMap<At<String>, ProbeSyntax>,
     /// When the platform counts as recovered.
@@ -83,6 +86,10 @@ impl Disrupt {
     pub(crate) fn look(&self, look: &mut Look<'_>, at: Place) {
         look.uses.faults.insert(self.fault.key());
         look.template(self.fault.member());
+        if let Some(grace) = self.grace.filter(|grace| grace.0.subsec_nanos() > 0) {
+            let text = format!("wanted a grace of whole seconds, found {:?}", grace.0);
+            look.problem(Problem::new(at, text).hint("Kubernetes counts in seconds: `grace: 1s`"));
+        }
         if self.probes.is_empty() || self.recovered.when.is_empty() {
             look.problem(
                 Problem::new(at, "a disruption that nobody watches")
@@ -257,7 +264,8 @@ impl Disrupt {
     ) -> Result<(), Vec<Failure>> {
         let Chosen { kube, victim, .. } = chosen;
         self.guarded(chosen, stage).await?;
-        let injected = self.fault.inject(kube, victim).await;
+        let grace_seconds = self.grace.map(|grace| u32::try_from(grace.0.as_secs()).unwrap_or(u32::MAX));
+        let injected = self.fault.inject(kube, victim, grace_seconds).await;
         let at = match injected {
             Ok(Injected::At(at)) => at,
             Ok(Injected::Missed(why)) => return Err(vec![stage.doubt("fault.missed", &why)]),

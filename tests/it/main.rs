@@ -9,6 +9,7 @@ mod defects;
 mod doctor;
 mod documents;
 mod fake;
+mod faults;
 mod identities;
 mod interrupt;
 mod invalid_suites;

@@ -1,0 +1,22 @@
+//! `evict_pod`: what `kubectl drain` does to a pod, and a rolling upgrade of nodes with it.
+
+use super::Injected;
+use crate::client::kube::{Eviction, Kube, KubeError, Victim};
+use std::time::Instant;
+
+/// Asks for the victim's eviction, once. That a disruption budget forbids it (429) is an answer: nothing was done.
+pub(super) async fn evict_pod(
+    kube: &Kube,
+    victim: &Victim,
+    grace_seconds: Option<u32>,
+) -> Result<Injected, KubeError> {
+    let at = Instant::now();
+    Ok(match kube.evict_pod(victim, grace_seconds).await? {
+        Eviction::Evicted => Injected::At(at),
+        Eviction::RefusedByBudget(why) => {
+            Injected::Missed(format!("the eviction of pod {} was refused: {why}", victim.name))
+        }
+        Eviction::Conflict(why) => Injected::Missed(why),
+        Eviction::Gone => Injected::Missed(format!("pod {} was gone already", victim.name)),
+    })
+}

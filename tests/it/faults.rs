@@ -1,0 +1,48 @@
+//! Faults through the built program: what each does to the fake cluster, and what is told of it.
+
+use crate::program::{Bench, code, stdout, summary};
+
+/// The suites of the repository, and one case that breaks a pod in some way.
+fn told(bench: &Bench, fault: &str) -> (i32, String, serde_json::Value) {
+    let suites = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("suites");
+    let to = bench.path("suites");
+    std::fs::create_dir_all(to.join("flows")).unwrap();
+    for name in ["operations.yaml", "needs.yaml"] {
+        std::fs::copy(suites.join(name), to.join(name)).unwrap();
+    }
+    for entry in std::fs::read_dir(suites.join("flows")).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, to.join("flows").join(path.file_name().unwrap())).unwrap();
+    }
+    let case = format!(
+        "title: A fault\ncases:\n  - id: a-fault\n    why: what it does is shown\n    for_each: {{ pod: [{{ name: alert, \
+         service: alert, group: services }}] }}\n    steps:\n      - disrupt:\n{fault}          probes: {{ own: {{ op: \
+         debug.health, with: {{ service: alert }}, as: operator }} }}\n          recovered: {{ when: [ready, served, \
+         registry], stable_for: 1s, within: 120s }}\n"
+    );
+    std::fs::write(to.join("fault.yaml"), case).unwrap();
+    let arguments = ["run", "--suites", "suites", "--allow-disruption", "a-fault"];
+    let output = bench.muster(&arguments).output().unwrap();
+    (code(&output), stdout(&output), summary(&bench.path("reports")))
+}
+
+#[test]
+fn a_pod_without_grace_leaves_a_ghost_that_keeps_the_verdict_until_its_time_to_live() {
+    let bench = Bench::new();
+    let fault = "          fault: { delete_pod: $(pod) }\n          grace: 0s\n";
+    let (code, told, summary) = told(&bench, fault);
+    assert_eq!(code, 0, "{told}");
+    let recovery = &summary["cases"][0]["recoveries"][0];
+    let us = |clock: &str| recovery[clock].as_u64().unwrap();
+    // A ghost is listed for 60 to 90 s, at this pace for 3 to 4.5 s.
+    assert!(us("registry_us") >= 2_900_000 && us("ready_us") < us("registry_us"), "{recovery}");
+    assert_eq!(recovery["fault"], "delete_pod");
+}
+
+#[test]
+fn an_eviction_ends_a_pod_as_it_should() {
+    let bench = Bench::new();
+    let (code, told, summary) = told(&bench, "          fault: { evict_pod: $(pod) }\n");
+    assert_eq!(code, 0, "{told}");
+    assert_eq!(summary["cases"][0]["recoveries"][0]["fault"], "evict_pod");
+}
