@@ -11,6 +11,7 @@
 # Stages:
 #   defect-NAME   every case on fakes with one defect switched on: a case must turn red
 #   seed-NUMBER   every case with a random seed, ten times: every case must pass, and all outlines must be the same
+#   deaths-FAMILY muster killed at every point of every case of a family, then `muster cleanup`: nothing may be left
 #   readers       junit.xml of a run with every verdict and hostile texts, read by three readers of other makes
 #   sweep-LAYOUT  every pod of the fake platform on a real Kubernetes, one after the other, in both layouts
 set -euo pipefail
@@ -75,6 +76,12 @@ sweep_stage() {
   return "$code"
 }
 
+deaths_stage() {
+  local folder="$1" family="$2" code=0
+  "$root/ci/deaths.py" "$muster" "$family" --within 540 >"$folder/found" 2>&1 || code="$?"
+  return "$code"
+}
+
 readers_stage() {
   local folder="$1" code=0
   "$root/ci/readers/run.sh" >"$folder/output.txt" 2>&1 || code="$?"
@@ -102,6 +109,7 @@ row() {
 names() {
   defects | sed 's/^/defect-/'
   seq "$SEEDS" | sed 's/^/seed-/'
+  printf 'deaths-%s\n' signup-flow service-call permission-leak platform-setup
   echo readers
   printf 'sweep-%s\n' default server
 }
@@ -122,6 +130,7 @@ while read -r name; do
   case "$name" in
     defect-*) stage "$name" defect_stage "${name#defect-}" ;;
     seed-*) stage "$name" seed_stage ;;
+    deaths-*) stage "$name" deaths_stage "${name#deaths-}" ;;
     readers) stage "$name" readers_stage ;;
     sweep-*) stage "$name" sweep_stage "${name#sweep-}" ;;
   esac
