@@ -27,6 +27,13 @@ impl Snapshots for Stored {
         Some(body(&text).to_owned())
     }
 
+    fn agree(&self, name: &str) {
+        if let Some(folder) = &self.folder {
+            // One that cannot be removed is seen in the checkout.
+            files::remove(&folder.join(format!("{name}.snap.new"))).ok();
+        }
+    }
+
     fn keep(&self, name: &str, source: &str, text: &str) -> Result<Option<String>, String> {
         let path = self.path(name);
         files::write_whole(&path, format!("---\nsource: {source}\n---\n{text}\n").as_bytes())
@@ -49,6 +56,7 @@ impl Stored {
         let stored = self.stored(&name);
         let is_kept = stored.as_deref() == Some(new) || (stored.is_none() && !self.is_updating);
         if is_kept {
+            self.agree(&name);
             return Ok(None);
         }
         let path = self.path(&name);
@@ -130,6 +138,8 @@ mod tests {
             )
         );
         assert!(files::exists(&pending));
+        assert_eq!(stored.outline_differs("here", &outline("b: pass")).unwrap(), None);
+        assert!(!files::exists(&pending), "what agrees again is pending no more");
     }
 
     #[test]

@@ -41,6 +41,7 @@ impl Snapshot {
         let name = format!("{}.{}", stage.case, self.name.value);
         let stored = stage.scene.snapshots.stored(&name);
         if stored.as_deref() == Some(text.as_str()) {
+            stage.scene.snapshots.agree(&name);
             return Ok(());
         }
         let kept = stage.scene.snapshots.keep(&name, &stage.file, &text);

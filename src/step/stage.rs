@@ -25,6 +25,8 @@ const EVIDENCE_CHARACTERS: usize = 4_000;
 pub trait Snapshots {
     /// The stored text, if there is one.
     fn stored(&self, name: &str) -> Option<String>;
+    /// The stored text still holds: what was kept as pending before is pending no more.
+    fn agree(&self, name: &str);
     /// Keeps a new text beside the stored one, or in its place if updating was asked for. Says where, if it was kept
     /// as pending.
     ///
