@@ -16,7 +16,7 @@ timeout 1800 "$here/build.sh" >"$work/build.log" 2>&1 ||
 "$here/up.sh" "$work/cluster" >"$work/up.log" 2>&1 || { cat "$work/up.log"; not_run 'a cluster cannot be started here'; }
 tail -n 1 "$work/up.log"
 "$here/platform.sh" "$work/cluster"
-"$here/least.sh" "$work/cluster" chaos
+"$here/least.sh" "$work/cluster"
 "$here/exec.sh" "$work/cluster" timeout 60 "$root/target/debug/muster" doctor --target "$work/cluster/target.yaml" \
   --suites "$root/suites" --state-dir "$work/state"
 "$here/exec.sh" "$work/cluster" timeout 300 "$root/target/debug/muster" run --target "$work/cluster/target.yaml" \

@@ -9,7 +9,7 @@ mod requests;
 
 use super::args::DoctorArguments;
 use super::state::State;
-use super::{Ended, open};
+use super::{Ended, open, rbac};
 use crate::outcome::Ending;
 use crate::{files, host, suite};
 
@@ -49,11 +49,12 @@ pub(super) fn doctor(arguments: &DoctorArguments) -> Ended {
     let suites = suite::load(&sources)?;
     let state = State::lasting(arguments.state_dir.as_deref());
     let target = open::connect(&opened, &suites)?;
+    let needed = rbac::needed(&suites, &target.file, &[]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut findings = vec![state_folder(&state, target.name())];
     findings.extend(runtime.block_on(network::examined(&target.file)));
     let is_reached = findings.iter().all(|finding| finding.advice.is_none());
-    findings.extend(runtime.block_on(cluster::examined(&target)));
+    findings.extend(runtime.block_on(cluster::examined(&target, &needed)));
     drop(runtime);
     if is_reached {
         findings.extend(requests::examined(arguments, &target.file, &sources)?);

@@ -10,22 +10,20 @@ use crate::fault::rights;
 use crate::host;
 use crate::outcome::Ending;
 use crate::run::{self, Planned, Selection};
-use crate::suite;
+use crate::suite::{self, Suites};
 use crate::target::TargetFile;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Rights by namespace; those of the whole cluster under the empty name.
-type Needed = BTreeMap<String, BTreeSet<Right>>;
+pub(super) type Needed = BTreeMap<String, BTreeSet<Right>>;
 
 /// Prints a ClusterRole and a Role for each namespace, and what binds them if that is asked for.
 pub(super) fn rbac(arguments: &RbacArguments) -> Ended {
     let opened = open::target_file(&arguments.target)?;
     let suites = open::suites(&arguments.suites)?;
     suite::lint_target(&suites, &opened.file, &opened.source).or(())?;
-    let selection = Selection { filters: arguments.filters.clone(), ..Selection::default() };
-    let plan = run::plan(&suites, &opened.file, &selection, 0, true);
-    let needed = needed(plan.cases.iter().filter(|planned| planned.unrun.is_none()), &opened.file);
+    let needed = needed(&suites, &opened.file, &arguments.filters);
     if needed.is_empty() {
         host::print("# none of the chosen cases asks anything of the cluster\n");
         return Ok(Ending::Passed);
@@ -46,10 +44,13 @@ fn account(text: &str) -> Result<(String, String), Refusal> {
     Ok((namespace.to_owned(), name.to_owned()))
 }
 
-/// What cases need: for their faults in the namespaces of their victims, and for what they read.
-fn needed<'a>(cases: impl Iterator<Item = &'a Planned<'a>>, file: &TargetFile) -> Needed {
+/// What the chosen cases need that the target lets run: for their faults in the namespaces of their victims, and for what
+/// they read.
+pub(super) fn needed(suites: &Suites, file: &TargetFile, filters: &[String]) -> Needed {
+    let selection = Selection { filters: filters.to_vec(), ..Selection::default() };
+    let plan = run::plan(suites, file, &selection, 0, true);
     let mut needed = Needed::new();
-    for planned in cases {
+    for planned in plan.cases.iter().filter(|planned| planned.unrun.is_none()) {
         let uses = &planned.case.uses;
         if let Some(namespace) = victims_namespace(planned, file) {
             let faults = rights::for_faults(uses.faults.iter().copied());

@@ -45,11 +45,6 @@ pub fn for_faults<'a>(faults: impl IntoIterator<Item = &'a str>) -> BTreeSet<Rig
     GROUND.iter().cloned().chain(faults.into_iter().flat_map(of).cloned()).collect()
 }
 
-/// What all faults take in a namespace, sorted.
-pub fn all() -> BTreeSet<Right> {
-    for_faults(super::FAULTS.iter().map(|(key, _)| *key))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,13 +1,14 @@
 //! The cluster: whether it is the one that is meant, what its namespaces and pods are, and what may be done there.
 
 use super::Finding;
+use crate::cli::rbac::Needed;
 use crate::client::kube::{Kube, KubeError, PodFact};
-use crate::fault::{guard, rights};
+use crate::fault::guard;
 use crate::step::Template;
 use crate::target::{Group, KubernetesPlace, Target};
 
 /// Findings on the cluster that the target file names, if it names one.
-pub(super) async fn examined(target: &Target) -> Vec<Finding> {
+pub(super) async fn examined(target: &Target, needed: &Needed) -> Vec<Finding> {
     let Some(place) = target.kubernetes() else { return vec![] };
     let kube = match place.connect(target.answer_within()).await {
         Ok(kube) => kube,
@@ -19,7 +20,7 @@ pub(super) async fn examined(target: &Target) -> Vec<Finding> {
         for (name, group) in &target.file.groups {
             findings.extend(of_group(&kube, name, group).await);
         }
-        findings.extend(of_rights(&kube, target).await);
+        findings.extend(of_rights(&kube, needed).await);
     }
     findings
 }
@@ -100,31 +101,26 @@ fn is_of(pod: &PodFact, group: &Group, member: &str) -> bool {
         .all(|(key, value)| pod.labels.get(key.trim()).map(String::as_str) == Some(value.trim()))
 }
 
-/// Every right that breaking a permitted group takes.
-async fn of_rights(kube: &Kube, target: &Target) -> Vec<Finding> {
+/// Every right that the cases of the suites take, here or in the whole cluster.
+async fn of_rights(kube: &Kube, needed: &Needed) -> Vec<Finding> {
     let mut findings = vec![];
-    for permitted in &target.file.permits.disrupt {
-        let Some((_, group)) = target.file.groups.iter().find(|(name, _)| name.value == permitted.value)
-        else {
-            continue;
-        };
+    for (namespace, rights) in needed {
+        let place = if namespace.is_empty() { "the whole cluster" } else { namespace };
         let mut lacking = vec![];
-        for right in rights::all() {
-            match kube.may(&right, Some(&group.namespace)).await {
+        for right in rights {
+            match kube.may(right, Some(namespace.as_str()).filter(|it| !it.is_empty())).await {
                 Ok(true) => {}
                 Ok(false) => lacking.push(right.to_string()),
                 Err(error) => lacking.push(format!("{right} ({error})")),
             }
         }
-        let what = format!("rights for {}", permitted.value);
+        let what = format!("rights in {place}");
         findings.push(match lacking.is_empty() {
-            true => {
-                Finding::good(what, format!("everything that faults take is allowed in {}", group.namespace))
-            }
+            true => Finding::good(what, "everything that cases ask is allowed"),
             false => Finding::bad(
                 what,
-                format!("not allowed in {}: {}", group.namespace, lacking.join(", ")),
-                "muster rbac --target FILE prints the least Role that is needed",
+                format!("not allowed: {}", lacking.join(", ")),
+                "muster rbac --target FILE prints the least Roles that are needed",
             ),
         });
     }
