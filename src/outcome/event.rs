@@ -166,6 +166,19 @@ pub struct Recovery {
     pub registry_us: Option<u64>,
     /// What each probe saw.
     pub outages: Vec<Outage>,
+    /// How long each part of the disruption took, in the order of time and without a gap: guards, steady, lease,
+    /// injection, recovery, last answers.
+    #[serde(default)]
+    pub phases: Vec<Phase>,
+}
+
+/// A part of a disruption.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Phase {
+    /// Its name.
+    pub name: String,
+    /// How long it took, in microseconds.
+    pub took_us: u64,
 }
 
 /// What one probe saw of a fault.

@@ -12,7 +12,7 @@ mod verdict;
 
 pub use ending::Ending;
 pub use event::{
-    CaseEnd, Event, KnownFailure, Outage, PlannedCase, Record, Recovery, RunEnd, RunStart, StepEnd,
+    CaseEnd, Event, KnownFailure, Outage, Phase, PlannedCase, Record, Recovery, RunEnd, RunStart, StepEnd,
 };
 pub use failure::{Evidence, Failure, Spot};
 pub use fold::{CaseOutcome, Outcome, Totals, fold};

@@ -3,6 +3,7 @@
 //! Lives here: the syntax and the course of a disruption, and its verdict. Does not: watching it (`watching`), the
 //! guards and the victim (`fault`), the beat (`probe`), what samples mean (`judge`).
 
+use super::laps::Laps;
 use super::look::Look;
 use super::request::with_request;
 use super::send::Prepared;
@@ -31,7 +32,8 @@ const SILENT_AT_LEAST: Duration = Duration::from_secs(2);
 const SILENT_AT_MOST: Duration = Duration::from_secs(10);
 /// The lease that keeps two harnesses apart.
 const LEASE: &str = "muster-disruption";
-const LEASE_LASTS: Duration = Duration::from_secs(60);
+/// How much longer than the deadline of a recovery it lasts: it must hold until the fault is dealt with.
+const LEASE_BEYOND: Duration = Duration::from_secs(60);
 
 with_request! {
     /// A read, repeated on the beat of the target file.
@@ -111,6 +113,7 @@ impl Disrupt {
     }
 
     pub(crate) async fn run(&self, stage: &mut Stage<'_>) -> Result<(), Vec<Failure>> {
+        let mut laps = Laps::begin();
         let member = self.member(stage)?;
         let kube =
             stage.scene.kube().await.map_err(|why| vec![stage.doubt("kubernetes.unusable", &why)])?.clone();
@@ -120,12 +123,15 @@ impl Disrupt {
         })?;
         let chosen = Chosen { kube: &kube, member: &member, victim: &victim, pods: &pods };
         self.guarded(&chosen, stage).await?;
+        laps.end("guards");
         let mut watching = self.watching(&kube, &member, &pods, stage)?;
         watching.await_steady(stage).await?;
         if self.recovered.when.contains(&Clock::Registry) {
             watching.look_before(stage).await?;
         }
-        let mut claim = kube.claim(&member.group.namespace, LEASE, stage.scene.run, LEASE_LASTS);
+        laps.end("steady");
+        let lasts = stage.scene.target.paced(self.recovered.within.0) + LEASE_BEYOND;
+        let mut claim = kube.claim(&member.group.namespace, LEASE, stage.scene.run, lasts);
         match claim.acquire((stage.scene.now)()).await {
             Ok(Hold::Mine) => {}
             Ok(Hold::Other { holder }) => {
@@ -135,7 +141,8 @@ impl Disrupt {
             }
             Err(error) => return Err(vec![stage.doubt("fault.lease", &error.to_string())]),
         }
-        let done = self.broken_and_watched(&chosen, watching, stage).await;
+        laps.end("lease");
+        let done = self.broken_and_watched(&chosen, watching, laps, stage).await;
         if let Err(error) = claim.release().await {
             return Err(vec![
                 stage.doubt("fault.lease", &format!("the lease could not be given back: {error}")),
@@ -260,33 +267,36 @@ impl Disrupt {
         &self,
         chosen: &Chosen<'_>,
         mut watching: Watching,
+        mut laps: Laps,
         stage: &mut Stage<'_>,
     ) -> Result<(), Vec<Failure>> {
         let Chosen { kube, victim, .. } = chosen;
         self.guarded(chosen, stage).await?;
         let grace_seconds = self.grace.map(|grace| u32::try_from(grace.0.as_secs()).unwrap_or(u32::MAX));
-        let injected = self.fault.inject(kube, victim, grace_seconds).await;
-        let at = match injected {
+        let unrecovered = &stage.scene.unrecovered;
+        // Before it is done: an answer that never came may stand for a fault that was injected all the same.
+        *unrecovered.borrow_mut() = Some(format!("{} {}", self.fault.key(), victim.name));
+        let at = match self.fault.inject(kube, victim, grace_seconds).await {
             Ok(Injected::At(at)) => at,
-            Ok(Injected::Missed(why)) => return Err(vec![stage.doubt("fault.missed", &why)]),
+            Ok(Injected::Missed(why)) => {
+                *unrecovered.borrow_mut() = None;
+                return Err(vec![stage.doubt("fault.missed", &why)]);
+            }
             Err(error) => return Err(vec![stage.doubt("kubernetes.error", &error.to_string())]),
         };
-        let fault = format!("{} {}", self.fault.key(), victim.name);
-        *stage.scene.unrecovered.borrow_mut() = Some(fault);
+        laps.end("injection");
         let mut seen = watching.until_recovered(at, victim, &self.recovered.when, stage).await;
+        laps.end("recovery");
         let observed = watching.stop(at).await;
+        laps.end("last answers");
         seen.served = seen.served.or_else(|| served_since(&observed));
         let failures = self.judged(&seen, &observed, stage);
         if !seen.is_late(&self.recovered.when) {
             *stage.scene.unrecovered.borrow_mut() = None;
         }
-        (stage.scene.events)(Event::Recovered(recovery(
-            &stage.case,
-            self.fault.key(),
-            victim,
-            &seen,
-            &observed,
-        )));
+        let mut told = recovery(&stage.case, self.fault.key(), victim, &seen, &observed);
+        told.phases = laps.so_far();
+        (stage.scene.events)(Event::Recovered(told));
         if failures.is_empty() { Ok(()) } else { Err(failures) }
     }
 

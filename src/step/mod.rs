@@ -9,6 +9,7 @@ mod call;
 mod disrupt;
 mod expect;
 mod flow;
+mod laps;
 mod look;
 mod operation;
 mod pause;

@@ -385,6 +385,7 @@ pub(super) fn recovery(
         served_us: seen.served.map(micros),
         registry_us: seen.registry.map(micros),
         outages: observed.iter().map(outage).collect(),
+        phases: vec![],
     }
 }
 
