@@ -1,11 +1,15 @@
 //! `delete_pod`: the runbook's own fault.
 
 use super::Injected;
-use crate::client::kube::{Deletion, Kube, KubeError, Victim};
+use super::rights::right;
+use crate::client::kube::{Deletion, Kube, KubeError, Right, Victim};
 use std::time::Instant;
 
+/// What it takes.
+pub(super) const RIGHTS: &[Right] = &[right("", "pods", "delete")];
+
 /// Deletes the victim, if it is still the very pod that was chosen.
-pub(super) async fn delete_pod(
+pub(super) async fn inject(
     kube: &Kube,
     victim: &Victim,
     grace_seconds: Option<u32>,

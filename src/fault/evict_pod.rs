@@ -1,11 +1,15 @@
 //! `evict_pod`: what `kubectl drain` does to a pod, and a rolling upgrade of nodes with it.
 
 use super::Injected;
-use crate::client::kube::{Eviction, Kube, KubeError, Victim};
+use super::rights::right;
+use crate::client::kube::{Eviction, Kube, KubeError, Right, Victim};
 use std::time::Instant;
 
+/// What it takes.
+pub(super) const RIGHTS: &[Right] = &[right("", "pods/eviction", "create")];
+
 /// Asks for the victim's eviction, once. That a disruption budget forbids it (429) is an answer: nothing was done.
-pub(super) async fn evict_pod(
+pub(super) async fn inject(
     kube: &Kube,
     victim: &Victim,
     grace_seconds: Option<u32>,

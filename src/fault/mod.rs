@@ -9,7 +9,7 @@ pub mod guard;
 pub mod rights;
 pub mod victim;
 
-use crate::client::kube::{Kube, KubeError, Victim};
+use crate::client::kube::{Kube, KubeError, Right, Victim};
 use serde::Deserialize;
 use std::time::Instant;
 
@@ -25,7 +25,7 @@ pub enum Injected {
 /// Defines the faults: one line each. The sentence is what `muster explain fault` and the schema say, the key what a
 /// suite writes, and the function what is done to the victim.
 macro_rules! faults {
-    ($(#[doc = $about:literal] $key:literal => $variant:ident($inject:path),)*) => {
+    ($(#[doc = $about:literal] $key:literal => $variant:ident($file:ident),)*) => {
         /// What is broken: one key, the fault; its value, the member of a pod group that it hits.
         #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
         #[schemars(rename = "Fault")]
@@ -35,6 +35,14 @@ macro_rules! faults {
 
         /// The faults, by key, each with its sentence.
         pub const FAULTS: &[(&str, &str)] = &[$(($key, $about.trim_ascii()),)*];
+
+        /// What a fault takes besides what every disruption does, by its key.
+        pub fn rights_of(fault: &str) -> &'static [Right] {
+            match fault {
+                $($key => $file::RIGHTS,)*
+                _ => &[],
+            }
+        }
 
         impl<M> Fault<M> {
             /// Its key.
@@ -58,7 +66,7 @@ macro_rules! faults {
                 victim: &Victim,
                 grace_seconds: Option<u32>,
             ) -> Result<Injected, KubeError> {
-                match self { $(Self::$variant(_) => $inject(kube, victim, grace_seconds).await,)* }
+                match self { $(Self::$variant(_) => $file::inject(kube, victim, grace_seconds).await,)* }
             }
         }
     };
@@ -66,7 +74,7 @@ macro_rules! faults {
 
 faults! {
     /// deletes one Ready pod of a member, by name and UID
-    "delete_pod" => DeletePod(delete_pod::delete_pod),
+    "delete_pod" => DeletePod(delete_pod),
     /// evicts one Ready pod of a member, as a drain does, unless a disruption budget forbids it
-    "evict_pod" => EvictPod(evict_pod::evict_pod),
+    "evict_pod" => EvictPod(evict_pod),
 }

@@ -1,12 +1,14 @@
 //! What breaking things in a cluster takes: the rights behind guards, watches and faults.
 //!
-//! Lives here: the list, by fault. Does not: asking for them (`client::kube`), or printing a Role (`cli::rbac`).
+//! Lives here: what every disruption takes; what a fault takes besides stands in its file. Does not: asking for them
+//! (`client::kube`), or printing a Role (`cli::rbac`).
 
 use crate::client::kube::Right;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-const fn right(group: &'static str, resource: &'static str, verb: &'static str) -> Right {
+/// One right.
+pub(super) const fn right(group: &'static str, resource: &'static str, verb: &'static str) -> Right {
     Right { group: Cow::Borrowed(group), resource: Cow::Borrowed(resource), verb }
 }
 
@@ -24,35 +26,17 @@ static GROUND: [Right; 7] = [
 /// What it takes in the whole cluster: its identity and the labels of namespaces.
 pub static CLUSTER: [Right; 1] = [right("", "namespaces", "get")];
 
-/// What one fault takes besides, by its key.
-pub fn of(fault: &str) -> &'static [Right] {
-    static DELETE: [Right; 1] = [right("", "pods", "delete")];
-    static EVICT: [Right; 1] = [right("", "pods/eviction", "create")];
-    static CRASH: [Right; 2] = [right("", "pods/exec", "create"), right("", "pods/exec", "get")];
-    static DEPLOYMENT: [Right; 2] =
-        [right("apps", "deployments", "get"), right("apps", "deployments", "patch")];
-    match fault {
-        "delete_pod" => &DELETE,
-        "evict_pod" => &EVICT,
-        "crash_pod" => &CRASH,
-        "rollout_restart" | "set_image" => &DEPLOYMENT,
-        _ => &[],
-    }
-}
-
 /// What these faults take in a namespace, sorted.
 pub fn for_faults<'a>(faults: impl IntoIterator<Item = &'a str>) -> BTreeSet<Right> {
-    GROUND.iter().cloned().chain(faults.into_iter().flat_map(of).cloned()).collect()
+    GROUND.iter().cloned().chain(faults.into_iter().flat_map(super::rights_of).cloned()).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn every_fault_takes_a_right_of_its_own() {
         for (key, _) in crate::fault::FAULTS {
-            assert!(!of(key).is_empty(), "{key}");
+            assert!(!crate::fault::rights_of(key).is_empty(), "{key}");
         }
     }
 }
