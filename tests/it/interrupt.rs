@@ -177,3 +177,49 @@ fn what_cannot_be_put_back_is_told_and_ends_in_5() {
     assert_eq!(code(&output), 5, "{}", stderr(&output));
     assert!(stderr(&output).contains("could not be put back") && stderr(&output).contains("forget-customer"));
 }
+
+/// Reads what a process tells until it says so.
+fn hears(told: &mut impl Iterator<Item = std::io::Result<String>>, said: &str) {
+    assert!(told.any(|line| line.unwrap().contains(said)), "it never said `{said}`");
+}
+
+#[test]
+fn a_third_signal_leaves_at_once_and_cleanup_still_puts_everything_back() {
+    let (bench, mut fakes) = Bench::beside_fakes();
+    waiting_suites(&bench);
+    let before = bench.state();
+    let mut child = started(&bench);
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
+    send(&child, "-INT");
+    hears(&mut told, "nothing more is started");
+    send(&fakes.0, "-STOP");
+    send(&child, "-INT");
+    hears(&mut told, "what runs is dropped");
+    send(&child, "-INT");
+    hears(&mut told, "leaving at once: changes stay, `muster cleanup` puts them back");
+    assert_eq!(child.wait().unwrap().code(), Some(5), "what stays outweighs the signal");
+    send(&fakes.0, "-CONT");
+    assert_ne!(bench.state(), before, "changes stay");
+    let cleaned = bench.muster(&["cleanup"]).output().unwrap();
+    assert_eq!(code(&cleaned), 0, "{}", stderr(&cleaned));
+    assert_eq!(bench.state(), before);
+    send(&fakes.0, "-TERM");
+    assert!(fakes.0.wait().unwrap().success());
+}
+
+#[test]
+fn a_target_that_stands_still_for_a_while_and_goes_on_is_put_back_all_the_same() {
+    let (bench, fakes) = Bench::beside_fakes();
+    waiting_suites(&bench);
+    let before = bench.state();
+    let mut child = started(&bench);
+    send(&fakes.0, "-STOP");
+    send(&child, "-TERM");
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
+    hears(&mut told, "nothing more is started");
+    send(&child, "-TERM");
+    hears(&mut told, "what runs is dropped");
+    send(&fakes.0, "-CONT");
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert_eq!(bench.state(), before);
+}

@@ -31,6 +31,19 @@ impl Bench {
         Self { folder, fakes: Some(fakes) }
     }
 
+    /// With the fakes in a process of their own, which can be stopped as a whole.
+    pub(crate) fn beside_fakes() -> (Self, Outside) {
+        let bench = Self { folder: tempfile::tempdir().unwrap(), fakes: None };
+        let mut fakes = muster();
+        fakes.current_dir(bench.folder.path()).args(["fake", "--write", "target.yaml", "--seed", "7"]);
+        let mut fakes = fakes.stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let mut said = String::new();
+        let told = fakes.stderr.as_mut().unwrap();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(told), &mut said).unwrap();
+        assert_eq!(said, "serving; press Ctrl-C to stop\n");
+        (bench, Outside(fakes))
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -57,8 +70,9 @@ impl Bench {
 
     /// The whole state of the fakes but for what operations declare as residue.
     pub(crate) fn state(&self) -> Value {
-        let address = self.fakes.as_ref().unwrap().addresses.admin;
-        let mut state: Value = serde_json::from_str(&get(&format!("{address}"), "/state")).unwrap();
+        let target = std::fs::read_to_string(self.path("target.yaml")).unwrap();
+        let address = target.lines().find_map(|line| line.strip_prefix("admin: http://")).unwrap();
+        let mut state: Value = serde_json::from_str(&get(address, "/state")).unwrap();
         let micro = state.pointer_mut("/databases/micro").and_then(Value::as_object_mut).unwrap();
         for table in ["customers", "namespaces", "signup", "store", "invite"] {
             micro.remove(table);
@@ -66,6 +80,16 @@ impl Bench {
         let all = state.as_object_mut().unwrap();
         ["mails", "events", "registry", "pods"].iter().for_each(|part| drop(all.remove(*part)));
         state
+    }
+}
+
+/// A process that ends with its test, however that ends.
+pub(crate) struct Outside(pub(crate) std::process::Child);
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
     }
 }
 
