@@ -160,8 +160,11 @@ impl Prepared<'_> {
         journal.begin(&run, self.target.name())?;
         let lent = Lent { run: &run, mask: &mask, journal: &journal, accounts: &accounts, sink: &sink };
         runtime.block_on(self.executed(&lent, stop.clone()));
-        if journal.close()? {
-            files::remove_folder(&run_folder)?;
+        // What was put back and could not be noted is put back once more by `muster cleanup`.
+        match journal.close() {
+            Ok(true) => files::remove_folder(&run_folder)?,
+            Ok(false) => {}
+            Err(error) => unrecorded(&sink, &mask, &format!("{error}; `muster cleanup` looks again")),
         }
         if let Some(number) = stop.signal() {
             let why = Masked::fixed("a signal asked muster to stop");

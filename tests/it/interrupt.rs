@@ -223,3 +223,39 @@ fn a_target_that_stands_still_for_a_while_and_goes_on_is_put_back_all_the_same()
     assert_eq!(child.wait().unwrap().code(), Some(143));
     assert_eq!(bench.state(), before);
 }
+
+/// `muster run` of these cases where no file may grow beyond so many KiB: what a full disk does, without one.
+fn run_on_a_full_disk(bench: &Bench, kib: u32, cases: &[&str]) -> std::process::Output {
+    let mut command = std::process::Command::new("bash");
+    command.current_dir(bench.folder.path()).env("NO_COLOR", "1").env("CI", "1");
+    let limited = format!("ulimit -f {kib}; trap '' XFSZ; exec \"$@\"");
+    command.args(["-c", &limited, "bash", env!("CARGO_BIN_EXE_muster"), "run", "--target", "target.yaml"]);
+    command.args(["--state-dir", "state", "--report-dir", "reports"]).args(cases).output().unwrap()
+}
+
+#[test]
+fn a_record_that_cannot_be_written_whole_ends_in_6_and_everything_is_put_back() {
+    let bench = Bench::new();
+    let before = bench.state();
+    let output = run_on_a_full_disk(&bench, 32, &["signup-flow"]);
+    assert_eq!(code(&output), 6, "{}{}", stdout(&output), stderr(&output));
+    assert!(
+        stderr(&output).contains("cannot append to reports/run.jsonl: File too large"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(bench.state(), before);
+}
+
+#[test]
+fn a_change_whose_undo_cannot_be_written_down_is_not_sent() {
+    let bench = Bench::new();
+    let before = bench.state();
+    let output = run_on_a_full_disk(&bench, 32, &["signup-flow", "permission-leak", "service-call"]);
+    let told = stderr(&output);
+    assert_eq!(code(&output), 5, "what was put back could not be noted either: {told}");
+    assert!(told.contains("nothing was sent: cannot append to state/built-in/runs/"), "{told}");
+    let cleaned = bench.muster(&["cleanup"]).output().unwrap();
+    assert_eq!(code(&cleaned), 0, "{}", stderr(&cleaned));
+    assert_eq!(bench.state(), before);
+}
