@@ -251,7 +251,7 @@ fn a_record_that_cannot_be_written_whole_ends_in_6_and_everything_is_put_back() 
 fn a_change_whose_undo_cannot_be_written_down_is_not_sent() {
     let bench = Bench::new();
     let before = bench.state();
-    let output = run_on_a_full_disk(&bench, 32, &["signup-flow", "permission-leak", "service-call"]);
+    let output = run_on_a_full_disk(&bench, 32, &["signup-flow", "permission-leak"]);
     let told = stderr(&output);
     assert_eq!(code(&output), 5, "what was put back could not be noted either: {told}");
     assert!(told.contains("nothing was sent: cannot append to state/built-in/runs/"), "{told}");
