@@ -152,6 +152,8 @@ impl Prepared<'_> {
                 let why = format!("{} changes of run {earlier} could not be put back", leftovers.len());
                 sink.take(Event::Applied { ending: Ending::LeftBehind, why: mask.mask(&why) });
                 host::tell(&cleanup::told(&leftovers, &earlier));
+            } else if tells {
+                host::tell(&format!("run {earlier}: everything is put back\n"));
             }
         }
         let run_folder = state.run(self.target.name(), &run);
