@@ -4,7 +4,8 @@ use super::args::CleanupArguments;
 use super::snapshots::Stored;
 use super::state::State;
 use super::{Ended, Refusal, open, signals};
-use crate::ledger::{Journal, Keys, open_changes, read_journal};
+use crate::fault::guard;
+use crate::ledger::{Entry, Journal, Keys, open_changes, read_journal};
 use crate::outcome::Ending;
 use crate::run::{self, Leftover, Stop};
 use crate::secret::Mask;
@@ -13,6 +14,7 @@ use crate::suite::{self, Folder};
 use crate::target::Target;
 use crate::{files, host};
 use std::cell::RefCell;
+use std::time::Duration;
 
 /// Puts back what earlier runs on a target left open.
 pub(super) fn cleanup(arguments: &CleanupArguments) -> Ended {
@@ -36,11 +38,16 @@ pub(super) fn cleanup(arguments: &CleanupArguments) -> Ended {
     target.secrets.all().for_each(|secret| mask.learn(secret.reveal()));
     let mut ending = Ending::Passed;
     for run in &runs {
-        let leftovers = runtime.block_on(recover(&state, &target, run, &mask, &stop, 0))?;
-        if leftovers.is_empty() {
+        if let Some(elsewhere) = elsewhere(&state, &target, run)? {
+            host::tell(&elsewhere);
+            ending = Ending::LeftBehind;
+            continue;
+        }
+        let recovered = runtime.block_on(recover(&state, &target, run, &mask, &stop, 0))?;
+        if recovered.is_whole() {
             host::print(&format!("run {run}: everything is put back\n"));
         } else {
-            host::tell(&told(&leftovers, run));
+            host::tell(&recovered.told(run));
             ending = Ending::LeftBehind;
         }
     }
@@ -71,14 +78,17 @@ pub(super) async fn recover(
     mask: &Mask,
     stop: &Stop,
     seed: u64,
-) -> Result<Vec<Leftover>, Refusal> {
+) -> Result<Recovered, Refusal> {
     let folder = state.run(target.name(), run);
     let journal_path = folder.join("journal");
     let journal = Journal::open(&journal_path)?;
     let changes = journal.open_all();
     if changes.is_empty() {
-        files::remove_folder(&folder)?;
-        return Ok(vec![]);
+        let lease = give_back_leases(target, run).await.err();
+        if lease.is_none() {
+            files::remove_folder(&folder)?;
+        }
+        return Ok(Recovered { leftovers: vec![], lease });
     }
     let book = suite::load_book(&suite::sources(&Folder::Disk(folder.join("book")))?)?;
     let keys = Keys::default();
@@ -103,17 +113,82 @@ pub(super) async fn recover(
     };
     run::sign_in_operator(&scene).await;
     let leftovers = run::put_back(&scene, &changes, stop).await;
-    if journal.close()? {
+    let lease = give_back_leases(target, run).await.err();
+    if journal.close()? && lease.is_none() {
         files::remove_folder(&folder)?;
     }
-    Ok(leftovers)
+    Ok(Recovered { leftovers, lease })
 }
 
-/// What could not be put back, and what to do.
-pub(super) fn told(leftovers: &[Leftover], run: &str) -> String {
-    let mut text = format!("error: {} changes of run {run} could not be put back\n", leftovers.len());
-    for leftover in leftovers {
-        text.push_str(&format!("  {}: {}: {}\n", leftover.change.case, leftover.change, leftover.why));
+/// A run that died while it broke something still holds the lease that keeps harnesses apart.
+async fn give_back_leases(target: &Target, run: &str) -> Result<(), String> {
+    let permitted = &target.file.permits.disrupt;
+    let groups =
+        target.file.groups.iter().filter(|(name, _)| permitted.iter().any(|it| it.value == name.value));
+    let Some(place) = target.kubernetes().filter(|_| !permitted.is_empty()) else { return Ok(()) };
+    let kube = place.connect(target.answer_within()).await?;
+    for (_, group) in groups {
+        let mut lease = kube.claim(&group.namespace, guard::LEASE, run, Duration::from_secs(1));
+        lease.release().await.map_err(|error| error.to_string())?;
     }
-    text + "hint: muster cleanup --target FILE, once the target answers\n"
+    Ok(())
+}
+
+/// What to tell of a run that changed another platform of the same name: it is left as it is.
+///
+/// # Errors
+/// If its journal cannot be read.
+pub(super) fn elsewhere(state: &State, target: &Target, run: &str) -> Result<Option<String>, Refusal> {
+    let path = state.run(target.name(), run).join("journal");
+    if !files::exists(&path) {
+        return Ok(None);
+    }
+    let reading = read_journal(&files::read_bytes(&path)?);
+    let changed = reading.entries.iter().find_map(|entry| match entry {
+        Entry::Run { api, .. } => api.clone(),
+        _ => None,
+    });
+    let here = &target.file.api.value;
+    Ok(changed.filter(|changed| changed != here).map(|changed| {
+        format!(
+            "run {run} changed the target `{}` at {changed}, and this one is at {here}: it is left as it is\n\
+             hint: muster cleanup with the target file of that run\n",
+            target.name()
+        )
+    }))
+}
+
+/// What came of putting a run's changes back.
+pub(super) struct Recovered {
+    /// What could not be put back.
+    leftovers: Vec<Leftover>,
+    /// Why its lease could not be given back, if it could not.
+    lease: Option<String>,
+}
+
+impl Recovered {
+    /// Whether nothing is left.
+    pub(super) fn is_whole(&self) -> bool {
+        self.leftovers.is_empty() && self.lease.is_none()
+    }
+
+    /// What is left, in one line.
+    pub(super) fn summary(&self, run: &str) -> String {
+        match self.leftovers.len() {
+            0 => format!("the lease of run {run} could not be given back"),
+            count => format!("{count} changes of run {run} could not be put back"),
+        }
+    }
+
+    /// What is left, and what to do.
+    pub(super) fn told(&self, run: &str) -> String {
+        let mut text = format!("error: {}\n", self.summary(run));
+        for leftover in &self.leftovers {
+            text.push_str(&format!("  {}: {}: {}\n", leftover.change.case, leftover.change, leftover.why));
+        }
+        if let Some(why) = &self.lease {
+            text.push_str(&format!("  its lease: {why}\n"));
+        }
+        text + "hint: muster cleanup --target FILE, once the target answers\n"
+    }
 }

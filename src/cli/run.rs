@@ -146,12 +146,16 @@ impl Prepared<'_> {
         let mask = Mask::new();
         self.target.secrets.all().for_each(|secret| mask.learn(secret.reveal()));
         for earlier in state.open_runs(self.target.name())? {
-            let leftovers =
+            if let Some(elsewhere) = cleanup::elsewhere(state, self.target, &earlier)? {
+                host::tell(&elsewhere);
+                continue;
+            }
+            let recovered =
                 runtime.block_on(cleanup::recover(state, self.target, &earlier, &mask, &stop, self.seed))?;
-            if !leftovers.is_empty() {
-                let why = format!("{} changes of run {earlier} could not be put back", leftovers.len());
-                sink.take(Event::Applied { ending: Ending::LeftBehind, why: mask.mask(&why) });
-                host::tell(&cleanup::told(&leftovers, &earlier));
+            if !recovered.is_whole() {
+                let why = mask.mask(&recovered.summary(&earlier));
+                sink.take(Event::Applied { ending: Ending::LeftBehind, why });
+                host::tell(&recovered.told(&earlier));
             } else if tells {
                 host::tell(&format!("run {earlier}: everything is put back\n"));
             }
@@ -159,7 +163,7 @@ impl Prepared<'_> {
         let run_folder = state.run(self.target.name(), &run);
         keep_book(&run_folder, self.sources)?;
         let journal = Journal::open(&run_folder.join("journal"))?;
-        journal.begin(&run, self.target.name())?;
+        journal.begin(&run, self.target.name(), &self.target.file.api)?;
         let lent = Lent { run: &run, mask: &mask, journal: &journal, accounts: &accounts, sink: &sink };
         runtime.block_on(self.executed(&lent, stop.clone()));
         // What was put back and could not be noted is put back once more by `muster cleanup`.

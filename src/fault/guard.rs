@@ -36,6 +36,9 @@ pub struct Facts {
     pub unrecovered: Option<String>,
 }
 
+/// The lease that keeps two harnesses apart, one in each namespace; its holder is a run.
+pub const LEASE: &str = "muster-disruption";
+
 /// Why nothing is broken, if something speaks against it. The first of: permission, identity of the cluster, owner,
 /// freeze, budget, muster itself, an earlier fault.
 pub fn objection(facts: &Facts) -> Option<String> {

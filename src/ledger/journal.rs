@@ -16,6 +16,9 @@ pub enum Entry {
         run: String,
         /// The target's name.
         target: String,
+        /// The address of its API: another platform may have the same name.
+        #[serde(default)]
+        api: Option<String>,
     },
     /// A change is about to be sent.
     Changing(Change),
@@ -65,8 +68,8 @@ impl Journal {
     ///
     /// # Errors
     /// If it could not be made durable.
-    pub fn begin(&self, run: &str, target: &str) -> Result<(), FileError> {
-        self.write(&Entry::Run { run: run.into(), target: target.into() })
+    pub fn begin(&self, run: &str, target: &str, api: &str) -> Result<(), FileError> {
+        self.write(&Entry::Run { run: run.into(), target: target.into(), api: Some(api.into()) })
     }
 
     /// Makes a change durable before it is sent, and returns its number. A change whose undo equals that of an open
@@ -219,7 +222,7 @@ mod tests {
     #[test]
     fn a_change_is_open_until_it_is_put_back() {
         let bytes = written(|journal| {
-            journal.begin("r1", "fake").unwrap();
+            journal.begin("r1", "fake", "http://a").unwrap();
             let first = journal.changing(change("a", "x@y")).unwrap();
             let second = journal.changing(change("a", "z@y")).unwrap();
             journal.done(first).unwrap();

@@ -31,7 +31,6 @@ const IN_FLIGHT: usize = 64;
 const SILENT_AT_LEAST: Duration = Duration::from_secs(2);
 const SILENT_AT_MOST: Duration = Duration::from_secs(10);
 /// The lease that keeps two harnesses apart.
-const LEASE: &str = "muster-disruption";
 /// How much longer than the deadline of a recovery it lasts: it must hold until the fault is dealt with.
 const LEASE_BEYOND: Duration = Duration::from_secs(60);
 
@@ -131,7 +130,7 @@ impl Disrupt {
         }
         laps.end("steady");
         let lasts = stage.scene.target.paced(self.recovered.within.0) + LEASE_BEYOND;
-        let mut claim = kube.claim(&member.group.namespace, LEASE, stage.scene.run, lasts);
+        let mut claim = kube.claim(&member.group.namespace, guard::LEASE, stage.scene.run, lasts);
         match claim.acquire((stage.scene.now)()).await {
             Ok(Hold::Mine) => {}
             Ok(Hold::Other { holder }) => {

@@ -259,3 +259,41 @@ fn a_change_whose_undo_cannot_be_written_down_is_not_sent() {
     assert_eq!(code(&cleaned), 0, "{}", stderr(&cleaned));
     assert_eq!(bench.state(), before);
 }
+
+#[test]
+fn a_run_killed_in_the_middle_of_a_disruption_leaves_no_lease_after_cleanup() {
+    let bench = Bench::new();
+    let mut child = bench.muster(&["run", "--allow-disruption", "service-pod-comes-back"]).spawn().unwrap();
+    let holds = |state: &serde_json::Value| state["cluster"]["leases"] != serde_json::json!({});
+    while !holds(&bench.state()) {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it held a lease");
+    }
+    send(&child, "-KILL");
+    child.wait().unwrap();
+    assert!(holds(&bench.state()), "its holder is dead");
+    let cleaned = bench.muster(&["cleanup"]).output().unwrap();
+    assert_eq!(code(&cleaned), 0, "{}", stderr(&cleaned));
+    assert!(!holds(&bench.state()));
+}
+
+#[test]
+fn a_run_on_another_platform_of_the_same_name_is_left_as_it_is() {
+    let (bench, other) = (Bench::new(), Bench::new());
+    waiting_suites(&bench);
+    let before = bench.state();
+    let mut child = started(&bench);
+    send(&child, "-KILL");
+    child.wait().unwrap();
+    std::fs::copy(bench.path("target.yaml"), bench.path("first.yaml")).unwrap();
+    std::fs::copy(other.path("target.yaml"), bench.path("target.yaml")).unwrap();
+    let elsewhere = bench.muster(&["cleanup"]).output().unwrap();
+    assert_eq!(code(&elsewhere), 5, "{}", stdout(&elsewhere));
+    assert!(
+        stderr(&elsewhere)
+            .contains("it is left as it is\nhint: muster cleanup with the target file of that run\n")
+    );
+    std::fs::copy(bench.path("first.yaml"), bench.path("target.yaml")).unwrap();
+    let cleaned = bench.muster(&["cleanup"]).output().unwrap();
+    assert_eq!(code(&cleaned), 0, "{}", stderr(&cleaned));
+    assert_eq!(bench.state(), before);
+}
