@@ -64,8 +64,8 @@ pub fn connect(file: TargetFile, secrets: Secrets) -> Result<Target, ConnectErro
     Ok(Target { http, rpc, admin, file, secrets, clock })
 }
 
-/// `host:port` means TLS.
-fn as_url(address: &str) -> String {
+/// The URL of a proxy's address: `host:port` means TLS.
+pub fn as_url(address: &str) -> String {
     if address.contains("://") { address.to_owned() } else { format!("https://{address}") }
 }
 

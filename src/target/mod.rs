@@ -7,7 +7,7 @@ mod connect;
 mod file;
 mod secrets;
 
-pub use connect::{ConnectError, Target, connect};
+pub use connect::{ConnectError, Target, as_url, connect};
 pub use file::{
     Decode, Group, IdentityKind, KubernetesPlace, Life, Mailbox, Permits, Registry, SecretPlace, TargetFile,
     Via, WritePermit, read_target,

@@ -4,16 +4,7 @@ use crate::program::{Bench, code, stdout, summary};
 
 /// The suites of the repository, and one case that breaks a pod in some way.
 fn told(bench: &Bench, fault: &str) -> (i32, String, serde_json::Value) {
-    let suites = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("suites");
-    let to = bench.path("suites");
-    std::fs::create_dir_all(to.join("flows")).unwrap();
-    for name in ["operations.yaml", "needs.yaml"] {
-        std::fs::copy(suites.join(name), to.join(name)).unwrap();
-    }
-    for entry in std::fs::read_dir(suites.join("flows")).unwrap() {
-        let path = entry.unwrap().path();
-        std::fs::copy(&path, to.join("flows").join(path.file_name().unwrap())).unwrap();
-    }
+    let to = bench.suites_without_cases();
     let case = format!(
         "title: A fault\ncases:\n  - id: a-fault\n    why: what it does is shown\n    for_each: {{ pod: [{{ name: alert, \
          service: alert, group: services }}] }}\n    steps:\n      - disrupt:\n{fault}          probes: {{ own: {{ op: \

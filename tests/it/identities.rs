@@ -5,16 +5,7 @@ use serde_json::Value;
 
 /// The suites of the repository with other cases instead of theirs, and with further flows.
 fn suites_of(bench: &Bench, cases: &str, flows: &[(&str, &str)]) {
-    let from = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("suites");
-    let to = bench.path("suites");
-    std::fs::create_dir_all(to.join("flows")).unwrap();
-    for name in ["operations.yaml", "needs.yaml"] {
-        std::fs::copy(from.join(name), to.join(name)).unwrap();
-    }
-    for entry in std::fs::read_dir(from.join("flows")).unwrap() {
-        let path = entry.unwrap().path();
-        std::fs::copy(&path, to.join("flows").join(path.file_name().unwrap())).unwrap();
-    }
+    let to = bench.suites_without_cases();
     for (name, text) in flows {
         std::fs::write(to.join("flows").join(name), text).unwrap();
     }

@@ -25,17 +25,7 @@ cases:
 
 /// The suites of the repository with the waiting case instead of the others.
 fn waiting_suites(bench: &Bench) {
-    let from = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("suites");
-    let to = bench.path("suites");
-    std::fs::create_dir_all(to.join("flows")).unwrap();
-    for name in ["operations.yaml", "needs.yaml"] {
-        std::fs::copy(from.join(name), to.join(name)).unwrap();
-    }
-    for entry in std::fs::read_dir(from.join("flows")).unwrap() {
-        let path = entry.unwrap().path();
-        std::fs::copy(&path, to.join("flows").join(path.file_name().unwrap())).unwrap();
-    }
-    std::fs::write(to.join("waiting.yaml"), WAITING).unwrap();
+    std::fs::write(bench.suites_without_cases().join("waiting.yaml"), WAITING).unwrap();
 }
 
 /// Starts the waiting case and returns when its poll has begun: its record holds the steps before it.

@@ -44,6 +44,21 @@ impl Bench {
         (bench, Outside(fakes))
     }
 
+    /// The suites of the repository without their cases, in the folder `suites`.
+    pub(crate) fn suites_without_cases(&self) -> PathBuf {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("suites");
+        let to = self.path("suites");
+        std::fs::create_dir_all(to.join("flows")).unwrap();
+        for name in ["operations.yaml", "needs.yaml"] {
+            std::fs::copy(from.join(name), to.join(name)).unwrap();
+        }
+        for entry in std::fs::read_dir(from.join("flows")).unwrap() {
+            let path = entry.unwrap().path();
+            std::fs::copy(&path, to.join("flows").join(path.file_name().unwrap())).unwrap();
+        }
+        to
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -3,7 +3,7 @@
 use super::Finding;
 use crate::client::{Reached, reach};
 use crate::host;
-use crate::target::TargetFile;
+use crate::target::{TargetFile, as_url};
 use std::time::Duration;
 
 /// The longest wait for each part of a look at an address.
@@ -17,10 +17,7 @@ const DAY_S: i64 = 86_400;
 /// One finding for each address, and one for the clock of the API.
 pub(super) async fn examined(file: &TargetFile) -> Vec<Finding> {
     let mut findings = vec![];
-    let proxy = file
-        .proxy
-        .as_ref()
-        .map(|at| if at.contains("://") { at.value.clone() } else { format!("https://{}", at.value) });
+    let proxy = file.proxy.as_ref().map(|at| as_url(at));
     let places = [
         ("api", Some(file.api.value.clone()), false),
         ("proxy", proxy, true),

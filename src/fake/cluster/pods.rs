@@ -102,6 +102,14 @@ impl State {
         self.store.put(Kind::Pod, ready);
     }
 
+    /// The pod that is to go, if it is the very one that is meant.
+    fn meant_pod(&self, namespace: &str, name: &str, asked: &Deletion) -> Result<Arc<Value>, Refusal> {
+        let pod =
+            self.store.get(Kind::Pod, namespace, name).ok_or_else(|| Refusal::not_found(Kind::Pod, name))?;
+        check_preconditions(Kind::Pod, &pod, asked)?;
+        Ok(pod)
+    }
+
     /// Deletes a pod as asked: its container ends at once, its object goes after its time.
     pub(super) fn delete_pod(
         &mut self,
@@ -109,9 +117,7 @@ impl State {
         name: &str,
         asked: &Deletion,
     ) -> Result<Arc<Value>, Refusal> {
-        let pod =
-            self.store.get(Kind::Pod, namespace, name).ok_or_else(|| Refusal::not_found(Kind::Pod, name))?;
-        check_preconditions(Kind::Pod, &pod, asked)?;
+        let pod = self.meant_pod(namespace, name, asked)?;
         let grace = asked.grace_seconds.unwrap_or(object::DEFAULT_GRACE_SECONDS);
         self.end_container(&pod, grace > 0);
         if grace == 0 {
@@ -142,9 +148,7 @@ impl State {
         name: &str,
         asked: &Deletion,
     ) -> Result<Arc<Value>, Refusal> {
-        let pod =
-            self.store.get(Kind::Pod, namespace, name).ok_or_else(|| Refusal::not_found(Kind::Pod, name))?;
-        check_preconditions(Kind::Pod, &pod, asked)?;
+        let pod = self.meant_pod(namespace, name, asked)?;
         if text(&pod, "/status/phase") != "Pending" && !is_leaving(&pod) {
             self.ask_budgets(&pod)?;
         }

@@ -7,7 +7,7 @@ use crate::fake::platform::protobuf::{delimited, plain_number};
 use crate::fake::platform::wire::{micro_json, reason};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use hyper::body::{Body, Frame};
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -61,7 +61,7 @@ pub(super) fn messages(mut body: Bytes) -> Vec<Bytes> {
     let mut messages = Vec::new();
     while body.len() >= 5 {
         let length = u32::from_be_bytes([body[1], body[2], body[3], body[4]]) as usize;
-        let _ = body.split_to(5);
+        body.advance(5);
         messages.push(body.split_to(length.min(body.len())));
     }
     messages
