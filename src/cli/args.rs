@@ -152,6 +152,9 @@ pub(crate) struct SchemaArguments {
 pub(crate) struct ReportArguments {
     /// The kind of report.
     pub(crate) kind: String,
+    /// The run: its report folder, or its `run.jsonl`. The same as `--from`.
+    #[arg(value_name = "PATH", conflicts_with = "from")]
+    pub(crate) run: Option<PathBuf>,
     /// The run: its report folder, or its `run.jsonl`.
     #[arg(long, value_name = "PATH", default_value = "muster-report")]
     pub(crate) from: PathBuf,

@@ -59,6 +59,10 @@ pub(super) fn cleanup(arguments: &CleanupArguments) -> Ended {
 
 fn dry(state: &State, target: &Target, runs: &[String]) -> Ended {
     for run in runs {
+        if let Some(elsewhere) = elsewhere(state, target, run)? {
+            host::tell(&elsewhere);
+            continue;
+        }
         let bytes = files::read_bytes(&state.run(target.name(), run).join("journal"))?;
         let changes = open_changes(&read_journal(&bytes).entries);
         host::print(&format!("run {run}: {} changes would be put back\n", changes.len()));

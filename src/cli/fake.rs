@@ -1,10 +1,11 @@
 //! `muster fake`: the built-in fakes as a process.
 
-use super::Ended;
 use super::args::{FakeArguments, PodArguments};
+use super::{Ended, Refusal};
 use crate::fake::{self, Addresses, Alone, Options, Profile};
 use crate::outcome::Ending;
 use crate::{files, host};
+use std::path::Path;
 
 /// Serves until it is told to stop.
 pub(super) fn fake(arguments: &FakeArguments) -> Ended {
@@ -30,7 +31,7 @@ fn pod(service: &str, arguments: &PodArguments) -> Ended {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let stop = super::signals::listen()?;
+        let stop = super::signals::listen_while_serving()?;
         host::quit_at_once()?;
         host::tell("serving\n");
         fake::serve_alone(alone, stop.until(crate::run::Level::Undo)).await
@@ -38,9 +39,20 @@ fn pod(service: &str, arguments: &PodArguments) -> Ended {
     Ok(Ending::Passed)
 }
 
+/// Two fakes that share a file of secrets would each sign in with the other's.
+fn held(lock_file: &Path, secrets_file: &Path) -> Result<files::Lock, Refusal> {
+    let lock = files::try_lock(lock_file, "muster fake\n")?;
+    lock.ok_or_else(|| {
+        let path = secrets_file.display();
+        Refusal::new(format!("another `muster fake` keeps its secrets in {path}\nhint: --secrets OTHER-FILE"))
+    })
+}
+
 /// The platform, with its pods or without.
 fn platform(arguments: &FakeArguments) -> Ended {
     let secrets_file = std::path::absolute(&arguments.secrets)?;
+    let lock_file = secrets_file.with_added_extension("lock");
+    let _lock = held(&lock_file, &secrets_file)?;
     let fakes = fake::start(Options {
         seed: arguments.seed.unwrap_or_else(host::random_seed),
         pace: arguments.pace,
@@ -64,12 +76,13 @@ fn platform(arguments: &FakeArguments) -> Ended {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let stop = super::signals::listen()?;
+        let stop = super::signals::listen_while_serving()?;
         host::tell("serving; press Ctrl-C to stop\n");
         stop.until(crate::run::Level::Undo).await;
         Ok::<(), std::io::Error>(())
     })?;
     fakes.stop();
     files::remove(&secrets_file)?;
+    files::remove(&lock_file)?;
     Ok(Ending::Passed)
 }

@@ -8,8 +8,8 @@ use crate::{files, host, report};
 
 /// Renders a report of an earlier run, from its record alone.
 pub(super) fn report(arguments: &ReportArguments) -> Ended {
-    let path =
-        if arguments.from.is_dir() { arguments.from.join("run.jsonl") } else { arguments.from.clone() };
+    let run = arguments.run.as_ref().unwrap_or(&arguments.from);
+    let path = if run.is_dir() { run.join("run.jsonl") } else { run.clone() };
     let records = outcome::read_record(&files::read_text(&path)?)?;
     let outcome = outcome::fold(&records)
         .ok_or_else(|| Refusal::new(format!("{} does not tell how a run started", path.display())))?;

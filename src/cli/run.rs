@@ -54,7 +54,7 @@ pub(super) fn perform(arguments: &RunArguments, tells: bool) -> Result<Performed
     let may_disrupt = selection.allow_disruption || opened.fakes.is_some();
     let plan = run::plan(&suites, &target.file, &chosen(arguments), seed, may_disrupt);
     if plan.cases.is_empty() {
-        host::tell(&nothing_selected(&plan));
+        host::tell(&nothing_selected(&plan, &suites, &selection.filters));
         return Ok(Performed::NothingSelected);
     }
     if arguments.dry_run {
@@ -83,10 +83,13 @@ fn chosen(arguments: &RunArguments) -> Selection {
     Selection { filters: asked.filters.clone(), is_exact: asked.exact, tags: asked.tags.clone() }
 }
 
-fn nothing_selected(plan: &Plan<'_>) -> String {
-    let hint = match plan.disruptive_left_out {
-        0 => "`muster list` shows all cases".to_owned(),
-        left => format!("{left} disruptive cases were left out: --allow-disruption"),
+fn nothing_selected(plan: &Plan<'_>, suites: &Suites, filters: &[String]) -> String {
+    let tags = || suites.cases.iter().flat_map(|case| &case.tags).map(|tag| &tag.value);
+    let tag = filters.iter().find(|filter| tags().any(|tag| tag == *filter));
+    let hint = match (plan.disruptive_left_out, tag) {
+        (0, Some(tag)) => format!("`{tag}` is a tag: --tag {tag}"),
+        (0, None) => "`muster list` shows all cases".to_owned(),
+        (left, _) => format!("{left} disruptive cases were left out: --allow-disruption"),
     };
     format!("error: no case was selected\nhint: {hint}\n")
 }

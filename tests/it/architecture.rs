@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+use crate::program::same_names;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -46,7 +47,8 @@ fn the_table_names_every_room_and_no_other() {
     let files = sources(&root.join("src"));
     let rooms: BTreeSet<String> =
         files.iter().filter_map(|file| room(&file.strip_prefix(root).unwrap().to_string_lossy())).collect();
-    assert_eq!(table.into_keys().collect::<BTreeSet<_>>(), rooms);
+    let told: BTreeSet<String> = table.into_keys().collect();
+    same_names(&told, &rooms, "the table names each folder of src");
 }
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -45,6 +45,9 @@ fn nothing_selected_ends_in_4() {
     let output = bench.muster(&["run", "no-such-case"]).output().unwrap();
     assert_eq!(code(&output), 4);
     assert!(stderr(&output).contains("no case was selected"), "{}", stderr(&output));
+    let output = bench.muster(&["run", "smoke"]).output().unwrap();
+    assert_eq!(code(&output), 4);
+    assert!(stderr(&output).contains("hint: `smoke` is a tag: --tag smoke"), "{}", stderr(&output));
 }
 
 #[test]
@@ -268,4 +271,15 @@ fn a_frozen_namespace_and_another_harness_stop_every_kill() {
     assert_eq!(runtime.block_on(other.acquire(muster::host::now())).unwrap(), Hold::Mine);
     killed("held", "`another` is disrupting this cluster");
     assert_eq!(names(), before, "no pod was touched");
+}
+
+#[test]
+fn two_fakes_do_not_share_a_file_of_secrets() {
+    let (bench, _fakes) = Bench::beside_fakes();
+    let mut second = muster();
+    let output = second.current_dir(bench.path("")).arg("fake").output().unwrap();
+    assert_eq!(code(&output), 2, "{}", stderr(&output));
+    let told = stderr(&output);
+    assert!(told.contains("another `muster fake` keeps its secrets in "), "{told}");
+    assert!(told.contains("hint: --secrets OTHER-FILE"), "{told}");
 }

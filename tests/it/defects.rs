@@ -3,7 +3,7 @@
 //! A case is red if it *fails*: one that could not be judged noticed nothing. Where that is the right verdict, the row
 //! says `inconclusive`. A case that breaks something runs by itself, for an earlier fault would keep it from judging.
 
-use crate::program::{muster, stderr, stdout, summary};
+use crate::program::{muster, same_names, stderr, stdout, summary};
 use muster::fake::Defect;
 use muster::suite::{Folder, Suites, load, sources};
 use serde_json::Value;
@@ -44,14 +44,14 @@ fn every_defect_is_in_the_table_and_every_case_is_failed_by_one() {
     let rows = table();
     let known: BTreeSet<&str> = Defect::ALL.iter().map(|defect| defect.name()).collect();
     let listed: BTreeSet<&str> = rows.iter().map(|row| row.defect.as_str()).collect();
-    assert_eq!(listed, known, "the table and the fakes name the same defects");
+    same_names(&listed, &known, "the table names each defect of the fakes");
     assert!(rows.iter().all(|row| !row.wanted.is_empty()), "a defect that no case catches");
     let suites = suites();
     let cases: BTreeSet<&str> = suites.cases.iter().map(|case| case.id.value.as_str()).collect();
     let all = rows.iter().flat_map(|row| &row.wanted);
     let failed: BTreeSet<&str> =
         all.filter(|(_, outcome)| *outcome == "fail").map(|(id, _)| bare(id)).collect();
-    assert_eq!(failed, cases, "each case is failed by some defect, and each id in the table is a case");
+    same_names(&failed, &cases, "each case is failed by a defect of the table");
 }
 
 /// The rows as runs: the ids that break something one by one and first, for they take longest; the rest of a row at

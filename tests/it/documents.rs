@@ -1,6 +1,7 @@
 //! What the documents say, against what is there.
 
 use muster::outcome::Ending;
+use muster::step::Kind;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -145,4 +146,31 @@ fn every_operation_is_called_both_ways_or_says_why_not() {
     assert!(missing.is_empty(), "not called both ways as the operator, and no reason given: {missing:?}");
     let stale: Vec<&str> = excused.iter().map(|(name, _)| *name).filter(|name| is_whole(name)).collect();
     assert!(stale.is_empty(), "excused, and called both ways all the same: {stale:?}");
+}
+
+/// The texts of all YAML files below a folder.
+fn texts(folder: &Path) -> Vec<String> {
+    let mut found = vec![];
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(texts(&path));
+        } else if path.extension().is_some_and(|end| end == "yaml") {
+            found.push(std::fs::read_to_string(path).unwrap());
+        }
+    }
+    found
+}
+
+#[test]
+fn every_step_kind_is_used_by_a_suite_and_wrongly_by_an_invalid_one() {
+    for folder in ["suites", "fixtures/invalid-suites"] {
+        let texts = texts(&root().join(folder));
+        let is_step =
+            |line: &str, kind: &str| line.trim_start_matches([' ', '-']).starts_with(&format!("{kind}:"));
+        let is_used =
+            |kind: &&&str| texts.iter().flat_map(|text| text.lines()).any(|line| is_step(line, kind));
+        let lacking: Vec<&&str> = Kind::KEYS.iter().filter(|kind| !is_used(kind)).collect();
+        assert!(lacking.is_empty(), "step kinds that no file below {folder} uses: {lacking:?}");
+    }
 }

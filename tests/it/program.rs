@@ -144,3 +144,14 @@ pub(crate) fn code(output: &Output) -> i32 {
 pub(crate) fn summary(folder: &Path) -> Value {
     serde_json::from_str(&std::fs::read_to_string(folder.join("summary.json")).unwrap()).unwrap()
 }
+
+/// Fails with the names that stand in one of two sets only.
+pub(crate) fn same_names<T: Ord + std::fmt::Debug>(
+    one: &std::collections::BTreeSet<T>,
+    other: &std::collections::BTreeSet<T>,
+    wanted: &str,
+) {
+    let lacking: Vec<&T> = other.difference(one).collect();
+    let beyond: Vec<&T> = one.difference(other).collect();
+    assert!(lacking.is_empty() && beyond.is_empty(), "{wanted}; lacking {lacking:?}, and unknown {beyond:?}");
+}

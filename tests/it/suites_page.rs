@@ -1,5 +1,6 @@
 //! `suites/README.md` tells the truth: every case stands there, every case that stands there exists, and so for tags.
 
+use crate::program::same_names;
 use muster::suite::{Folder, load, sources};
 use std::collections::BTreeSet;
 
@@ -13,7 +14,7 @@ fn the_page_of_the_suites_names_exactly_the_cases_that_exist() {
     let families: BTreeSet<String> = suites.cases.iter().map(|case| case.family.clone()).collect();
     let quoted = page.split('`').skip(1).step_by(2).filter(is_case).map(str::to_owned);
     let named: BTreeSet<String> = quoted.filter(|word| !families.contains(word)).collect();
-    assert_eq!(named, exist);
+    same_names(&named, &exist, "the page names each case");
     for case in &suites.cases {
         assert!(page.contains(&case.why.value), "the promise of {} is another now", case.id.value);
     }
