@@ -3,15 +3,18 @@
 //! Lives here: places, problems and their drawing, the YAML tree with places (`tree`), and the reader that turns that
 //! tree into typed values while it collects every problem (`reader`). Does not: what a suite or a target may say.
 
+mod at;
 mod reader;
 mod time;
 mod tree;
+mod words;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use std::fmt;
 use std::sync::Arc;
 
-pub use reader::{At, Problems, Whole, read};
+pub use at::{At, Whole};
+pub use reader::{Problems, read};
 pub use time::{Span, span};
 pub use tree::{Key, Node, What, tree};
 

@@ -4,14 +4,13 @@
 //! tag) and is read from a [`Node`]: unknown keys are told with a suggestion and do not end the reading, a wrong
 //! value is told at its own place. Does not: what the values mean.
 
+use super::at::{AT, FOUND, HERE, NODE};
 use super::{Key, Node, Place, Problem, What, did_you_mean};
 use serde::de::{
-    self, Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer,
-    MapAccess, SeqAccess, VariantAccess, Visitor, value::StrDeserializer,
+    self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess,
+    SeqAccess, VariantAccess, Visitor, value::StrDeserializer,
 };
-use std::cell::{Cell, RefCell};
-use std::fmt;
-use std::marker::PhantomData;
+use std::cell::RefCell;
 
 /// Problems found so far.
 pub type Problems = RefCell<Vec<Problem>>;
@@ -24,53 +23,6 @@ pub fn read<T: DeserializeOwned>(node: &Node, problems: &Problems) -> Option<T> 
             problems.borrow_mut().push(problem.placed(node.at));
             None
         }
-    }
-}
-
-impl Problem {
-    /// The innermost place wins.
-    fn placed(mut self, at: Place) -> Self {
-        self.at.get_or_insert(at);
-        self
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl std::error::Error for Problem {}
-
-impl de::Error for Problem {
-    fn custom<T: fmt::Display>(text: T) -> Self {
-        let text = text.to_string();
-        match text.split_once("\nhint: ") {
-            Some((text, hint)) => Problem { at: None, text: text.into(), hint: Some(hint.into()) },
-            None => Problem { at: None, text, hint: None },
-        }
-    }
-
-    fn invalid_type(found: de::Unexpected<'_>, wanted: &dyn de::Expected) -> Self {
-        Self::custom(format!("wanted {wanted}, found {found}"))
-    }
-
-    fn invalid_value(found: de::Unexpected<'_>, wanted: &dyn de::Expected) -> Self {
-        Self::custom(format!("wanted {wanted}, found {found}"))
-    }
-
-    fn unknown_variant(found: &str, known: &'static [&'static str]) -> Self {
-        let list = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        Problem {
-            at: None,
-            text: format!("wanted one of {list}, found `{found}`"),
-            hint: did_you_mean(found, known.iter().copied()),
-        }
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self::custom(format!("the key `{field}` is missing"))
     }
 }
 
@@ -329,120 +281,9 @@ fn sealed(at: Place) -> Problem {
         .hint("name where it is: `{ env: NAME }` or `{ file: PATH }`")
 }
 
-const AT: &str = "$At";
-const NODE: &str = "$Node";
-
-thread_local! {
-    static HERE: Cell<Place> = Cell::default();
-    static FOUND: Cell<Option<Node>> = const { Cell::new(None) };
-}
-
-/// A value with its place, for types that are read from a tree. From anything else it has the place zero.
-#[derive(Debug, Clone, Default)]
-pub struct At<T> {
-    /// The value.
-    pub value: T,
-    /// Where it stands.
-    pub at: Place,
-}
-
-impl<T> std::ops::Deref for At<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.value
-    }
-}
-
-impl<T: PartialEq> PartialEq for At<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.value == other.value
-    }
-}
-impl<T: Eq> Eq for At<T> {}
-impl<T: Ord> PartialOrd for At<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl<T: Ord> Ord for At<T> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.value.cmp(&other.value)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Placed<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Placed<T> {
-            type Value = At<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a value")
-            }
-
-            fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<At<T>, D::Error> {
-                let at = HERE.get();
-                Ok(At { value: T::deserialize(deserializer)?, at })
-            }
-        }
-        deserializer.deserialize_newtype_struct(AT, Placed(PhantomData))
-    }
-}
-
-impl<T: schemars::JsonSchema> schemars::JsonSchema for At<T> {
-    fn inline_schema() -> bool {
-        T::inline_schema()
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        T::schema_name()
-    }
-
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        T::json_schema(generator)
-    }
-}
-
-/// A node as it stands, for what is read later by someone else: steps, templates, values of any shape.
-#[derive(Debug, Clone)]
-pub struct Whole(pub Node);
-
-impl<'de> Deserialize<'de> for Whole {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Taken;
-        impl<'de> Visitor<'de> for Taken {
-            type Value = Whole;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a value with its place")
-            }
-
-            fn visit_unit<E: de::Error>(self) -> Result<Whole, E> {
-                FOUND.take().map(Whole).ok_or_else(|| E::custom("only a YAML tree can be read here"))
-            }
-        }
-        deserializer.deserialize_newtype_struct(NODE, Taken)
-    }
-}
-
-impl schemars::JsonSchema for Whole {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Any".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!(true)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{Source, draw, tree};
+    use super::super::{At, Source, draw, tree};
     use super::*;
     use std::collections::BTreeMap;
 
@@ -472,7 +313,11 @@ mod tests {
     #[test]
     fn a_wrong_value_is_told_at_its_place() {
         let all = problems_of("op: x\nstatus: 70000\n").join("\n");
-        assert!(all.contains("wanted u16, found integer `70000`") && all.contains("a.yaml:2:9"), "{all}");
+        assert!(
+            all.contains("wanted a whole number from 0 to 65535, found the number `70000`")
+                && all.contains("a.yaml:2:9"),
+            "{all}"
+        );
     }
 
     #[test]
@@ -515,7 +360,7 @@ mod tests {
             ("off", "1:1 wanted one of `alone`, `of`, found `off`"),
             ("{ off: 7 }", "1:3 wanted one of `alone`, `of`, found `off`"),
             ("of", "1:1 `of` needs a value"),
-            ("{ of: x }", "1:7 wanted u16, found string \"x\""),
+            ("{ of: x }", "1:7 wanted a whole number from 0 to 65535, found the text `x`"),
             ("{ alone: 1 }", "1:10 `alone` takes no value"),
             ("{ of: 7, alone: 1 }", "1:10 one key is wanted here, and `alone` is a second"),
             ("{}", "1:1 wanted one key, found none"),

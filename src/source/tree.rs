@@ -72,10 +72,10 @@ pub fn tree(text: &str) -> Result<Node, Problem> {
         merge_keys: serde_saphyr::options::MergeKeyPolicy::Error,
         budget: serde_saphyr::budget! { max_nodes: 50_000 },
     };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| reworded(&error))
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| reworded(&error, text))
 }
 
-fn reworded(error: &serde_saphyr::Error) -> Problem {
+fn reworded(error: &serde_saphyr::Error, whole: &str) -> Problem {
     let text = error.to_string();
     let text = text.lines().next().unwrap_or_default();
     let text = text.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
@@ -84,8 +84,22 @@ fn reworded(error: &serde_saphyr::Error) -> Problem {
         Some(end) => &text[..end],
         None => text,
     };
+    let text = text.split("; use from_str").next().unwrap_or_default();
     let hint = text.contains("tab").then(|| "indent with spaces".to_owned());
-    Problem { at: error.location().map(place), text: format!("cannot read this as YAML: {text}"), hint }
+    let at = error.location().map(|location| found(place(location), whole));
+    Problem { at, text: format!("cannot read this as YAML: {text}"), hint }
+}
+
+/// The same place with its offset: some errors know only line and column.
+fn found(at: Place, text: &str) -> Place {
+    if at.offset > 0 || (at.line, at.column) == (1, 1) {
+        return at;
+    }
+    let count = |number: u64| usize::try_from(number.saturating_sub(1)).unwrap_or(0);
+    let before: usize = text.split_inclusive('\n').take(count(at.line)).map(str::len).sum();
+    let line = &text[before..];
+    let within = line.char_indices().nth(count(at.column)).map_or(line.trim_end().len(), |(index, _)| index);
+    Place { offset: before + within, ..at }
 }
 
 fn place(location: serde_saphyr::Location) -> Place {

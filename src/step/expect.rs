@@ -116,6 +116,9 @@ const OPERATORS: [&str; 6] = ["equals", "matches", "one_of", "absent", "length",
 pub(crate) fn checks(value: &Value) -> Result<Vec<Check>, String> {
     match value {
         Value::Object(map) if !map.is_empty() && map.keys().any(|key| OPERATORS.contains(&key.as_str())) => {
+            if map.len() > 1 && map.get("absent") == Some(&Value::Bool(true)) {
+                return Err("`absent: true` stands alone: what is absent meets no other condition".into());
+            }
             map.iter().map(|(name, value)| check(name, value)).collect()
         }
         value => Ok(vec![Check::Equals(value.clone())]),
@@ -128,7 +131,7 @@ fn check(name: &str, value: &Value) -> Result<Check, String> {
         "matches" => pattern(value),
         "one_of" => match value {
             Value::Array(list) if !list.is_empty() => Ok(Check::OneOf(list.clone())),
-            _ => Err(format!("`one_of` wants a list, found {value}")),
+            _ => Err(format!("`one_of` wants a list that is not empty, found {value}")),
         },
         "absent" => {
             value.as_bool().map(Check::Absent).ok_or(format!("`absent` wants true or false, found {value}"))

@@ -80,6 +80,9 @@ impl<'a> Look<'a> {
 
     /// Makes a name known from here on.
     pub fn declare(&mut self, name: &At<String>) {
+        if self.identities.contains_key(&name.value) {
+            self.problem(Problem::new(name.at, format!("`{}` is an identity of this case", name.value)));
+        }
         let is_word = !name.is_empty()
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
             && !name.starts_with(|c: char| c.is_ascii_digit());

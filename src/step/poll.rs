@@ -51,6 +51,9 @@ impl Poll {
         if self.stays.is_some_and(|stays| stays.0 >= self.within.0) {
             look.problem(Problem::new(at, "`for` is not shorter than `within`: it can never be met"));
         }
+        if self.every.is_some_and(|every| every.0.is_zero()) {
+            look.problem(Problem::new(at, "`every` wants a time above 0").hint("leave it out for 500ms"));
+        }
         expect::look_captures(&self.capture, look);
     }
 

@@ -88,6 +88,9 @@ fn look_at(case: &Case, book: &Book, needs: &BTreeMap<String, String>) -> (Uses,
         ));
     }
     blank(&case.why, &mut look);
+    if case.limit.is_zero() {
+        look.problem(Problem::new(case.id.at, "`limit` wants a time above 0"));
+    }
     if !case.has_steps {
         look.problem(Problem::new(case.id.at, "a case without steps proves nothing"));
     }

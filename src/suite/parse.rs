@@ -358,6 +358,10 @@ fn plain(node: &Node, problems: &Problems) -> Value {
 
 fn needs(source: &Source, invalid: &mut Invalid) -> BTreeMap<String, String> {
     let map: BTreeMap<At<String>, At<String>> = file(source, invalid).unwrap_or_default();
+    for (name, sentence) in map.iter().filter(|(_, sentence)| sentence.trim().is_empty()) {
+        let text = format!("the need `{}` is explained by nothing", name.value);
+        invalid.add(source, [Problem::new(sentence.at, text).hint("say what a target must have")]);
+    }
     map.into_iter().map(|(name, sentence)| (name.value, sentence.value)).collect()
 }
 

@@ -249,7 +249,23 @@ fn look_over(file: &TargetFile) -> Vec<Problem> {
     found.extend(contradictions(file));
     found.extend(unknown_groups(file));
     found.extend(file.identities.iter().flat_map(|(name, kind)| wrong_identity(name, kind)));
+    found.extend(file.mailbox.values().filter_map(|mailbox| wrong_pattern(&mailbox.pattern)));
+    let empty = file.groups.iter().filter(|(_, group)| group.members.is_empty());
+    found.extend(
+        empty.map(|(name, _)| Problem::new(name.at, format!("the group `{}` has no members", name.value))),
+    );
     found
+}
+
+fn wrong_pattern(pattern: &At<String>) -> Option<Problem> {
+    let wrong = match regex::Regex::new(pattern) {
+        Err(_) => format!("`{}` is no regular expression", pattern.value),
+        Ok(regex) if regex.captures_len() < 2 => {
+            format!("`{}` has no group: nothing can be taken", pattern.value)
+        }
+        Ok(_) => return None,
+    };
+    Some(Problem::new(pattern.at, wrong).hint("put what is to be taken in parentheses"))
 }
 
 fn contradictions(file: &TargetFile) -> Vec<Problem> {
