@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes a container image of one layer from local files, as an archive that `ctr images import` reads.
 
-    image.py OUT.tar NAME:TAG FILE=PATH... [@TARGET=LINK...] -- ENTRYPOINT...
+    image.py OUT.tar NAME:TAG[,NAME:TAG...] FILE=PATH... [@TARGET=LINK...] -- ENTRYPOINT...
 """
 
 import hashlib
@@ -57,7 +57,7 @@ def main():
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{sha256(content)}"]},
     }).encode()
     config_name = f"{sha256(config)}.json"
-    manifest = json.dumps([{"Config": config_name, "RepoTags": [name], "Layers": ["layer.tar"]}]).encode()
+    manifest = json.dumps([{"Config": config_name, "RepoTags": name.split(","), "Layers": ["layer.tar"]}]).encode()
     with tarfile.open(out, "w") as archive:
         for path, data in ((config_name, config), ("layer.tar", content), ("manifest.json", manifest)):
             entry = tarfile.TarInfo(path)

@@ -18,7 +18,7 @@ image() {
     files+=("$(realpath "$library")=$library")
   done
   for command in sh kill cat; do files+=("@busybox=/bin/$command"); done
-  python3 "$here/image.py" "$work/muster.tar" registry.local/muster:1 "$work/muster=/bin/muster" \
+  python3 "$here/image.py" "$work/muster.tar" registry.local/muster:1,registry.local/muster:2 "$work/muster=/bin/muster" \
     "$(command -v busybox)=/bin/busybox" "${files[@]}" -- /bin/muster
   "$here/import.sh" "$dir" "$work/muster.tar" >/dev/null
 }

@@ -7,12 +7,15 @@
 //! Every call may be dropped while it is awaited; a call that changes something may then have been carried out or
 //! not, just as after [`KubeError::TimedOut`].
 
+mod exec;
 mod lease;
 mod objects;
 mod pods;
 mod review;
+mod rollout;
 mod watch;
 
+pub use exec::Execution;
 pub use lease::{Claim, Hold};
 pub use pods::{BudgetFact, Deletion, Eviction, PodFact, Victim};
 pub use review::Right;

@@ -21,6 +21,9 @@ use tokio::sync::Mutex;
 /// How long a process waits before it comes again to a state that went away.
 const COME_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
+/// How long a process that was told to end finishes what it has begun; its node is out of the registry by then.
+const FINISH_WITHIN: Duration = Duration::from_millis(300);
+
 /// What a process is to be.
 #[derive(Debug, Clone)]
 pub struct Alone {
@@ -62,6 +65,7 @@ pub async fn serve_alone(alone: Alone, told: impl Future<Output = ()>) -> std::i
         // A state that does not hear it will miss the connection soon enough.
         let _ = ask(&alone.state, "/leave", Bytes::from(alone.uid.clone())).await;
     }
+    tokio::time::sleep(FINISH_WITHIN).await;
     doors.abort();
     outer.inspect(tokio::task::JoinHandle::abort);
     presence.abort();

@@ -88,6 +88,7 @@ fn misbehaviour(defects: &Defects, first: &[Deployment]) -> Misbehaviour {
     Misbehaviour {
         never_replaced: all(Defect::PodNeverReplaced),
         silent_watches: defects.has(Defect::WatchSilent),
+        ends_pods_first: defects.has(Defect::PodsEndFirst),
         ..Misbehaviour::default()
     }
 }

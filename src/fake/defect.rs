@@ -131,6 +131,7 @@ defects! {
     PodNotServed "pod-not-served" false "a replaced pod is ready and registered, and refuses connections for too long";
     GhostNodeStays "ghost-node-stays" false "a dead pod's node stays in the registry for ever";
     PodNeverReplaced "pod-never-replaced" false "a deleted pod is not replaced";
+    PodsEndFirst "pods-end-first" false "a deployment ends its pods before their successors are there";
     WatchSilent "watch-silent" false "watches of the Kubernetes API stay open and say nothing";
     NamespaceLabelMissing "namespace-label-missing" false "the Kubernetes namespaces lack the label owner=micro";
     RulesForgottenOnRestart "rules-forgotten-on-restart" false "a replaced auth pod forgets the rules and is open to all";

@@ -1,21 +1,23 @@
 //! `delete_pod`: the runbook's own fault.
 
-use super::Injected;
 use super::rights::right;
-use crate::client::kube::{Deletion, Kube, KubeError, Right, Victim};
+use super::{Blow, Injected, Reach, Traits};
+use crate::client::kube::{Deletion, Kube, KubeError};
 use std::time::Instant;
 
-/// What it takes.
-pub(super) const RIGHTS: &[Right] = &[right("", "pods", "delete")];
+pub(super) const TRAITS: Traits = Traits {
+    reach: Reach::OnePod,
+    rights: &[right("", "pods", "delete")],
+    takes_grace: true,
+    restarts_in_place: false,
+    changes_image: false,
+};
 
 /// Deletes the victim, if it is still the very pod that was chosen.
-pub(super) async fn inject(
-    kube: &Kube,
-    victim: &Victim,
-    grace_seconds: Option<u32>,
-) -> Result<Injected, KubeError> {
+pub(super) async fn inject(kube: &Kube, blow: &Blow<'_>) -> Result<Injected, KubeError> {
+    let victim = blow.victim()?;
     let at = Instant::now();
-    Ok(match kube.delete_pod(victim, grace_seconds).await? {
+    Ok(match kube.delete_pod(victim, blow.grace_seconds).await? {
         Deletion::Deleted => Injected::At(at),
         Deletion::Conflict(why) => Injected::Missed(why),
         Deletion::Gone => Injected::Missed(format!("pod {} was gone already", victim.name)),

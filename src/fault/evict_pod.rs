@@ -1,21 +1,23 @@
 //! `evict_pod`: what `kubectl drain` does to a pod, and a rolling upgrade of nodes with it.
 
-use super::Injected;
 use super::rights::right;
-use crate::client::kube::{Eviction, Kube, KubeError, Right, Victim};
+use super::{Blow, Injected, Reach, Traits};
+use crate::client::kube::{Eviction, Kube, KubeError};
 use std::time::Instant;
 
-/// What it takes.
-pub(super) const RIGHTS: &[Right] = &[right("", "pods/eviction", "create")];
+pub(super) const TRAITS: Traits = Traits {
+    reach: Reach::OnePod,
+    rights: &[right("", "pods/eviction", "create")],
+    takes_grace: true,
+    restarts_in_place: false,
+    changes_image: false,
+};
 
 /// Asks for the victim's eviction, once. That a disruption budget forbids it (429) is an answer: nothing was done.
-pub(super) async fn inject(
-    kube: &Kube,
-    victim: &Victim,
-    grace_seconds: Option<u32>,
-) -> Result<Injected, KubeError> {
+pub(super) async fn inject(kube: &Kube, blow: &Blow<'_>) -> Result<Injected, KubeError> {
+    let victim = blow.victim()?;
     let at = Instant::now();
-    Ok(match kube.evict_pod(victim, grace_seconds).await? {
+    Ok(match kube.evict_pod(victim, blow.grace_seconds).await? {
         Eviction::Evicted => Injected::At(at),
         Eviction::RefusedByBudget(why) => {
             Injected::Missed(format!("the eviction of pod {} was refused: {why}", victim.name))

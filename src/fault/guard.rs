@@ -30,8 +30,10 @@ pub struct Facts {
     pub exhausted_budget: Option<String>,
     /// The name of the pod that muster itself runs in, if it does.
     pub own_pod: Option<String>,
-    /// The victim's name.
-    pub victim: String,
+    /// The victims' names.
+    pub victims: Vec<String>,
+    /// Whether the fault changes what does not come back by itself, and the target does not permit that.
+    pub changes_unpermitted: bool,
     /// An earlier fault of this run from which the platform has not recovered.
     pub unrecovered: Option<String>,
 }
@@ -48,6 +50,9 @@ pub fn objection(facts: &Facts) -> Option<String> {
     }
     if !facts.permitted.contains(&facts.group) {
         return Some(format!("the target does not permit to disrupt the group `{}`", facts.group));
+    }
+    if facts.changes_unpermitted {
+        return Some("the fault changes an image, and the target does not permit `write: shared`".into());
     }
     let Some(pinned) = &facts.pinned_uid else {
         return Some("the target file pins no `cluster_uid`: which cluster this is cannot be proved".into());
@@ -70,7 +75,7 @@ pub fn objection(facts: &Facts) -> Option<String> {
     if let Some(budget) = &facts.exhausted_budget {
         return Some(format!("the disruption budget {budget} allows no pod to go now"));
     }
-    if facts.own_pod.as_deref() == Some(facts.victim.as_str()) {
+    if facts.own_pod.as_ref().is_some_and(|own| facts.victims.contains(own)) {
         return Some("muster does not kill the pod it runs in".into());
     }
     facts.unrecovered.as_ref().map(|fault| format!("the platform has not recovered from {fault}"))
@@ -92,7 +97,8 @@ mod tests {
             frozen_by: None,
             exhausted_budget: None,
             own_pod: None,
-            victim: "micro-store-1".into(),
+            victims: vec!["micro-store-1".into()],
+            changes_unpermitted: false,
             unrecovered: None,
         }
     }
@@ -106,9 +112,10 @@ mod tests {
 
     #[test]
     fn each_guard_stops_by_itself() {
-        let changes: [(Change, &str); 10] = [
+        let changes: [(Change, &str); 11] = [
             (|facts| facts.is_allowed = false, "--allow-disruption"),
             (|facts| facts.permitted.clear(), "does not permit"),
+            (|facts| facts.changes_unpermitted = true, "does not permit `write: shared`"),
             (|facts| facts.pinned_uid = None, "pins no"),
             (|facts| facts.cluster_uid = "u2".into(), "another cluster"),
             (|facts| facts.labels.clear(), "not ours"),

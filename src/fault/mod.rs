@@ -1,12 +1,15 @@
 //! Faults: what is broken on purpose, whom it hits, and what must hold before anything is broken.
 //!
-//! Lives here: the list of faults, one file each; the choice of a victim (`victim`, pure and seeded), the guards
+//! Lives here: the list of faults, one file each; the choice of victims (`victim`, pure and seeded), the guards
 //! (`guard`, pure). Does not: probes and recovery (`step::disrupt`).
 
+mod crash_pod;
 mod delete_pod;
 mod evict_pod;
 pub mod guard;
 pub mod rights;
+mod rollout_restart;
+mod set_image;
 pub mod victim;
 
 use crate::client::kube::{Kube, KubeError, Right, Victim};
@@ -22,8 +25,64 @@ pub enum Injected {
     Missed(String),
 }
 
+/// Whom a fault hits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// One pod of the member: its service is expected to be away for a while.
+    OnePod,
+    /// All pods of the member, one after the other, as its Deployment sees to: nobody should notice.
+    Member,
+}
+
+/// What a fault is like, told in its file.
+#[derive(Debug, Clone, Copy)]
+pub struct Traits {
+    /// Whom it hits.
+    pub reach: Reach,
+    /// What it takes besides what every disruption does.
+    pub rights: &'static [Right],
+    /// Whether a step may say how long the victim is given to end.
+    pub takes_grace: bool,
+    /// Whether a pod comes back as itself, with its container started anew.
+    pub restarts_in_place: bool,
+    /// Whether it changes what does not come back by itself: the image.
+    pub changes_image: bool,
+}
+
+/// What is struck, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Blow<'a> {
+    /// The pods, at least one.
+    pub victims: &'a [Victim],
+    /// The Deployment that keeps them, if one does.
+    pub deployment: Option<&'a str>,
+    /// The time that a victim is given to end, in seconds; 0 for none at all, absent for what its manifest says.
+    pub grace_seconds: Option<u32>,
+    /// What is run in the victim to end its first process.
+    pub crash_with: &'a [String],
+    /// The image that is rolled out.
+    pub image: Option<&'a str>,
+    /// The present time, RFC 3339, for marks that people read.
+    pub now: &'a str,
+}
+
+impl Blow<'_> {
+    /// The first victim.
+    fn victim(&self) -> Result<&Victim, KubeError> {
+        self.victims.first().ok_or_else(|| KubeError::Unusable { why: "no pod was chosen".into() })
+    }
+
+    /// The namespace and the name of the Deployment.
+    fn deployment(&self) -> Result<(&str, &str), String> {
+        let victim = self.victims.first().ok_or("no pod was chosen")?;
+        let deployment = self.deployment;
+        let deployment = deployment.ok_or_else(|| format!("pod {} is kept by no Deployment", victim.name))?;
+        Ok((&victim.namespace, deployment))
+    }
+}
+
 /// Defines the faults: one line each. The sentence is what `muster explain fault` and the schema say, the key what a
-/// suite writes, and the function what is done to the victim.
+/// suite writes, and the file what is done to whom.
 macro_rules! faults {
     ($(#[doc = $about:literal] $key:literal => $variant:ident($file:ident),)*) => {
         /// What is broken: one key, the fault; its value, the member of a pod group that it hits.
@@ -39,7 +98,7 @@ macro_rules! faults {
         /// What a fault takes besides what every disruption does, by its key.
         pub fn rights_of(fault: &str) -> &'static [Right] {
             match fault {
-                $($key => $file::RIGHTS,)*
+                $($key => $file::TRAITS.rights,)*
                 _ => &[],
             }
         }
@@ -55,26 +114,31 @@ macro_rules! faults {
                 match self { $(Self::$variant(member) => member,)* }
             }
 
-            /// Does it to the victim, if that is still the very pod that was chosen. `grace_seconds`: the time that
-            /// it is given to end, 0 for none at all, absent for what its manifest says.
+            /// What it is like.
+            pub fn traits(&self) -> Traits {
+                match self { $(Self::$variant(_) => $file::TRAITS,)* }
+            }
+
+            /// Does it to the victims, if they are still the very pods that were chosen.
             ///
             /// # Errors
             /// As every call to the cluster; after a time-out it may have been done.
-            pub async fn inject(
-                &self,
-                kube: &Kube,
-                victim: &Victim,
-                grace_seconds: Option<u32>,
-            ) -> Result<Injected, KubeError> {
-                match self { $(Self::$variant(_) => $file::inject(kube, victim, grace_seconds).await,)* }
+            pub async fn inject(&self, kube: &Kube, blow: &Blow<'_>) -> Result<Injected, KubeError> {
+                match self { $(Self::$variant(_) => $file::inject(kube, blow).await,)* }
             }
         }
     };
 }
 
 faults! {
+    /// ends the first process of one Ready pod of a member from inside, as a crash does
+    "crash_pod" => CrashPod(crash_pod),
     /// deletes one Ready pod of a member, by name and UID
     "delete_pod" => DeletePod(delete_pod),
     /// evicts one Ready pod of a member, as a drain does, unless a disruption budget forbids it
     "evict_pod" => EvictPod(evict_pod),
+    /// replaces all pods of a member one after the other, as a deployment does: no request may be lost
+    "rollout_restart" => RolloutRestart(rollout_restart),
+    /// rolls another image out to all pods of a member, without losing a request, and puts the old one back
+    "set_image" => SetImage(set_image),
 }

@@ -65,6 +65,8 @@ pub enum Nodes {
         now: usize,
         /// So many of these it listed before.
         kept: usize,
+        /// So many of them were to go.
+        victims: usize,
     },
     /// No answer that can be read.
     Unanswered {
@@ -101,8 +103,9 @@ pub fn ready(pods: &Pods, within: Duration) -> Option<Ruling> {
 pub fn registry(nodes: &Nodes, within: Duration) -> Option<Ruling> {
     Some(match nodes {
         Nodes::Live => return None,
-        Nodes::Other { before, now, kept } => {
-            let wanted = format!("wanted {before}, {} of them from before", before.saturating_sub(1));
+        Nodes::Other { before, now, kept, victims } => {
+            let stay = before.saturating_sub(*victims);
+            let wanted = format!("wanted {before}, {stay} of them from before");
             let found = format!("found {now}, {kept} of them from before");
             let text = format!(
                 "the registry did not list exactly the live nodes within {within:.1?}: {wanted}; {found}"
@@ -168,6 +171,26 @@ pub fn budget(probe: &str, seen: &Observation, budget: Duration) -> Option<Rulin
     None
 }
 
+/// How many requests of one probe may fail, inclusive.
+pub fn lost(probe: &str, seen: &Observation, accepted: usize) -> Option<Ruling> {
+    let (failed, unjudged) = (seen.failed, seen.unjudged);
+    if failed > accepted {
+        let kind = seen.outages.first().map_or("", |outage| outage.kind.as_ref());
+        let text = format!(
+            "probe {probe}: {failed} of {} requests failed ({kind}), and {accepted} may",
+            seen.samples
+        );
+        return Some(Ruling::fail("budget.lost", text));
+    }
+    (failed + unjudged > accepted).then(|| {
+        let text = format!(
+            "probe {probe}: {failed} of {} requests failed and {unjudged} could not be judged; {accepted} may fail",
+            seen.samples
+        );
+        Ruling::doubt("probe.blind", text)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::recovery::{Reader, observe};
@@ -229,12 +252,12 @@ mod tests {
         for (nodes, expected) in [
             (Nodes::Live, "kept"),
             (
-                Nodes::Other { before: 1, now: 2, kept: 1 },
+                Nodes::Other { before: 1, now: 2, kept: 1, victims: 1 },
                 "fail recovery.registry: the registry did not list exactly the live nodes within 6.0s: \
                  wanted 1, 0 of them from before; found 2, 1 of them from before",
             ),
             (
-                Nodes::Other { before: 0, now: 1, kept: 0 },
+                Nodes::Other { before: 0, now: 1, kept: 0, victims: 1 },
                 "fail recovery.registry: the registry did not list exactly the live nodes within 6.0s: \
                  wanted 0, 0 of them from before; found 1, 0 of them from before",
             ),

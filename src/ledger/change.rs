@@ -18,20 +18,44 @@ pub struct Change {
     pub key: Option<String>,
 }
 
-/// A flow that puts a change back, with its inputs as they were rendered before the change was sent.
+/// How a change is put back, as it was known before the change was sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Undo {
-    /// The flow's name.
-    pub flow: String,
-    /// Its inputs.
-    pub with: Map<String, Value>,
+#[serde(untagged)]
+pub enum Undo {
+    /// By a flow.
+    Flow {
+        /// The flow's name.
+        flow: String,
+        /// Its inputs.
+        with: Map<String, Value>,
+    },
+    /// By giving a Deployment its image again.
+    Image {
+        /// The Deployment's namespace.
+        namespace: String,
+        /// Its name.
+        deployment: String,
+        /// The image that it had.
+        image: String,
+    },
+}
+
+impl std::fmt::Display for Undo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Undo::Flow { flow, with } => write!(f, "{flow} {}", Value::Object(with.clone())),
+            Undo::Image { namespace, deployment, image } => {
+                write!(f, "giving deployment {namespace}/{deployment} the image {image} again")
+            }
+        }
+    }
 }
 
 impl std::fmt::Display for Change {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.operation)?;
         if let Some(undo) = &self.undo {
-            write!(f, " (put back by {} {})", undo.flow, Value::Object(undo.with.clone()))?;
+            write!(f, " (put back by {undo})")?;
         }
         Ok(())
     }

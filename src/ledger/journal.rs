@@ -207,7 +207,7 @@ mod tests {
             number: 0,
             case: case.into(),
             operation: "signup.send_code".into(),
-            undo: Some(Undo { flow: "forget-customer".into(), with }),
+            undo: Some(Undo::Flow { flow: "forget-customer".into(), with }),
             key: None,
         }
     }

@@ -2,11 +2,13 @@
 
 use super::sign_in::renew_operator;
 use super::stop::{Level, Stop};
+use crate::client::kube::KubeError;
 use crate::files::FileError;
-use crate::ledger::Change;
+use crate::ledger::{Change, Undo};
 use crate::outcome::Failure;
 use crate::step::{Scene, Stage};
 use futures_util::FutureExt;
+use serde_json::{Map, Value};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -14,6 +16,9 @@ use std::time::Duration;
 const UNDO_WITHIN: Duration = Duration::from_secs(180);
 /// And never less than this.
 const UNDO_AT_LEAST: Duration = Duration::from_secs(15);
+
+/// How often a rollout that goes back is looked at.
+const ROLLOUT_LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// A change that could not be put back, and why.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,13 +52,47 @@ fn noted(written: Result<(), FileError>) -> Result<(), String> {
 }
 
 async fn undone(scene: &Scene<'_>, change: &Change) -> Result<(), String> {
-    let Some(undo) = &change.undo else { return Ok(()) };
+    let within = scene.target.paced(UNDO_WITHIN).max(UNDO_AT_LEAST);
+    match &change.undo {
+        None => Ok(()),
+        Some(Undo::Flow { flow, with }) => undone_by_flow(scene, change, (flow, with), within).await,
+        Some(Undo::Image { namespace, deployment, image }) => {
+            let back = image_given_back(scene, namespace, deployment, image);
+            let late = |_| Err(format!("it was not put back within {within:.0?}"));
+            tokio::time::timeout(within, back).await.unwrap_or_else(late)
+        }
+    }
+}
+
+/// Gives a Deployment its old image again, and waits until only pods of it are left.
+async fn image_given_back(
+    scene: &Scene<'_>,
+    namespace: &str,
+    deployment: &str,
+    image: &str,
+) -> Result<(), String> {
+    let kube = scene.kube().await?;
+    let told = |error: KubeError| error.to_string();
+    if kube.image(namespace, deployment).await.map_err(told)? != image {
+        kube.set_image(namespace, deployment, image).await.map_err(told)?;
+    }
+    while !kube.is_rolled_out(namespace, deployment).await.map_err(told)? {
+        tokio::time::sleep(ROLLOUT_LOOK_EVERY).await;
+    }
+    Ok(())
+}
+
+async fn undone_by_flow(
+    scene: &Scene<'_>,
+    change: &Change,
+    (flow, with): (&str, &Map<String, Value>),
+    within: Duration,
+) -> Result<(), String> {
     renew_operator(scene, UNDO_WITHIN).await;
     let mut stage = Stage::new(scene, &change.case, "");
     stage.is_undoing = true;
     stage.enter_identity("operator", "undo", crate::source::Place::default());
-    let within = scene.target.paced(UNDO_WITHIN).max(UNDO_AT_LEAST);
-    let flow = AssertUnwindSafe(stage.run_flow(&undo.flow, undo.with.clone())).catch_unwind();
+    let flow = AssertUnwindSafe(stage.run_flow(flow, with.clone())).catch_unwind();
     match tokio::time::timeout(within, flow).await {
         Ok(Ok(Ok(_))) => Ok(()),
         Ok(Ok(Err(failures))) => Err(said(&failures)),

@@ -3,29 +3,25 @@
 //! Lives here: the syntax and the course of a disruption, and its verdict. Does not: watching it (`watching`), the
 //! guards and the victim (`fault`), the beat (`probe`), what samples mean (`judge`).
 
+use super::Template;
+use super::guarding::guarded;
 use super::laps::Laps;
 use super::look::Look;
+use super::member::Member;
+use super::probing;
 use super::request::with_request;
-use super::send::Prepared;
 use super::stage::Stage;
-use super::watching::{Clocks, Observed, PROBE_WITHIN, Watcher, Watching, recovery};
-use super::{Names, Template};
+use super::watching::{Clocks, Observed, Watcher, Watching, recovery};
 use crate::client::kube::{Hold, Kube, PodFact, Victim};
-use crate::client::{Connection, Grpc, Http};
-use crate::fault::{Fault, Injected, guard, victim};
+use crate::fault::{Blow, Fault, Injected, Reach, guard, victim};
 use crate::judge::clock;
-use crate::judge::sample::Reading;
+use crate::ledger::{Change, Undo};
 use crate::outcome::{Event, Failure};
-use crate::probe::{self, Probe};
 use crate::source::{At, Place, Problem, Span, did_you_mean};
-use crate::target::Group;
 use serde::Deserialize;
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Requests of a probe in flight.
-const IN_FLIGHT: usize = 64;
 /// The watch must show that it is alive within a time between these: the server is asked to end it after half of that,
 /// in whole seconds.
 const SILENT_AT_LEAST: Duration = Duration::from_secs(2);
@@ -70,6 +66,8 @@ pub struct Disrupt {
     /// The time that the victim is given to end, in whole seconds; `0s` for none at all, and if absent what its
     /// manifest says. Not scaled.
     grace: Option<Span>,
+    /// The image that `set_image` rolls out; the `next_image` of the pod group if absent.
+    image: Option<Template>,
     /// Who watches, by name.
     probes: BTreeMap<At<String>, ProbeSyntax>,
     /// When the platform counts as recovered.
@@ -77,6 +75,10 @@ pub struct Disrupt {
     /// The longest outage that each probe may see, inclusive. Scaled by the target's pace.
     #[serde(default)]
     budget: BTreeMap<At<String>, Span>,
+    /// How many requests of each probe may fail, inclusive. If absent: none where all pods are replaced one after the
+    /// other and the probe has no `budget`, any number otherwise.
+    #[serde(default)]
+    lost: BTreeMap<At<String>, usize>,
 }
 
 impl Disrupt {
@@ -103,7 +105,9 @@ impl Disrupt {
                 look.reading_operation(op);
             }
         }
-        for name in self.budget.keys().filter(|name| !self.probes.contains_key(name)) {
+        self.look_options(look, at);
+        let named = self.budget.keys().chain(self.lost.keys());
+        for name in named.filter(|name| !self.probes.contains_key(name)) {
             let hint = did_you_mean(name, self.probes.keys().map(|it| it.value.as_str()));
             look.problem(
                 Problem::new(name.at, format!("there is no probe `{}`", name.value)).maybe_hint(hint),
@@ -111,19 +115,37 @@ impl Disrupt {
         }
     }
 
+    /// Options that this fault does not have.
+    fn look_options(&self, look: &mut Look<'_>, at: Place) {
+        let traits = self.fault.traits();
+        let key = self.fault.key();
+        if self.grace.is_some() && !traits.takes_grace {
+            look.problem(Problem::new(at, format!("`{key}` takes no `grace`")));
+        }
+        match &self.image {
+            Some(image) if traits.changes_image => look.template(image),
+            Some(image) => look.problem(Problem::new(image.at, format!("`{key}` takes no `image`"))),
+            None => {}
+        }
+    }
+
     pub(crate) async fn run(&self, stage: &mut Stage<'_>) -> Result<(), Vec<Failure>> {
         let mut laps = Laps::begin();
-        let member = self.member(stage)?;
+        let traits = self.fault.traits();
+        let member = Member::of(self.fault.member(), self.fault.key(), stage)?;
         let kube =
             stage.scene.kube().await.map_err(|why| vec![stage.doubt("kubernetes.unusable", &why)])?.clone();
-        let pods = self.pods(&kube, &member, stage).await?;
-        let victim = victim::choose(&pods, stage.scene.seed, &stage.case).ok_or_else(|| {
-            vec![stage.doubt("fault.no-victim", &format!("no pod of `{}` is Ready", member.name))]
-        })?;
-        let chosen = Chosen { kube: &kube, member: &member, victim: &victim, pods: &pods };
-        self.guarded(&chosen, stage).await?;
+        let pods = kube.pods(&member.group.namespace, &member.selector).await;
+        let pods = pods.map_err(|error| vec![stage.doubt("kubernetes.error", &error.to_string())])?;
+        let victims = victim::choose(&pods, traits.reach, stage.scene.seed, &stage.case);
+        if victims.is_empty() {
+            let text = format!("no pod of `{}` is Ready", member.name);
+            return Err(vec![stage.doubt("fault.no-victim", &text)]);
+        }
+        let chosen = Chosen { kube: &kube, member: &member, victims: &victims, pods: &pods };
+        guarded(&chosen, traits, stage).await?;
         laps.end("guards");
-        let mut watching = self.watching(&kube, &member, &pods, stage)?;
+        let mut watching = self.watching(&chosen, stage)?;
         watching.await_steady(stage).await?;
         if self.recovered.when.contains(&Clock::Registry) {
             watching.look_before(stage).await?;
@@ -150,115 +172,39 @@ impl Disrupt {
         done
     }
 
-    fn member(&self, stage: &Stage<'_>) -> Result<Member, Vec<Failure>> {
-        let value = self.fault.member().render(&stage.names);
-        let value = value.map_err(|error| vec![stage.doubt("step.template", &error.to_string())])?;
-        let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-        let found = text("group").zip(text("name")).and_then(|(group, name)| {
-            let groups = &stage.scene.target.file.groups;
-            let found = groups.iter().find(|(key, _)| key.value == group)?.1.clone();
-            Some(Member { group_name: group, group: found, name })
-        });
-        found.ok_or_else(|| {
-            let text = format!("`{}` wants a member of a pod group", self.fault.key());
-            vec![stage.doubt("fault.member", &text)]
-        })
-    }
-
-    async fn pods(
-        &self,
-        kube: &Kube,
-        member: &Member,
-        stage: &Stage<'_>,
-    ) -> Result<Vec<PodFact>, Vec<Failure>> {
-        let selector = member.selector(stage)?;
-        let pods = kube.pods(&member.group.namespace, &selector).await;
-        pods.map_err(|error| vec![stage.doubt("kubernetes.error", &error.to_string())])
-    }
-
-    /// The guards: nothing is broken unless all of them agree.
-    async fn guarded(&self, chosen: &Chosen<'_>, stage: &Stage<'_>) -> Result<(), Vec<Failure>> {
-        let Chosen { kube, member, victim, pods } = chosen;
-        let doubt =
-            |error: crate::client::kube::KubeError| vec![stage.doubt("kubernetes.error", &error.to_string())];
-        let file = &stage.scene.target.file;
-        let place = stage.scene.target.kubernetes();
-        let namespace = member.group.namespace.clone();
-        let budgets = kube.budgets(&namespace).await.map_err(doubt)?;
-        let labels = pods.iter().find(|pod| pod.name == victim.name).map(|pod| &pod.labels);
-        let exhausted = budgets.iter().find(|budget| {
-            labels.is_some_and(|labels| budget.covers(labels)) && budget.disruptions_allowed <= 0
-        });
-        let facts = guard::Facts {
-            is_allowed: stage.scene.may_disrupt,
-            group: member.group_name.clone(),
-            permitted: file.permits.disrupt.iter().map(|it| it.value.clone()).collect(),
-            pinned_uid: place.and_then(|place| place.cluster_uid.clone()),
-            cluster_uid: kube.cluster_uid().await.map_err(doubt)?,
-            labels: kube.namespace_labels(&namespace).await.map_err(doubt)?,
-            frozen_by: self.frozen_by(kube, &namespace, stage).await?,
-            namespace,
-            exhausted_budget: exhausted.map(|budget| budget.name.clone()),
-            own_pod: stage.scene.own_pod.clone(),
-            victim: victim.name.clone(),
-            unrecovered: stage.scene.unrecovered.borrow().clone(),
-        };
-        match guard::objection(&facts) {
-            None => Ok(()),
-            Some(objection) => {
-                Err(vec![stage.doubt("fault.guarded", &format!("nothing was broken: {objection}"))])
-            }
-        }
-    }
-
-    async fn frozen_by(
-        &self,
-        kube: &Kube,
-        namespace: &str,
-        stage: &Stage<'_>,
-    ) -> Result<Option<String>, Vec<Failure>> {
-        if let Some(file) = stage.scene.target.freeze_file() {
-            return Ok(Some(format!("the file {file}")));
-        }
-        let annotation = kube.annotation(namespace, guard::FREEZE_ANNOTATION).await;
-        let annotation =
-            annotation.map_err(|error| vec![stage.doubt("kubernetes.error", &error.to_string())])?;
-        Ok(annotation
-            .filter(|value| value == "true")
-            .map(|_| format!("the annotation {} of namespace {namespace}", guard::FREEZE_ANNOTATION)))
-    }
-
-    fn watching(
-        &self,
-        kube: &Kube,
-        member: &Member,
-        pods: &[PodFact],
-        stage: &Stage<'_>,
-    ) -> Result<Watching, Vec<Failure>> {
+    fn watching(&self, chosen: &Chosen<'_>, stage: &Stage<'_>) -> Result<Watching, Vec<Failure>> {
         let target = stage.scene.target;
+        let Chosen { kube, member, victims, pods } = chosen;
         let mut probes = vec![];
         for (name, syntax) in &self.probes {
-            let prepared = syntax.request().prepared(stage)?;
-            let probe = started(&name.value, prepared, stage)?;
+            let probe = probing::started(&name.value, syntax.request().prepared(stage)?, stage)?;
             let budget = self.budget.get(name).map(|budget| target.paced(budget.0));
-            probes.push(Watcher { name: name.value.clone(), probe, budget });
+            probes.push(Watcher { name: name.value.clone(), probe, budget, may_lose: self.may_lose(name) });
         }
         let namespace = member.group.namespace.clone();
-        let selector = member.selector(stage)?;
         let within = target.paced(self.recovered.within.0);
         Ok(Watching {
             probes,
-            pods: kube.watch_pods(&namespace, &selector, silent_after(within)),
-            kube: kube.clone(),
+            pods: kube.watch_pods(&namespace, &member.selector, silent_after(within)),
+            kube: (*kube).clone(),
             namespace,
-            selector,
+            selector: member.selector.clone(),
             present: pods.iter().filter(|pod| pod.is_present()).count(),
+            victims: victims.to_vec(),
+            restarts_in_place: self.fault.traits().restarts_in_place,
             service: member.name.clone(),
             registered: BTreeSet::new(),
             stable_for: self.stable_for(stage),
             within,
             beat: target.beat(),
         })
+    }
+
+    /// How many requests of a probe may fail: as many as is written; where nothing is, none if the fault is one that
+    /// nobody should notice, and any number otherwise.
+    fn may_lose(&self, probe: &At<String>) -> Option<usize> {
+        let is_unseen = self.fault.traits().reach == Reach::Member && !self.budget.contains_key(probe);
+        self.lost.get(probe).copied().or(is_unseen.then_some(0))
     }
 
     /// Breaks it, and watches until every clock has stopped or the deadline has passed.
@@ -269,22 +215,11 @@ impl Disrupt {
         mut laps: Laps,
         stage: &mut Stage<'_>,
     ) -> Result<(), Vec<Failure>> {
-        let Chosen { kube, victim, .. } = chosen;
-        self.guarded(chosen, stage).await?;
-        let grace_seconds = self.grace.map(|grace| u32::try_from(grace.0.as_secs()).unwrap_or(u32::MAX));
-        let unrecovered = &stage.scene.unrecovered;
-        // Before it is done: an answer that never came may stand for a fault that was injected all the same.
-        *unrecovered.borrow_mut() = Some(format!("{} {}", self.fault.key(), victim.name));
-        let at = match self.fault.inject(kube, victim, grace_seconds).await {
-            Ok(Injected::At(at)) => at,
-            Ok(Injected::Missed(why)) => {
-                *unrecovered.borrow_mut() = None;
-                return Err(vec![stage.doubt("fault.missed", &why)]);
-            }
-            Err(error) => return Err(vec![stage.doubt("kubernetes.error", &error.to_string())]),
-        };
+        guarded(chosen, self.fault.traits(), stage).await?;
+        let victim = chosen.named(self.fault.traits().reach);
+        let at = self.injected(chosen, &victim, stage).await?;
         laps.end("injection");
-        let mut seen = watching.until_recovered(at, victim, &self.recovered.when, stage).await;
+        let mut seen = watching.until_recovered(at, &self.recovered.when, stage).await;
         laps.end("recovery");
         let observed = watching.stop(at).await;
         laps.end("last answers");
@@ -297,6 +232,73 @@ impl Disrupt {
         told.phases = laps.so_far();
         (stage.scene.events)(Event::Recovered(told));
         if failures.is_empty() { Ok(()) } else { Err(failures) }
+    }
+
+    /// Breaks it. The instant is the earliest at which it may have happened.
+    async fn injected(
+        &self,
+        chosen: &Chosen<'_>,
+        victim: &str,
+        stage: &Stage<'_>,
+    ) -> Result<Instant, Vec<Failure>> {
+        let image = self.image(chosen, stage)?;
+        let now = (stage.scene.now)().to_string();
+        let blow = Blow {
+            victims: chosen.victims,
+            deployment: chosen.deployment(),
+            grace_seconds: self.grace.map(|grace| u32::try_from(grace.0.as_secs()).unwrap_or(u32::MAX)),
+            crash_with: &chosen.member.group.crash_with,
+            image: image.as_deref(),
+            now: &now,
+        };
+        if self.fault.traits().changes_image {
+            self.remember_image(chosen, stage).await?;
+        }
+        let unrecovered = &stage.scene.unrecovered;
+        // Before it is done: an answer that never came may stand for a fault that was injected all the same.
+        *unrecovered.borrow_mut() = Some(format!("{} {victim}", self.fault.key()));
+        match self.fault.inject(chosen.kube, &blow).await {
+            Ok(Injected::At(at)) => Ok(at),
+            Ok(Injected::Missed(why)) => {
+                *unrecovered.borrow_mut() = None;
+                Err(vec![stage.doubt("fault.missed", &why)])
+            }
+            Err(error) => Err(vec![stage.doubt("kubernetes.error", &error.to_string())]),
+        }
+    }
+
+    /// The image that is rolled out: the step's, or the group's.
+    fn image(&self, chosen: &Chosen<'_>, stage: &Stage<'_>) -> Result<Option<String>, Vec<Failure>> {
+        if !self.fault.traits().changes_image {
+            return Ok(None);
+        }
+        let written = self.image.as_ref().map(|image| stage.rendered_text(image)).transpose()?;
+        let found = written.or_else(|| chosen.member.group.next_image.clone());
+        found.map(Some).ok_or_else(|| {
+            let text =
+                format!("the group `{}` of the target file names no `next_image`", chosen.member.group_name);
+            vec![stage.doubt("fault.image", &text)]
+        })
+    }
+
+    /// The image that is there now goes into the ledger, durably, before another one is rolled out.
+    async fn remember_image(&self, chosen: &Chosen<'_>, stage: &Stage<'_>) -> Result<(), Vec<Failure>> {
+        let Some(deployment) = chosen.deployment() else { return Ok(()) };
+        let namespace = &chosen.member.group.namespace;
+        let image = chosen.kube.image(namespace, deployment).await;
+        let image = image.map_err(|error| vec![stage.doubt("kubernetes.error", &error.to_string())])?;
+        let undo = Undo::Image { namespace: namespace.clone(), deployment: deployment.to_owned(), image };
+        let change = Change {
+            number: 0,
+            case: stage.case.clone(),
+            operation: self.fault.key().to_owned(),
+            undo: Some(undo),
+            key: Some(format!("image:{namespace}/{deployment}")),
+        };
+        let written = stage.scene.journal.changing(change);
+        written
+            .map(drop)
+            .map_err(|error| vec![stage.doubt("ledger.disk", &format!("nothing was broken: {error}"))])
     }
 
     /// What keeps the case from passing: the clocks that were waited for, and the budgets.
@@ -321,6 +323,9 @@ impl Disrupt {
         rulings.extend(
             observed.iter().filter_map(|one| clock::budget(&one.name, &one.observation, one.budget?)),
         );
+        rulings.extend(
+            observed.iter().filter_map(|one| clock::lost(&one.name, &one.observation, one.may_lose?)),
+        );
         rulings.iter().map(|ruling| stage.ruled(ruling)).collect()
     }
 
@@ -342,61 +347,25 @@ fn silent_after(within: Duration) -> Duration {
 }
 
 /// What was chosen to be broken, and where.
-struct Chosen<'a> {
-    kube: &'a Kube,
-    member: &'a Member,
-    victim: &'a Victim,
-    pods: &'a [PodFact],
+pub(super) struct Chosen<'a> {
+    pub(super) kube: &'a Kube,
+    pub(super) member: &'a Member,
+    pub(super) victims: &'a [Victim],
+    pub(super) pods: &'a [PodFact],
 }
 
-/// A member of a pod group.
-struct Member {
-    group_name: String,
-    group: Group,
-    name: String,
-}
-
-impl Member {
-    fn selector(&self, stage: &Stage<'_>) -> Result<String, Vec<Failure>> {
-        let mut names = Names::new();
-        names.insert("member".into(), Value::from(self.name.as_str()));
-        let template = Template::new(&self.group.pod_of, self.group.pod_of.at);
-        let template = template.map_err(|problem| vec![stage.doubt("step.template", &problem.text)])?;
-        template.render_text(&names).map_err(|error| vec![stage.doubt("step.template", &error.to_string())])
+impl Chosen<'_> {
+    /// The Deployment that keeps the first victim.
+    fn deployment(&self) -> Option<&str> {
+        let first = self.victims.first()?;
+        self.pods.iter().find(|pod| pod.uid == first.uid)?.owner.as_deref()
     }
-}
 
-/// Starts a probe with clients of its own.
-fn started(name: &str, prepared: Prepared, stage: &Stage<'_>) -> Result<Probe, Vec<Failure>> {
-    let target = stage.scene.target;
-    let own = |error: crate::client::Unusable| vec![stage.doubt("probe.start", &error.to_string())];
-    let http = target.http.anew().map_err(own)?;
-    let rpc = target.rpc.as_ref().map(Grpc::anew).transpose().map_err(own)?;
-    let plan = probe::Plan {
-        name: name.to_owned(),
-        every: target.beat(),
-        answer_within: PROBE_WITHIN,
-        in_flight_limit: IN_FLIGHT,
-    };
-    let clients = std::sync::Arc::new((http, rpc, prepared));
-    probe::start(plan, move |turn| {
-        let clients = clients.clone();
-        async move { reading(&clients.0, clients.1.as_ref(), &clients.2, turn).await }
-    })
-    .map_err(|error| vec![stage.doubt("probe.start", &error.to_string())])
-}
-
-/// What one request of a probe saw. A 401 says something about its token, nothing about the service.
-async fn reading(http: &Http, rpc: Option<&Grpc>, prepared: &Prepared, turn: probe::Turn) -> Reading {
-    let connection = match turn.connection {
-        probe::Connection::New => Connection::New,
-        probe::Connection::Reused => Connection::Reused,
-    };
-    match prepared.send(http, rpc, connection, PROBE_WITHIN).await {
-        Ok(reply) if reply.is_success() => Reading::Served,
-        Ok(reply) if reply.status == 401 => Reading::Unjudged("status 401".into()),
-        Ok(reply) => Reading::Failed(format!("status {}", reply.status).into()),
-        Err(error) => Reading::Failed(error.kind().into()),
+    /// What is broken, by name: the pod, or the Deployment.
+    fn named(&self, reach: Reach) -> String {
+        let pod = self.victims.first().map(|victim| victim.name.as_str());
+        let name = if reach == Reach::Member { self.deployment().or(pod) } else { pod };
+        name.unwrap_or_default().to_owned()
     }
 }
 

@@ -201,8 +201,8 @@ impl Stage<'_> {
         names.insert("before".into(), Value::Object(before));
         let with = super::expect::render_map(&by.with, &names)
             .map_err(|error| vec![self.doubt("step.template", &error.to_string())])?;
-        let undo = Undo { flow: by.flow.value.clone(), with };
-        self.without_secret(&undo)?;
+        self.without_secret(&by.flow.value, &with)?;
+        let undo = Undo::Flow { flow: by.flow.value.clone(), with };
         let change = Change {
             number: 0,
             case: self.case.clone(),
@@ -287,12 +287,12 @@ impl Stage<'_> {
         Ok(all)
     }
 
-    fn without_secret(&self, undo: &Undo) -> Result<(), Vec<Failure>> {
-        let text = Value::Object(undo.with.clone()).to_string();
+    fn without_secret(&self, flow: &str, with: &Map<String, Value>) -> Result<(), Vec<Failure>> {
+        let text = Value::Object(with.clone()).to_string();
         if !self.scene.mask.finds_in(text.as_bytes()) {
             return Ok(());
         }
-        let text = format!("the undo `{}` would hold a secret: nothing was sent", undo.flow);
+        let text = format!("the undo `{}` would hold a secret: nothing was sent", flow);
         Err(vec![self.doubt("ledger.secret", &text)])
     }
 }

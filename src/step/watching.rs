@@ -33,6 +33,8 @@ pub(super) struct Watcher {
     pub(super) name: String,
     pub(super) probe: Probe,
     pub(super) budget: Option<Duration>,
+    /// How many of its requests may fail, if that is limited.
+    pub(super) may_lose: Option<usize>,
 }
 
 /// Everything that watches during a disruption.
@@ -43,6 +45,9 @@ pub(super) struct Watching {
     pub(super) selector: String,
     pub(super) pods: PodWatch,
     pub(super) present: usize,
+    pub(super) victims: Vec<Victim>,
+    /// Whether a victim comes back as itself: with the address that it had.
+    pub(super) restarts_in_place: bool,
     pub(super) service: String,
     /// The nodes of the service before.
     pub(super) registered: BTreeSet<String>,
@@ -81,6 +86,7 @@ impl Clocks {
 pub(super) struct Observed {
     pub(super) name: String,
     pub(super) budget: Option<Duration>,
+    pub(super) may_lose: Option<usize>,
     pub(super) beat: Duration,
     pub(super) observation: Observation,
     /// The end of the observation, from the probe's zero.
@@ -131,12 +137,11 @@ impl Watching {
     pub(super) async fn until_recovered(
         &mut self,
         injected_at: Instant,
-        victim: &Victim,
         wanted: &BTreeSet<Clock>,
         stage: &mut Stage<'_>,
     ) -> Clocks {
         let mut clocks = Clocks::default();
-        let mut follower = Follower::new(victim, self.present);
+        let mut follower = Follower::new(&self.victims, self.present);
         let asks_registry = wanted.contains(&Clock::Registry);
         let waits_for_pods = asks_registry || wanted.contains(&Clock::Ready);
         while injected_at.elapsed() < self.within {
@@ -153,7 +158,7 @@ impl Watching {
                 return clocks;
             }
         }
-        self.look_once_more(&mut clocks, injected_at, victim, asks_registry, stage).await;
+        self.look_once_more(&mut clocks, injected_at, asks_registry, stage).await;
         clocks
     }
 
@@ -162,17 +167,16 @@ impl Watching {
         &self,
         clocks: &mut Clocks,
         injected_at: Instant,
-        victim: &Victim,
         asks_registry: bool,
         stage: &mut Stage<'_>,
     ) {
         if clocks.pods.is_none() {
             let listed = self.kube.pods(&self.namespace, &self.selector).await;
             clocks.pods = Some(match listed {
-                Ok(pods) => match present(&pods, victim) {
-                    ready if ready >= self.present => Pods::BackUnseen { silent_for: None },
-                    ready => Pods::Missing { ready, before: self.present },
-                },
+                Ok(pods) if are_back(&pods, &self.victims, self.present) => {
+                    Pods::BackUnseen { silent_for: None }
+                }
+                Ok(pods) => Pods::Missing { ready: renewed(&pods, &self.victims), before: self.present },
                 Err(error) => Pods::Unknown { why: error.to_string() },
             });
         }
@@ -195,7 +199,7 @@ impl Watching {
     /// The third clock: as many nodes as before, and one of those before is gone.
     async fn look_at_registry(&self, clocks: &mut Clocks, injected_at: Instant, stage: &mut Stage<'_>) {
         let nodes = match self.nodes(stage).await {
-            Ok(now) => compared(&self.registered, &now),
+            Ok(now) => compared(&self.registered, &now, self.victims.len(), self.restarts_in_place),
             Err(why) => Nodes::Unanswered { why },
         };
         if nodes == Nodes::Live {
@@ -265,10 +269,11 @@ impl Watching {
         let mut all = vec![];
         for one in self.probes {
             let offset = injected_at.saturating_duration_since(one.probe.zero());
-            let samples = one.probe.stop().await;
+            let Watcher { name, probe, budget, may_lose } = one;
+            let samples = probe.stop().await;
             let until = samples.last().map_or(offset, |sample| sample.ended);
             let observation = observe(&samples, offset, until, &reader);
-            all.push(Observed { name: one.name, budget: one.budget, beat, observation, until, offset });
+            all.push(Observed { name, budget, may_lose, beat, observation, until, offset });
         }
         all
     }
@@ -277,15 +282,15 @@ impl Watching {
 /// Follows what a watch says of pods. A watch that said nothing for too long shows in the list after it that pods are
 /// Ready, but not since when: that is told apart from a watch that was alive all the time.
 struct Follower {
-    victim: Victim,
+    victims: Vec<Victim>,
     before: usize,
     pods: BTreeMap<String, PodFact>,
     silent_since: Option<Instant>,
 }
 
 impl Follower {
-    fn new(victim: &Victim, before: usize) -> Self {
-        Self { victim: victim.clone(), before, pods: BTreeMap::new(), silent_since: None }
+    fn new(victims: &[Victim], before: usize) -> Self {
+        Self { victims: victims.to_vec(), before, pods: BTreeMap::new(), silent_since: None }
     }
 
     /// Takes in one sight, and says whether as many pods as before are Ready with it.
@@ -302,7 +307,7 @@ impl Follower {
             // A watch that broke is opened again at once: the list that follows dates what it shows well enough.
             Sight::Alive | Sight::Broken { .. } => {}
         }
-        let is_back = present(self.pods.values(), &self.victim) >= self.before;
+        let is_back = are_back(self.pods.values(), &self.victims, self.before);
         is_back.then(|| match silent_since {
             None => Pods::Back,
             Some(since) => Pods::BackUnseen { silent_for: Some(seen.at.saturating_duration_since(since)) },
@@ -310,18 +315,37 @@ impl Follower {
     }
 }
 
-/// How many pods are Ready and stay, but for the victim.
-fn present<'p>(pods: impl IntoIterator<Item = &'p PodFact>, victim: &Victim) -> usize {
-    pods.into_iter().filter(|pod| pod.is_present() && pod.uid != victim.uid).count()
+/// How many pods are Ready and stay, but for the victims as they were.
+fn renewed<'p>(pods: impl IntoIterator<Item = &'p PodFact>, victims: &[Victim]) -> usize {
+    let is_victim = |pod: &PodFact| victims.iter().any(|victim| victim.is(pod));
+    pods.into_iter().filter(|pod| pod.is_present() && !is_victim(pod)).count()
 }
 
-/// Whether the registry lists as many nodes as before, of which one is gone; where there was none, none.
-fn compared(before: &BTreeSet<String>, now: &BTreeSet<String>) -> Nodes {
+/// Whether as many pods as before are Ready, and no victim stands as it was.
+fn are_back<'p>(
+    pods: impl IntoIterator<Item = &'p PodFact> + Clone,
+    victims: &[Victim],
+    before: usize,
+) -> bool {
+    let stands = |pod: &PodFact| pod.is_present() && victims.iter().any(|victim| victim.is(pod));
+    renewed(pods.clone(), victims) >= before && !pods.into_iter().any(stands)
+}
+
+/// Whether the registry lists as many nodes as before, of which the victims' are gone (or back, where a victim keeps its
+/// address); where there was none, none.
+fn compared(
+    before: &BTreeSet<String>,
+    now: &BTreeSet<String>,
+    victims: usize,
+    restarts_in_place: bool,
+) -> Nodes {
     let kept = before.intersection(now).count();
-    if now.len() == before.len() && kept == before.len().saturating_sub(1) {
+    let are_gone = kept == before.len().saturating_sub(victims);
+    let are_back = restarts_in_place && kept == before.len();
+    if now.len() == before.len() && (are_gone || are_back) {
         Nodes::Live
     } else {
-        Nodes::Other { before: before.len(), now: now.len(), kept }
+        Nodes::Other { before: before.len(), now: now.len(), kept, victims }
     }
 }
 
@@ -373,14 +397,14 @@ fn micros(time: Duration) -> u64 {
 pub(super) fn recovery(
     case: &str,
     fault: &str,
-    victim: &Victim,
+    victim: String,
     seen: &Clocks,
     observed: &[Observed],
 ) -> Recovery {
     Recovery {
         case: case.into(),
         fault: fault.into(),
-        victim: victim.name.clone(),
+        victim,
         ready_us: seen.ready.map(micros),
         served_us: seen.served.map(micros),
         registry_us: seen.registry.map(micros),
@@ -424,11 +448,29 @@ mod tests {
             node: None,
             owner: None,
             image: None,
+            restarts: 0,
         }
     }
 
     fn victim() -> Victim {
-        Victim { namespace: "default".into(), name: "store-old".into(), uid: "old".into() }
+        Victim { namespace: "default".into(), name: "store-old".into(), uid: "old".into(), restarts: 0 }
+    }
+
+    #[test]
+    fn pods_are_back_when_no_victim_stands_as_it_was() {
+        let (old, new) = (pod("old", true), pod("new", true));
+        let restarted = PodFact { restarts: 1, ..old.clone() };
+        let leaving = PodFact { deletion_requested: true, ..old.clone() };
+        for (pods, expected) in [
+            (vec![&old], false),
+            (vec![&old, &new], false),
+            (vec![&leaving, &new], true),
+            (vec![&new], true),
+            (vec![&restarted], true),
+            (vec![&leaving], false),
+        ] {
+            assert_eq!(are_back(pods.clone(), &[victim()], 1), expected, "{pods:?}");
+        }
     }
 
     #[test]
@@ -447,7 +489,7 @@ mod tests {
             (vec![silent(), listed(&[&young]), Sight::Changed(new.clone())], Some(Pods::Back)),
             (vec![silent(), listed(&[]), listed(&[&new])], Some(Pods::Back)),
         ] {
-            let mut follower = Follower::new(&victim(), 1);
+            let mut follower = Follower::new(&[victim()], 1);
             let at = start + Duration::from_secs(3);
             let told = sights.into_iter().map(|sight| follower.take(Seen { at, sight })).last().flatten();
             assert_eq!(told, expected);
@@ -459,18 +501,24 @@ mod tests {
     }
 
     #[test]
-    fn the_registry_lists_live_nodes_if_one_of_before_is_replaced() {
-        for (before, now, expected) in [
-            (vec!["a"], vec!["b"], Nodes::Live),
-            (vec!["a", "b"], vec!["b", "c"], Nodes::Live),
-            (vec![], vec![], Nodes::Live),
-            (vec!["a"], vec!["a"], Nodes::Other { before: 1, now: 1, kept: 1 }),
-            (vec!["a"], vec!["a", "b"], Nodes::Other { before: 1, now: 2, kept: 1 }),
-            (vec!["a"], vec![], Nodes::Other { before: 1, now: 0, kept: 0 }),
-            (vec!["a", "b"], vec!["c", "d"], Nodes::Other { before: 2, now: 2, kept: 0 }),
-            (vec![], vec!["a"], Nodes::Other { before: 0, now: 1, kept: 0 }),
+    fn the_registry_lists_live_nodes_if_those_of_the_victims_are_replaced() {
+        let other = |before, now, kept, victims| Nodes::Other { before, now, kept, victims };
+        for (before, now, victims, in_place, expected) in [
+            (vec!["a"], vec!["b"], 1, false, Nodes::Live),
+            (vec!["a", "b"], vec!["b", "c"], 1, false, Nodes::Live),
+            (vec!["a", "b"], vec!["b", "c"], 2, false, other(2, 2, 1, 2)),
+            (vec!["a", "b"], vec!["c", "d"], 2, false, Nodes::Live),
+            (vec![], vec![], 1, false, Nodes::Live),
+            (vec!["a"], vec!["a"], 1, false, other(1, 1, 1, 1)),
+            (vec!["a"], vec!["a"], 1, true, Nodes::Live),
+            (vec!["a"], vec!["a", "b"], 1, true, other(1, 2, 1, 1)),
+            (vec!["a"], vec!["a", "b"], 1, false, other(1, 2, 1, 1)),
+            (vec!["a"], vec![], 1, true, other(1, 0, 0, 1)),
+            (vec!["a", "b"], vec!["c", "d"], 1, false, other(2, 2, 0, 1)),
+            (vec![], vec!["a"], 1, false, other(0, 1, 0, 1)),
         ] {
-            assert_eq!(compared(&set(&before), &set(&now)), expected, "{before:?} {now:?}");
+            let found = compared(&set(&before), &set(&now), victims, in_place);
+            assert_eq!(found, expected, "{before:?} {now:?}");
         }
     }
 

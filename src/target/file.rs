@@ -215,6 +215,16 @@ pub struct Group {
     pub pod_of: At<String>,
     /// Its members: the services of the platform that these pods serve.
     pub members: Vec<At<String>>,
+    /// What `crash_pod` runs in a pod to end its first process; `[kill, -QUIT, "1"]` if absent, which ends a Go program
+    /// at once.
+    #[serde(default = "quit")]
+    pub crash_with: Vec<String>,
+    /// The image that `set_image` rolls out.
+    pub next_image: Option<String>,
+}
+
+fn quit() -> Vec<String> {
+    ["kill", "-QUIT", "1"].map(String::from).to_vec()
 }
 
 /// Reads a target file.

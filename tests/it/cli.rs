@@ -29,7 +29,10 @@ fn wrong_usage_ends_in_2_and_says_what_to_do() {
         (vec!["run", "--suites", "nowhere"], "cannot list nowhere"),
         (vec!["run", "--defect", "no-such-defect"], "no-such-defect"),
         (vec!["explain", "step", "cal"], "there is no step kind `cal`\nhint: did you mean `call`?"),
-        (vec!["explain", "fault", "flood"], "there is no fault `flood`\nhint: delete_pod, evict_pod"),
+        (
+            vec!["explain", "fault", "flood"],
+            "there is no fault `flood`\nhint: crash_pod, delete_pod, evict_pod, rollout_restart, set_image",
+        ),
         (vec!["help", "exit-code"], "there is no topic `exit-code`"),
         (vec!["schema", "suit"], "there is no schema `suit`"),
     ] {

@@ -37,3 +37,59 @@ fn an_eviction_ends_a_pod_as_it_should() {
     assert_eq!(code, 0, "{told}");
     assert_eq!(summary["cases"][0]["recoveries"][0]["fault"], "evict_pod");
 }
+
+#[test]
+fn a_crashed_container_is_started_anew_in_its_pod() {
+    let bench = Bench::new();
+    let (code, told, summary) = told(&bench, "          fault: { crash_pod: $(pod) }\n");
+    assert_eq!(code, 0, "{told}");
+    let recovery = &summary["cases"][0]["recoveries"][0];
+    assert_eq!(recovery["fault"], "crash_pod");
+    assert!(recovery["outages"][0]["failed"].as_u64() > Some(0), "a crash is noticed: {recovery}");
+}
+
+#[test]
+fn a_crash_that_the_container_does_not_know_how_to_do_is_no_crash() {
+    let bench = Bench::new();
+    bench.rewrite_target(|text| text.replace("  services:\n", "  services:\n    crash_with: [reboot]\n"));
+    let (code, told, _) = told(&bench, "          fault: { crash_pod: $(pod) }\n");
+    assert_eq!(code, 3, "{told}");
+    assert!(
+        told.contains("fault.missed") && told.contains("\"reboot\": executable file not found"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_restart_of_all_pods_one_after_the_other_loses_no_request() {
+    let bench = Bench::new();
+    let (code, told, summary) = told(&bench, "          fault: { rollout_restart: $(pod) }\n");
+    assert_eq!(code, 0, "{told}");
+    let recovery = &summary["cases"][0]["recoveries"][0];
+    assert_eq!(
+        (&recovery["fault"], &recovery["victim"]),
+        (&"rollout_restart".into(), &"alert-latest".into())
+    );
+    assert_eq!(recovery["outages"][0]["failed"], 0);
+}
+
+#[test]
+fn another_image_is_rolled_out_and_the_old_one_put_back() {
+    let bench = Bench::new();
+    let before = bench.state();
+    let (code, told, summary) =
+        told(&bench, "          fault: { set_image: $(pod) }\n          image: micro:next\n");
+    assert_eq!(code, 0, "{told}");
+    assert_eq!(summary["cases"][0]["recoveries"][0]["fault"], "set_image");
+    assert!(before == bench.state(), "the image is not what it was");
+}
+
+#[test]
+fn an_image_is_not_changed_where_nothing_shared_may_be() {
+    let bench = Bench::new();
+    bench.rewrite_target(|text| text.replace("write: shared", "write: own"));
+    let (code, told, _) =
+        told(&bench, "          fault: { set_image: $(pod) }\n          image: micro:next\n");
+    assert_eq!(code, 3, "{told}");
+    assert!(told.contains("does not permit `write: shared`"), "{told}");
+}

@@ -4,7 +4,7 @@ use super::Finding;
 use crate::cli::rbac::Needed;
 use crate::client::kube::{Kube, KubeError, PodFact};
 use crate::fault::guard;
-use crate::step::Template;
+use crate::step::selector_of;
 use crate::target::{Group, KubernetesPlace, Target};
 
 /// Findings on the cluster that the target file names, if it names one.
@@ -92,10 +92,8 @@ fn of_members(what: &str, group: &Group, pods: &[PodFact]) -> Finding {
 
 /// `name=micro-$(member)`: all pairs must be among the pod's labels.
 fn is_of(pod: &PodFact, group: &Group, member: &str) -> bool {
-    let names = [("member".to_owned(), serde_json::Value::from(member))].into_iter().collect();
-    let selector = Template::new(&group.pod_of, group.pod_of.at).ok();
-    let selector = selector.and_then(|template| template.render_text(&names).ok()).unwrap_or_default();
-    selector
+    selector_of(group, member)
+        .unwrap_or_default()
         .split(',')
         .filter_map(|pair| pair.split_once('='))
         .all(|(key, value)| pod.labels.get(key.trim()).map(String::as_str) == Some(value.trim()))

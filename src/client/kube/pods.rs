@@ -36,6 +36,8 @@ pub struct PodFact {
     pub owner: Option<String>,
     /// The image of its first container.
     pub image: Option<String>,
+    /// How often its containers were started anew, in sum.
+    pub restarts: u32,
 }
 
 impl PodFact {
@@ -61,8 +63,14 @@ impl PodFact {
             image: spec
                 .and_then(|spec| spec.containers.first())
                 .and_then(|container| container.image.clone()),
+            restarts: pod.status.as_ref().map_or(0, restarts),
         }
     }
+}
+
+fn restarts(status: &PodStatus) -> u32 {
+    let counts = status.container_statuses.iter().flatten().map(|container| container.restart_count);
+    u32::try_from(counts.sum::<i32>()).unwrap_or(0)
 }
 
 fn is_ready(status: &PodStatus) -> bool {
@@ -86,6 +94,15 @@ pub struct Victim {
     pub name: String,
     /// The UID that it must have when it is taken.
     pub uid: String,
+    /// How often its containers had been started anew when it was chosen.
+    pub restarts: u32,
+}
+
+impl Victim {
+    /// Whether a pod is the victim as it was: not its successor, and not itself with a container started anew.
+    pub fn is(&self, pod: &PodFact) -> bool {
+        pod.uid == self.uid && pod.restarts <= self.restarts
+    }
 }
 
 /// What became of a deletion.

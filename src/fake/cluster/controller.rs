@@ -191,7 +191,8 @@ impl State {
             self.create_pod(deployment);
         }
         present.sort_by_key(|pod| !object::is_ready(pod));
-        let are_ready = present.iter().filter(|pod| object::is_ready(pod)).count() >= wanted;
+        let are_ready = present.iter().filter(|pod| object::is_ready(pod)).count() >= wanted
+            || self.settings.defects.ends_pods_first;
         let surplus = present.into_iter().skip(wanted).chain(older.into_iter().filter(|_| are_ready));
         for pod in surplus {
             self.delete_pod(namespace, name_of(&pod), &Deletion::default()).ok();

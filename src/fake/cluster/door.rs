@@ -3,6 +3,7 @@
 //! Lives here: connections, routes, status codes. Does not: reading a request (`request`), what happens in the
 //! cluster (`controller`), changes of single objects (`object_door`).
 
+use super::exec;
 use super::kind::{self, Kind};
 use super::object_door;
 use super::refusal::Refusal;
@@ -59,10 +60,16 @@ async fn serve_connection(stream: TcpStream, shared: Arc<Shared>) {
         async move { Ok::<_, Infallible>(respond(&shared, request).await) }
     });
     // A connection that breaks is the caller's business.
-    http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok();
+    http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await.ok();
 }
 
 async fn respond(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
+    if exec::is_asked(&request) {
+        return match exec::open(shared, request) {
+            Ok((status, headers)) => opened(status, headers),
+            Err(refusal) => json_response(refusal.code, &refusal.to_status()),
+        };
+    }
     let answer = match read(request).await {
         Ok(ask) => answer(shared, &ask),
         Err(refusal) => Err(refusal),
@@ -83,6 +90,13 @@ async fn read(request: Request<Incoming>) -> Result<Ask, Refusal> {
     let body = Limited::new(body, BODY_LIMIT_BYTES).collect().await;
     let body = body.map_err(|error| Refusal::bad_request(format!("unreadable body: {error}")))?.to_bytes();
     Ask::read(parts.method, &parts.uri, &parts.headers, &body)
+}
+
+fn opened(status: http::StatusCode, headers: http::HeaderMap) -> Response<Body> {
+    let mut response = Response::new(whole(String::new()));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
 }
 
 fn json_response(code: u16, value: &Value) -> Response<Body> {

@@ -165,7 +165,11 @@ type Part = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
 fn parts(kind: Kind) -> &'static [Part] {
     match kind {
-        Kind::Pod => &[("eviction", "Eviction", "policy", &["create"]), ("log", "Pod", "", &["get"])],
+        Kind::Pod => &[
+            ("eviction", "Eviction", "policy", &["create"]),
+            ("exec", "PodExecOptions", "", &["create", "get"]),
+            ("log", "Pod", "", &["get"]),
+        ],
         Kind::Deployment => &[("scale", "Scale", "autoscaling", &["get", "patch", "update"])],
         Kind::Namespace | Kind::Budget | Kind::Lease => &[],
     }

@@ -6,6 +6,7 @@
 
 mod controller;
 mod door;
+mod exec;
 mod kind;
 mod object;
 mod object_door;

@@ -167,6 +167,22 @@ pub(super) fn running(pod: &Value, at: &str) -> Value {
     pod
 }
 
+/// The same pod, its container ended and about to be started anew. 2 is the exit code of a Go program that QUIT ended.
+pub(super) fn crashed(pod: &Value, at: &str) -> Value {
+    let restarts = number(pod, "/status/containerStatuses/0/restartCount");
+    let mut pod = pod.clone();
+    for kind in ["ContainersReady", "Ready"] {
+        set_condition(&mut pod, condition(kind, "False", at));
+    }
+    let container = &mut pod["status"]["containerStatuses"][0];
+    container["ready"] = json!(false);
+    container["started"] = json!(false);
+    container["restartCount"] = json!(restarts + 1);
+    container["lastState"] = json!({ "terminated": { "exitCode": 2, "reason": "Error", "finishedAt": at } });
+    container["state"] = json!({ "waiting": { "reason": "CrashLoopBackOff" } });
+    pod
+}
+
 /// The same pod, Ready.
 pub(super) fn ready(pod: &Value, at: &str) -> Value {
     let mut pod = pod.clone();

@@ -68,9 +68,10 @@ impl State {
     fn start(&mut self, pod: &Value) {
         let pod = self.store.put(Kind::Pod, object::running(pod, &self.now()));
         let fact = self.container_of(&pod);
+        let uid = text(&pod, "/metadata/uid");
         let (ready, answered) = oneshot::channel();
-        self.containers.insert(fact.uid.clone(), fact.clone());
-        self.log(&fact.uid, &format!("Starting [service] {}", fact.service));
+        self.containers.insert(uid.to_owned(), fact.clone());
+        self.log(uid, &format!("Starting [service] {}", fact.service));
         let is_first = self.is_first(&pod);
         let has = |services: &[String]| !is_first && services.contains(&fact.service);
         if has(&self.settings.defects.ready_too_early) {
@@ -82,11 +83,14 @@ impl State {
         self.changes.send(PodChange::Started { pod: fact, ready }).ok();
     }
 
+    /// The container of a pod; each start of it has a UID of its own, as each has a node of its own.
     fn container_of(&self, pod: &Value) -> Pod {
+        let uid = text(pod, "/metadata/uid");
+        let restarts = object::number(pod, "/status/containerStatuses/0/restartCount");
         Pod {
             namespace: namespace_of(pod).to_owned(),
             name: name_of(pod).to_owned(),
-            uid: text(pod, "/metadata/uid").to_owned(),
+            uid: if restarts == 0 { uid.to_owned() } else { format!("{uid}.{restarts}") },
             service: self.service_of(pod).to_owned(),
         }
     }
@@ -135,10 +139,29 @@ impl State {
     }
 
     fn end_container(&mut self, pod: &Value, graceful: bool) {
-        if let Some(pod) = self.containers.remove(text(pod, "/metadata/uid")) {
-            self.logs.remove(&pod.uid);
+        let uid = text(pod, "/metadata/uid");
+        if let Some(pod) = self.containers.remove(uid) {
+            self.logs.remove(uid);
             self.changes.send(PodChange::Ended { pod, graceful }).ok();
         }
+    }
+
+    /// The first process of a pod's container ends; the kubelet starts the container anew after a while. Nothing happens
+    /// to a pod whose container does not run, or that is leaving.
+    pub(super) fn crash_pod(&mut self, namespace: &str, name: &str, graceful: bool) {
+        let Some(pod) = self.store.get(Kind::Pod, namespace, name).filter(|pod| !is_leaving(pod)) else {
+            return;
+        };
+        if !self.containers.contains_key(text(&pod, "/metadata/uid")) {
+            return;
+        }
+        self.end_container(&pod, graceful);
+        let crashed = self.store.put(Kind::Pod, object::crashed(&pod, &self.now()));
+        let restarts = object::number(&crashed, "/status/containerStatuses/0/restartCount");
+        let mut draw = self.draw(&["restart", text(&crashed, "/metadata/uid"), &restarts.to_string()]);
+        let service = self.service_of(&crashed).to_owned();
+        let wait = self.start_time(&mut draw, &service);
+        self.due_after(wait, Act::Start, &crashed);
     }
 
     /// Evicts a pod unless a budget forbids it. A pod that is not Ready may go as long as its budget holds without it.
@@ -188,6 +211,7 @@ impl State {
 
     fn is_first(&self, pod: &Value) -> bool {
         text(pod, "/metadata/annotations/fake.muster~1born") == "first"
+            && object::number(pod, "/status/containerStatuses/0/restartCount") == 0
     }
 
     fn start_time(&self, draw: &mut ChaCha8Rng, service: &str) -> Duration {

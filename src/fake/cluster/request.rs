@@ -131,7 +131,7 @@ fn query(text: &str) -> BTreeMap<String, String> {
     text.split('&').filter(|text| !text.is_empty()).map(pair).collect()
 }
 
-fn route(path: &str) -> Route {
+pub(super) fn route(path: &str) -> Route {
     let decoded = percent_decode_str(path).decode_utf8_lossy();
     let segments: Vec<&str> = decoded.split('/').filter(|segment| !segment.is_empty()).collect();
     match segments[..] {

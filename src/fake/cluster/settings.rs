@@ -86,4 +86,6 @@ pub struct Defects {
     pub slow_start_seconds: Vec<(String, f64)>,
     /// Watches stay open and say nothing: no event, no bookmark, no end.
     pub silent_watches: bool,
+    /// Deployments end their older pods before the new ones are Ready.
+    pub ends_pods_first: bool,
 }

@@ -11,6 +11,7 @@ use crate::fake::platform::serve::{self, Forwarded};
 use crate::fake::platform::{MICRO, State};
 use crate::fake::pod::{Pod, PodChange};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -19,8 +20,8 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 /// A wiremock server keeps some 3.5 KiB of every request: after so many it is replaced, unseen.
 const WORN_OUT_AFTER: u32 = 1500;
-/// How long a replaced server may finish what it has begun.
-const FINISH_WITHIN: Duration = Duration::from_secs(2);
+/// How long a server may finish what it has begun.
+const FINISH_WITHIN: Duration = Duration::from_millis(200);
 /// Longer than any budget of a pod, before `pace`.
 const TOO_LONG_MS: f64 = 130_000.0;
 
@@ -29,6 +30,9 @@ const TOO_LONG_MS: f64 = 130_000.0;
 pub(crate) struct PodDoors {
     shared: Arc<Shared>,
     open: BTreeMap<String, MockServer>,
+    /// By UID of the pod: the address at which its container served that has ended. A container that is started anew
+    /// has the address of its pod again.
+    left: BTreeMap<String, SocketAddr>,
     gates: BTreeMap<&'static str, Gate>,
     worn_out: mpsc::UnboundedSender<Pod>,
 }
@@ -41,7 +45,7 @@ pub(crate) async fn run(
     mut changes: mpsc::UnboundedReceiver<PodChange>,
 ) {
     let (worn_out, mut to_replace) = mpsc::unbounded_channel();
-    let mut doors = PodDoors { shared, open: BTreeMap::new(), gates, worn_out };
+    let mut doors = PodDoors { shared, open: BTreeMap::new(), left: BTreeMap::new(), gates, worn_out };
     loop {
         tokio::select! {
             change = changes.recv() => match change {
@@ -72,13 +76,20 @@ impl PodDoors {
         tokio::spawn(say_ready(ready, delay));
     }
 
+    async fn serve(&mut self, pod: &Pod) -> MockServer {
+        let at = self.left.remove(pod_uid(pod));
+        // Another process may have taken the port meanwhile: then the pod moves, which a restart seldom does.
+        let listener = at.and_then(|at| std::net::TcpListener::bind(at).ok());
+        serve_pod(&self.shared, pod, &self.worn_out, listener).await
+    }
+
     fn too_long(&self) -> Duration {
         let pace = self.shared.with(|state| state.pace);
         Duration::from_secs_f64(TOO_LONG_MS * pace / 1000.0)
     }
 
     async fn open_door(&mut self, pod: Pod) {
-        let server = serve_pod(&self.shared, &pod, &self.worn_out).await;
+        let server = self.serve(&pod).await;
         let address = server.address().to_string();
         self.open.insert(pod.uid.clone(), server);
         let is_core = namespace_of(&pod) == MICRO;
@@ -91,7 +102,7 @@ impl PodDoors {
 
     /// Registered and ready, and yet nobody listens until it is too late.
     async fn open_late(&mut self, pod: Pod) {
-        let server = serve_pod(&self.shared, &pod, &self.worn_out).await;
+        let server = self.serve(&pod).await;
         let (uid, address) = (pod.uid.clone(), server.address().to_string());
         self.open.insert(uid.clone(), server);
         self.shared.with(|state| state.pod_started(pod, "127.0.0.1:9".to_owned()));
@@ -105,6 +116,10 @@ impl PodDoors {
     fn ended(&mut self, pod: &Pod, graceful: bool) {
         if let Some(server) = self.open.remove(&pod.uid) {
             self.shared.lines.forget(&server.address().to_string());
+            self.left.insert(pod_uid(pod).to_owned(), *server.address());
+            if graceful {
+                finish(server);
+            }
         }
         let others = self.shared.with(|state| {
             state.pod_ended(pod, graceful);
@@ -119,17 +134,22 @@ impl PodDoors {
         if !self.open.contains_key(&pod.uid) {
             return;
         }
-        let server = serve_pod(&self.shared, pod, &self.worn_out).await;
+        let server = self.serve(pod).await;
         let address = server.address().to_string();
         self.shared.with(|state| state.nodes.moved(&pod.uid, &address));
         if let Some(old) = self.open.insert(pod.uid.clone(), server) {
             self.shared.lines.forget(&old.address().to_string());
-            tokio::spawn(async move {
-                tokio::time::sleep(FINISH_WITHIN).await;
-                drop(old);
-            });
+            finish(old);
         }
     }
+}
+
+/// Who is told to end takes nothing new (its node is out of the registry), and finishes what it has begun.
+fn finish(server: MockServer) {
+    tokio::spawn(async move {
+        tokio::time::sleep(FINISH_WITHIN).await;
+        drop(server);
+    });
 }
 
 fn is_replacement(state: &mut State, pod: &Pod) -> bool {
@@ -144,8 +164,22 @@ async fn say_ready(ready: oneshot::Sender<()>, delay: Duration) {
     let _ = ready.send(());
 }
 
-async fn serve_pod(shared: &Arc<Shared>, pod: &Pod, worn_out: &mpsc::UnboundedSender<Pod>) -> MockServer {
-    let server = MockServer::builder().disable_request_recording().start().await;
+/// The UID of a container's pod: without the count of its starts.
+fn pod_uid(pod: &Pod) -> &str {
+    pod.uid.split('.').next().unwrap_or(&pod.uid)
+}
+
+async fn serve_pod(
+    shared: &Arc<Shared>,
+    pod: &Pod,
+    worn_out: &mpsc::UnboundedSender<Pod>,
+    listener: Option<std::net::TcpListener>,
+) -> MockServer {
+    let mut builder = MockServer::builder().disable_request_recording();
+    if let Some(listener) = listener {
+        builder = builder.listener(listener);
+    }
+    let server = builder.start().await;
     let (shared, pod, worn_out) = (shared.clone(), pod.clone(), worn_out.clone());
     let served = AtomicU32::new(0);
     let respond = move |request: &wiremock::Request| {

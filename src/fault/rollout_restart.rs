@@ -1,0 +1,25 @@
+//! `rollout_restart`: what `kubectl rollout restart` does, under the eyes of users.
+
+use super::rights::right;
+use super::{Blow, Injected, Reach, Traits};
+use crate::client::kube::{Kube, KubeError};
+use std::time::Instant;
+
+pub(super) const TRAITS: Traits = Traits {
+    reach: Reach::Member,
+    rights: &[right("apps", "deployments", "patch")],
+    takes_grace: false,
+    restarts_in_place: false,
+    changes_image: false,
+};
+
+/// Marks the template of the Deployment that keeps the victims, so that it replaces them.
+pub(super) async fn inject(kube: &Kube, blow: &Blow<'_>) -> Result<Injected, KubeError> {
+    let (namespace, deployment) = match blow.deployment() {
+        Ok(found) => found,
+        Err(why) => return Ok(Injected::Missed(why)),
+    };
+    let at = Instant::now();
+    kube.restart_deployment(namespace, deployment, blow.now).await?;
+    Ok(Injected::At(at))
+}

@@ -1,0 +1,72 @@
+//! What is asked of cluster and target right before something is broken, for the guards to judge.
+//!
+//! Lives here: gathering the facts. Does not: what they mean (`fault::guard`, pure).
+
+use super::disrupt::Chosen;
+use super::stage::Stage;
+use crate::client::kube::{Kube, KubeError};
+use crate::fault::{Reach, Traits, guard};
+use crate::outcome::Failure;
+use crate::target::WritePermit;
+
+/// The guards: nothing is broken unless all of them agree.
+pub(super) async fn guarded(
+    chosen: &Chosen<'_>,
+    traits: Traits,
+    stage: &Stage<'_>,
+) -> Result<(), Vec<Failure>> {
+    let facts = facts(chosen, traits, stage).await;
+    let facts = facts.map_err(|error| vec![stage.doubt("kubernetes.error", &error.to_string())])?;
+    match guard::objection(&facts) {
+        None => Ok(()),
+        Some(objection) => {
+            Err(vec![stage.doubt("fault.guarded", &format!("nothing was broken: {objection}"))])
+        }
+    }
+}
+
+async fn facts(chosen: &Chosen<'_>, traits: Traits, stage: &Stage<'_>) -> Result<guard::Facts, KubeError> {
+    let Chosen { kube, member, victims, .. } = chosen;
+    let file = &stage.scene.target.file;
+    let place = stage.scene.target.kubernetes();
+    let namespace = member.group.namespace.clone();
+    Ok(guard::Facts {
+        is_allowed: stage.scene.may_disrupt,
+        group: member.group_name.clone(),
+        permitted: file.permits.disrupt.iter().map(|it| it.value.clone()).collect(),
+        pinned_uid: place.and_then(|place| place.cluster_uid.clone()),
+        cluster_uid: kube.cluster_uid().await?,
+        labels: kube.namespace_labels(&namespace).await?,
+        frozen_by: frozen_by(kube, &namespace, stage).await?,
+        exhausted_budget: exhausted_budget(chosen, traits).await?,
+        namespace,
+        own_pod: stage.scene.own_pod.clone(),
+        victims: victims.iter().map(|victim| victim.name.clone()).collect(),
+        changes_unpermitted: traits.changes_image && file.permits.write < WritePermit::Shared,
+        unrecovered: stage.scene.unrecovered.borrow().clone(),
+    })
+}
+
+/// A disruption budget that lets no victim go now. A Deployment that replaces its pods keeps enough of them by itself.
+async fn exhausted_budget(chosen: &Chosen<'_>, traits: Traits) -> Result<Option<String>, KubeError> {
+    if traits.reach == Reach::Member {
+        return Ok(None);
+    }
+    let budgets = chosen.kube.budgets(&chosen.member.group.namespace).await?;
+    let is_victim = |name: &str| chosen.victims.iter().any(|victim| victim.name == name);
+    let mut labels = chosen.pods.iter().filter(|pod| is_victim(&pod.name)).map(|pod| &pod.labels);
+    let exhausted = labels.find_map(|labels| {
+        budgets.iter().find(|budget| budget.covers(labels) && budget.disruptions_allowed <= 0)
+    });
+    Ok(exhausted.map(|budget| budget.name.clone()))
+}
+
+async fn frozen_by(kube: &Kube, namespace: &str, stage: &Stage<'_>) -> Result<Option<String>, KubeError> {
+    if let Some(file) = stage.scene.target.freeze_file() {
+        return Ok(Some(format!("the file {file}")));
+    }
+    let annotation = kube.annotation(namespace, guard::FREEZE_ANNOTATION).await?;
+    Ok(annotation
+        .filter(|value| value == "true")
+        .map(|_| format!("the annotation {} of namespace {namespace}", guard::FREEZE_ANNOTATION)))
+}
