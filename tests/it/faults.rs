@@ -1,19 +1,26 @@
 //! Faults through the built program: what each does to the fake cluster, and what is told of it.
 
-use crate::program::{Bench, code, stdout, summary};
+use crate::program::{Bench, code, stderr, stdout, summary};
+use std::process::Stdio;
 
-/// The suites of the repository, and one case that breaks a pod in some way.
-fn told(bench: &Bench, fault: &str) -> (i32, String, serde_json::Value) {
+/// One case that breaks a pod in some way, with the operations of the repository.
+fn suite(bench: &Bench, fault: &str, stable_for: &str) {
     let to = bench.suites_without_cases();
     let case = format!(
         "title: A fault\ncases:\n  - id: a-fault\n    why: what it does is shown\n    for_each: {{ pod: [{{ name: alert, \
          service: alert, group: services }}] }}\n    steps:\n      - disrupt:\n{fault}          probes: {{ own: {{ op: \
          debug.health, with: {{ service: alert }}, as: operator }} }}\n          recovered: {{ when: [ready, served, \
-         registry], stable_for: 1s, within: 120s }}\n"
+         registry], stable_for: {stable_for}, within: 120s }}\n"
     );
     std::fs::write(to.join("fault.yaml"), case).unwrap();
-    let arguments = ["run", "--suites", "suites", "--allow-disruption", "a-fault"];
-    let output = bench.muster(&arguments).output().unwrap();
+}
+
+const RUN: [&str; 5] = ["run", "--suites", "suites", "--allow-disruption", "a-fault"];
+
+/// What a run of such a case says.
+fn told(bench: &Bench, fault: &str) -> (i32, String, serde_json::Value) {
+    suite(bench, fault, "1s");
+    let output = bench.muster(&RUN).output().unwrap();
     (code(&output), stdout(&output), summary(&bench.path("reports")))
 }
 
@@ -92,4 +99,25 @@ fn an_image_is_not_changed_where_nothing_shared_may_be() {
         told(&bench, "          fault: { set_image: $(pod) }\n          image: micro:next\n");
     assert_eq!(code, 3, "{told}");
     assert!(told.contains("does not permit `write: shared`"), "{told}");
+}
+
+#[test]
+fn a_run_killed_in_the_middle_of_a_rollout_leaves_the_old_image_after_cleanup() {
+    let bench = Bench::new();
+    // At this pace the platform has to be steady for 5 s: long enough to be killed in.
+    suite(&bench, "          fault: { set_image: $(pod) }\n          image: micro:next\n", "100s");
+    let is_next = |state: &serde_json::Value| {
+        state["cluster"]["deployments"]["micro/alert-latest"]["images"][0] == "micro:next"
+    };
+    let before = bench.state();
+    let mut run = bench.muster(&RUN).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while !is_next(&bench.state()) {
+        assert!(run.try_wait().unwrap().is_none(), "the run ended before the image was another");
+    }
+    run.kill().unwrap();
+    run.wait().unwrap();
+    assert!(is_next(&bench.state()), "nothing was there to be put back");
+    let cleanup = bench.muster(&["cleanup"]).output().unwrap();
+    assert_eq!(code(&cleanup), 0, "{}", stderr(&cleanup));
+    assert!(before == bench.state(), "cleanup left something");
 }
