@@ -160,6 +160,10 @@ pub struct Recovery {
     pub victim: String,
     /// First clock: Kubernetes says that enough pods are Ready.
     pub ready_us: Option<u64>,
+    /// How late the watch may have told that: the longest time from the injection to its first word of it. Absent where
+    /// that word also waited for the pod itself.
+    #[serde(default)]
+    pub ready_error_us: Option<u64>,
     /// Second clock: every probe is served again, and stays so.
     pub served_us: Option<u64>,
     /// Third clock: the registry lists live nodes only.

@@ -96,19 +96,26 @@ fn recoveries(outcome: &Outcome) -> String {
         return String::new();
     }
     let mut text =
-        format!("\n{:<42} {:>9} {:>9} {:>9}  longest outage\n", "killed", "Ready", "served", "registry");
+        format!("\n{:<42} {:>16} {:>9} {:>9}  longest outage\n", "killed", "Ready", "served", "registry");
     for one in all {
         let outages: Vec<String> = one.outages.iter().map(outage).collect();
         text += &format!(
-            "{:<42} {:>9} {:>9} {:>9}  {}\n",
+            "{:<42} {:>16} {:>9} {:>9}  {}\n",
             one.victim,
-            time(one.ready_us),
+            ready(one),
             time(one.served_us),
             time(one.registry_us),
             outages.join(", ")
         );
     }
     text
+}
+
+fn ready(one: &Recovery) -> String {
+    match one.ready_us.and(one.ready_error_us) {
+        Some(error) => format!("{} ± {}", time(one.ready_us), time(Some(error))),
+        None => time(one.ready_us),
+    }
 }
 
 fn outage(one: &Outage) -> String {

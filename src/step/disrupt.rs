@@ -11,7 +11,7 @@ use super::member::Member;
 use super::probing;
 use super::request::with_request;
 use super::stage::Stage;
-use super::watching::{Clocks, Observed, Watcher, Watching, recovery};
+use super::watching::{Clocks, Observed, Watcher, Watching, micros, recovery};
 use crate::client::kube::{Hold, Kube, PodFact, Victim};
 use crate::fault::{Blow, Fault, Injected, Reach, guard, victim};
 use crate::judge::clock;
@@ -230,6 +230,10 @@ impl Disrupt {
         }
         let mut told = recovery(&stage.case, self.fault.key(), victim, &seen, &observed);
         told.phases = laps.so_far();
+        // A deletion is shown at once; a crash or a rollout only when something has become of it.
+        if self.fault.traits().takes_grace {
+            told.ready_error_us = seen.noticed.map(micros);
+        }
         (stage.scene.events)(Event::Recovered(told));
         if failures.is_empty() { Ok(()) } else { Err(failures) }
     }

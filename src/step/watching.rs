@@ -60,6 +60,8 @@ pub(super) struct Watching {
 #[derive(Default)]
 pub(super) struct Clocks {
     pub(super) ready: Option<Duration>,
+    /// When the watch first showed that a victim does not stand any more.
+    pub(super) noticed: Option<Duration>,
     pub(super) served: Option<Duration>,
     pub(super) registry: Option<Duration>,
     /// What is known of the pods, once something is.
@@ -190,6 +192,9 @@ impl Watching {
         let Ok(Some(seen)) = tokio::time::timeout(LOOK_EVERY, self.pods.next()).await else { return };
         let at = seen.at;
         let back = follower.take(seen);
+        if clocks.noticed.is_none() && follower.has_lost_a_victim() {
+            clocks.noticed = Some(at.saturating_duration_since(injected_at));
+        }
         if clocks.pods.is_none() {
             clocks.ready = (back == Some(Pods::Back)).then(|| at.saturating_duration_since(injected_at));
             clocks.pods = back;
@@ -285,12 +290,26 @@ struct Follower {
     victims: Vec<Victim>,
     before: usize,
     pods: BTreeMap<String, PodFact>,
+    /// Whether it was told which pods there are.
+    has_begun: bool,
     silent_since: Option<Instant>,
 }
 
 impl Follower {
     fn new(victims: &[Victim], before: usize) -> Self {
-        Self { victims: victims.to_vec(), before, pods: BTreeMap::new(), silent_since: None }
+        Self {
+            victims: victims.to_vec(),
+            before,
+            pods: BTreeMap::new(),
+            has_begun: false,
+            silent_since: None,
+        }
+    }
+
+    /// Whether a victim was seen not to stand any more.
+    fn has_lost_a_victim(&self) -> bool {
+        let stands = |victim: &Victim| self.pods.values().any(|pod| pod.is_present() && victim.is(pod));
+        self.has_begun && !self.victims.iter().all(stands)
     }
 
     /// Takes in one sight, and says whether as many pods as before are Ready with it.
@@ -299,6 +318,7 @@ impl Follower {
         match seen.sight {
             Sight::Listed(all) => {
                 self.pods = all.into_iter().map(|pod| (pod.uid.clone(), pod)).collect();
+                self.has_begun = true;
                 silent_since = self.silent_since.take();
             }
             Sight::Changed(pod) => drop(self.pods.insert(pod.uid.clone(), pod)),
@@ -389,7 +409,7 @@ fn described(state: &Steady) -> String {
     }
 }
 
-fn micros(time: Duration) -> u64 {
+pub(super) fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
@@ -406,6 +426,7 @@ pub(super) fn recovery(
         fault: fault.into(),
         victim,
         ready_us: seen.ready.map(micros),
+        ready_error_us: None,
         served_us: seen.served.map(micros),
         registry_us: seen.registry.map(micros),
         outages: observed.iter().map(outage).collect(),
@@ -482,7 +503,8 @@ mod tests {
         let (old, young, new) = (pod("old", true), pod("new", false), pod("new", true));
         for (sights, expected) in [
             (vec![listed(&[&old])], None),
-            (vec![listed(&[&old]), Sight::Changed(new.clone())], Some(Pods::Back)),
+            (vec![listed(&[&old]), Sight::Changed(new.clone())], None),
+            (vec![listed(&[&old]), Sight::Changed(new.clone()), Sight::Gone(old.clone())], Some(Pods::Back)),
             (vec![listed(&[&old]), Sight::Gone(old.clone()), Sight::Alive], None),
             (vec![listed(&[&old]), silent()], None),
             (vec![silent(), listed(&[&new])], unseen),
