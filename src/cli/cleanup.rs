@@ -4,7 +4,6 @@ use super::args::CleanupArguments;
 use super::snapshots::Stored;
 use super::state::State;
 use super::{Ended, Refusal, open, signals};
-use crate::fault::guard;
 use crate::ledger::{Entry, Journal, Keys, open_changes, read_journal};
 use crate::outcome::Ending;
 use crate::run::{self, Leftover, Stop};
@@ -14,7 +13,6 @@ use crate::suite::{self, Folder};
 use crate::target::Target;
 use crate::{files, host};
 use std::cell::RefCell;
-use std::time::Duration;
 
 /// Puts back what earlier runs on a target left open.
 pub(super) fn cleanup(arguments: &CleanupArguments) -> Ended {
@@ -88,11 +86,8 @@ pub(super) async fn recover(
     let journal = Journal::open(&journal_path)?;
     let changes = journal.open_all();
     if changes.is_empty() {
-        let lease = give_back_leases(target, run).await.err();
-        if lease.is_none() {
-            files::remove_folder(&folder)?;
-        }
-        return Ok(Recovered { leftovers: vec![], lease });
+        files::remove_folder(&folder)?;
+        return Ok(Recovered { leftovers: vec![] });
     }
     let book = suite::load_book(&suite::sources(&Folder::Disk(folder.join("book")))?)?;
     let keys = Keys::default();
@@ -117,25 +112,10 @@ pub(super) async fn recover(
     };
     run::sign_in_operator(&scene).await;
     let leftovers = run::put_back(&scene, &changes, stop).await;
-    let lease = give_back_leases(target, run).await.err();
-    if journal.close()? && lease.is_none() {
+    if journal.close()? {
         files::remove_folder(&folder)?;
     }
-    Ok(Recovered { leftovers, lease })
-}
-
-/// A run that died while it broke something still holds the lease that keeps harnesses apart.
-async fn give_back_leases(target: &Target, run: &str) -> Result<(), String> {
-    let permitted = &target.file.permits.disrupt;
-    let groups =
-        target.file.groups.iter().filter(|(name, _)| permitted.iter().any(|it| it.value == name.value));
-    let Some(place) = target.kubernetes().filter(|_| !permitted.is_empty()) else { return Ok(()) };
-    let kube = place.connect(target.answer_within()).await?;
-    for (_, group) in groups {
-        let mut lease = kube.claim(&group.namespace, guard::LEASE, run, Duration::from_secs(1));
-        lease.release().await.map_err(|error| error.to_string())?;
-    }
-    Ok(())
+    Ok(Recovered { leftovers })
 }
 
 /// What to tell of a run that changed another platform of the same name: it is left as it is.
@@ -166,22 +146,17 @@ pub(super) fn elsewhere(state: &State, target: &Target, run: &str) -> Result<Opt
 pub(super) struct Recovered {
     /// What could not be put back.
     leftovers: Vec<Leftover>,
-    /// Why its lease could not be given back, if it could not.
-    lease: Option<String>,
 }
 
 impl Recovered {
     /// Whether nothing is left.
     pub(super) fn is_whole(&self) -> bool {
-        self.leftovers.is_empty() && self.lease.is_none()
+        self.leftovers.is_empty()
     }
 
     /// What is left, in one line.
     pub(super) fn summary(&self, run: &str) -> String {
-        match self.leftovers.len() {
-            0 => format!("the lease of run {run} could not be given back"),
-            count => format!("{count} changes of run {run} could not be put back"),
-        }
+        format!("{} changes of run {run} could not be put back", self.leftovers.len())
     }
 
     /// What is left, and what to do.
@@ -189,9 +164,6 @@ impl Recovered {
         let mut text = format!("error: {}\n", self.summary(run));
         for leftover in &self.leftovers {
             text.push_str(&format!("  {}: {}: {}\n", leftover.change.case, leftover.change, leftover.why));
-        }
-        if let Some(why) = &self.lease {
-            text.push_str(&format!("  its lease: {why}\n"));
         }
         text + "hint: muster cleanup --target FILE, once the target answers\n"
     }

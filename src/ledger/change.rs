@@ -38,12 +38,20 @@ pub enum Undo {
         /// The image that it had.
         image: String,
     },
+    /// By giving the lease back that keeps two harnesses apart, if this run still holds it.
+    Lease {
+        /// The lease's name.
+        lease: String,
+        /// Its namespace.
+        namespace: String,
+    },
 }
 
 impl std::fmt::Display for Undo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Undo::Flow { flow, with } => write!(f, "{flow} {}", Value::Object(with.clone())),
+            Undo::Lease { lease, namespace } => write!(f, "giving the lease {namespace}/{lease} back"),
             Undo::Image { namespace, deployment, image } => {
                 write!(f, "giving deployment {namespace}/{deployment} the image {image} again")
             }

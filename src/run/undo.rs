@@ -53,15 +53,24 @@ fn noted(written: Result<(), FileError>) -> Result<(), String> {
 
 async fn undone(scene: &Scene<'_>, change: &Change) -> Result<(), String> {
     let within = scene.target.paced(UNDO_WITHIN).max(UNDO_AT_LEAST);
-    match &change.undo {
-        None => Ok(()),
-        Some(Undo::Flow { flow, with }) => undone_by_flow(scene, change, (flow, with), within).await,
-        Some(Undo::Image { namespace, deployment, image }) => {
-            let back = image_given_back(scene, namespace, deployment, image);
-            let late = |_| Err(format!("it was not put back within {within:.0?}"));
-            tokio::time::timeout(within, back).await.unwrap_or_else(late)
+    let undone = async {
+        match &change.undo {
+            None => Ok(()),
+            Some(Undo::Flow { flow, with }) => undone_by_flow(scene, change, flow, with).await,
+            Some(Undo::Lease { lease, namespace }) => lease_given_back(scene, namespace, lease).await,
+            Some(Undo::Image { namespace, deployment, image }) => {
+                image_given_back(scene, namespace, deployment, image).await
+            }
         }
-    }
+    };
+    let late = |_| Err(format!("it was not put back within {within:.0?}"));
+    tokio::time::timeout(within, undone).await.unwrap_or_else(late)
+}
+
+async fn lease_given_back(scene: &Scene<'_>, namespace: &str, lease: &str) -> Result<(), String> {
+    let kube = scene.kube().await?;
+    let mut claim = kube.claim(namespace, lease, scene.run, Duration::from_secs(1));
+    claim.release().await.map_err(|error| error.to_string())
 }
 
 /// Gives a Deployment its old image again, and waits until only pods of it are left.
@@ -85,19 +94,17 @@ async fn image_given_back(
 async fn undone_by_flow(
     scene: &Scene<'_>,
     change: &Change,
-    (flow, with): (&str, &Map<String, Value>),
-    within: Duration,
+    flow: &str,
+    with: &Map<String, Value>,
 ) -> Result<(), String> {
     renew_operator(scene, UNDO_WITHIN).await;
     let mut stage = Stage::new(scene, &change.case, "");
     stage.is_undoing = true;
     stage.enter_identity("operator", "undo", crate::source::Place::default());
-    let flow = AssertUnwindSafe(stage.run_flow(flow, with.clone())).catch_unwind();
-    match tokio::time::timeout(within, flow).await {
-        Ok(Ok(Ok(_))) => Ok(()),
-        Ok(Ok(Err(failures))) => Err(said(&failures)),
-        Ok(Err(_)) => Err("muster panicked while putting it back".into()),
-        Err(_) => Err(format!("it was not put back within {within:.0?}")),
+    match AssertUnwindSafe(stage.run_flow(flow, with.clone())).catch_unwind().await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(failures)) => Err(said(&failures)),
+        Err(_) => Err("muster panicked while putting it back".into()),
     }
 }
 

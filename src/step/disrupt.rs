@@ -6,16 +6,17 @@
 use super::Template;
 use super::guarding::guarded;
 use super::laps::Laps;
+use super::leased::Leased;
 use super::look::Look;
 use super::member::Member;
 use super::probing;
 use super::request::with_request;
 use super::stage::Stage;
 use super::watching::{Clocks, Observed, Watcher, Watching, micros, recovery};
-use crate::client::kube::{Hold, Kube, PodFact, Victim};
-use crate::fault::{Blow, Fault, Injected, Reach, guard, victim};
+use crate::client::kube::{Kube, PodFact, Victim};
+use crate::fault::{Blow, Fault, Injected, Reach, victim};
 use crate::judge::clock;
-use crate::ledger::{Change, Undo};
+use crate::ledger::Undo;
 use crate::outcome::{Event, Failure};
 use crate::source::{At, Place, Problem, Span, did_you_mean};
 use serde::Deserialize;
@@ -152,23 +153,10 @@ impl Disrupt {
         }
         laps.end("steady");
         let lasts = stage.scene.target.paced(self.recovered.within.0) + LEASE_BEYOND;
-        let mut claim = kube.claim(&member.group.namespace, guard::LEASE, stage.scene.run, lasts);
-        match claim.acquire((stage.scene.now)()).await {
-            Ok(Hold::Mine) => {}
-            Ok(Hold::Other { holder }) => {
-                return Err(vec![
-                    stage.doubt("fault.lease", &format!("`{holder}` is disrupting this cluster")),
-                ]);
-            }
-            Err(error) => return Err(vec![stage.doubt("fault.lease", &error.to_string())]),
-        }
+        let lease = Leased::take(&chosen, lasts, stage).await?;
         laps.end("lease");
         let done = self.broken_and_watched(&chosen, watching, laps, stage).await;
-        if let Err(error) = claim.release().await {
-            return Err(vec![
-                stage.doubt("fault.lease", &format!("the lease could not be given back: {error}")),
-            ]);
-        }
+        lease.give_back(stage).await?;
         done
     }
 
@@ -292,17 +280,8 @@ impl Disrupt {
         let image = chosen.kube.image(namespace, deployment).await;
         let image = image.map_err(|error| vec![stage.doubt("kubernetes.error", &error.to_string())])?;
         let undo = Undo::Image { namespace: namespace.clone(), deployment: deployment.to_owned(), image };
-        let change = Change {
-            number: 0,
-            case: stage.case.clone(),
-            operation: self.fault.key().to_owned(),
-            undo: Some(undo),
-            key: Some(format!("image:{namespace}/{deployment}")),
-        };
-        let written = stage.scene.journal.changing(change);
-        written
-            .map(drop)
-            .map_err(|error| vec![stage.doubt("ledger.disk", &format!("nothing was broken: {error}"))])
+        let key = Some(format!("image:{namespace}/{deployment}"));
+        stage.will_change(self.fault.key(), undo, key).map(drop)
     }
 
     /// What keeps the case from passing: the clocks that were waited for, and the budgets.

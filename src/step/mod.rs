@@ -11,6 +11,7 @@ mod expect;
 mod flow;
 mod guarding;
 mod laps;
+mod leased;
 mod look;
 mod member;
 mod operation;

@@ -203,17 +203,21 @@ impl Stage<'_> {
             .map_err(|error| vec![self.doubt("step.template", &error.to_string())])?;
         self.without_secret(&by.flow.value, &with)?;
         let undo = Undo::Flow { flow: by.flow.value.clone(), with };
-        let change = Change {
-            number: 0,
-            case: self.case.clone(),
-            operation: prepared.operation.clone().unwrap_or_default(),
-            undo: Some(undo),
-            key,
-        };
+        let operation = prepared.operation.as_deref().unwrap_or_default();
+        self.will_change(operation, undo, key).map(Some)
+    }
+
+    /// Makes it durable that something is about to be changed, and how that is put back. Its number in the journal.
+    pub(super) fn will_change(
+        &self,
+        operation: &str,
+        undo: Undo,
+        key: Option<String>,
+    ) -> Result<u64, Vec<Failure>> {
+        let (case, operation) = (self.case.clone(), operation.to_owned());
+        let change = Change { number: 0, case, operation, undo: Some(undo), key };
         let written = self.scene.journal.changing(change);
-        written
-            .map(Some)
-            .map_err(|error| vec![self.doubt("ledger.disk", &format!("nothing was sent: {error}"))])
+        written.map_err(|error| vec![self.doubt("ledger.disk", &format!("nothing was changed: {error}"))])
     }
 
     fn permitted(&self, operation: &Operation) -> Result<(), Vec<Failure>> {

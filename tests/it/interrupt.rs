@@ -244,7 +244,7 @@ fn a_change_whose_undo_cannot_be_written_down_is_not_sent() {
     let output = run_on_a_full_disk(&bench, 32, &["signup-flow", "permission-leak"]);
     let told = stderr(&output);
     assert_eq!(code(&output), 5, "what was put back could not be noted either: {told}");
-    assert!(told.contains("nothing was sent: cannot append to state/built-in/runs/"), "{told}");
+    assert!(told.contains("nothing was changed: cannot append to state/built-in/runs/"), "{told}");
     let cleaned = bench.muster(&["cleanup"]).output().unwrap();
     assert_eq!(code(&cleaned), 0, "{}", stderr(&cleaned));
     assert_eq!(bench.state(), before);
