@@ -13,6 +13,7 @@
 #   seed-NUMBER   every case with a random seed, ten times: every case must pass, and all outlines must be the same
 #   deaths-FAMILY muster killed at every point of every case of a family, then `muster cleanup`: nothing may be left
 #   readers       junit.xml of a run with every verdict and hostile texts, read by three readers of other makes
+#   troubles      what can go wrong on a real Kubernetes while a platform is disrupted, and what is said of it
 #   sweep-LAYOUT  every pod of the fake platform on a real Kubernetes, one after the other, in both layouts
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -82,6 +83,18 @@ deaths_stage() {
   return "$code"
 }
 
+troubles_stage() {
+  local folder="$1" cluster="$1/cluster" code=0
+  "$root/ci/cluster/up.sh" "$cluster" >"$folder/up.txt" 2>&1 || { tail -n 1 "$folder/up.txt" >"$folder/found"; return 1; }
+  {
+    MUSTER="$muster" "$root/ci/cluster/platform.sh" "$cluster" default &&
+      "$root/ci/cluster/troubles.py" "$cluster" "$muster"
+  } >"$folder/output.txt" 2>&1 || code="$?"
+  "$root/ci/cluster/down.sh" "$cluster"
+  tail -n 1 "$folder/output.txt" >"$folder/found"
+  return "$code"
+}
+
 readers_stage() {
   local folder="$1" code=0
   "$root/ci/readers/run.sh" >"$folder/output.txt" 2>&1 || code="$?"
@@ -111,6 +124,7 @@ names() {
   seq "$SEEDS" | sed 's/^/seed-/'
   printf 'deaths-%s\n' signup-flow service-call permission-leak platform-setup
   echo readers
+  echo troubles
   printf 'sweep-%s\n' default server
 }
 
@@ -132,6 +146,7 @@ while read -r name; do
     seed-*) stage "$name" seed_stage ;;
     deaths-*) stage "$name" deaths_stage "${name#deaths-}" ;;
     readers) stage "$name" readers_stage ;;
+    troubles) stage "$name" troubles_stage ;;
     sweep-*) stage "$name" sweep_stage "${name#sweep-}" ;;
   esac
 done < <(names | grep -e "${1:-.}")

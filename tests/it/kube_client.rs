@@ -230,6 +230,19 @@ async fn a_lease_whose_holder_died_is_taken_over_and_the_dead_one_does_not_take_
     assert_eq!(guarded(dead.renew(now())).await.unwrap(), Hold::Other { holder: "heir".into() });
 }
 
+#[tokio::test]
+async fn a_lease_is_known_to_be_a_dead_holders_only_if_no_difference_of_clocks_can_account_for_its_age() {
+    let stage = Stage::set().await;
+    let kube = connected(&stage).await;
+    let claim = |holder: &str| kube.claim("default", "muster", holder, Duration::from_secs(60));
+    let (mut dead, mut heir) = (claim("dead"), claim("heir"));
+    for (minutes_ago, expected) in [(9, Hold::Other { holder: "dead".into() }), (20, Hold::Mine)] {
+        let then = now() - jiff::SignedDuration::from_mins(minutes_ago);
+        assert_eq!(guarded(dead.acquire(then)).await.unwrap(), Hold::Mine);
+        assert_eq!(guarded(heir.acquire(now())).await.unwrap(), expected, "{minutes_ago} minutes ago");
+    }
+}
+
 async fn until_mine(claim: &mut Claim) {
     while claim.acquire(now()).await.unwrap() != Hold::Mine {
         tokio::time::sleep(Duration::from_millis(20)).await;

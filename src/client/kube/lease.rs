@@ -1,8 +1,9 @@
 //! Leases: how two harnesses keep out of each other's way.
 //!
 //! Lives here: taking, keeping and giving back one `Lease` by compare-and-set on its version. Does not: when one is
-//! needed. Whether another's lease has run out is judged by our own monotonic clock alone, as Kubernetes' own leader
-//! election does: it must not have changed for its whole duration while we looked.
+//! needed. Whether another's lease has run out is judged by our own monotonic clock, as Kubernetes' own leader election
+//! does: it must not have changed for its whole duration while we looked. Only one whose last renewal lies further back
+//! than clocks can differ is known at once to be a dead holder's.
 
 use super::{Kube, KubeError};
 use ::kube::api::{Api, DeleteParams, PostParams, Preconditions};
@@ -10,6 +11,9 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use std::time::{Duration, Instant};
+
+/// By how much the clocks of two machines may differ before their owners should worry about other things.
+const CLOCKS_DIFFER_AT_MOST: Duration = Duration::from_secs(600);
 
 /// Who holds a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,13 +55,14 @@ impl Kube {
 
 impl Claim {
     /// Takes the lease if it is free, ours already, or has run out under our eyes; asked again and again, it takes
-    /// over a dead holder's lease after that lease's duration. `now` is only shown.
+    /// over a dead holder's lease after that lease's duration. One that has run out more than ten minutes ago by `now`, the
+    /// wall clock, is taken over at once.
     ///
     /// # Errors
     /// As every call: see [`KubeError`]. After one, the lease may have been taken: ask again.
     pub async fn acquire(&mut self, now: Timestamp) -> Result<Hold, KubeError> {
         let Some(found) = self.read().await? else { return self.create(now).await };
-        if self.is_mine(&found) || self.has_run_out(&found) {
+        if self.is_mine(&found) || self.has_run_out(&found) || self.is_ancient(&found, now) {
             return self.overwrite(found, now).await;
         }
         Ok(other(&found))
@@ -150,6 +155,15 @@ impl Claim {
         let since = if seen == version { since } else { Instant::now() };
         self.observed = Some((version, since));
         holder(lease).is_empty() || since.elapsed() >= self.duration_of(lease)
+    }
+
+    /// Whether its last renewal lies so far back that no difference of clocks can account for it.
+    fn is_ancient(&self, lease: &Lease, now: Timestamp) -> bool {
+        let renewed = lease.spec.as_ref().and_then(|spec| spec.renew_time.as_ref());
+        renewed.is_some_and(|renewed| {
+            let age = Duration::try_from(now.duration_since(renewed.0)).unwrap_or_default();
+            age > self.duration_of(lease) + CLOCKS_DIFFER_AT_MOST
+        })
     }
 
     fn duration_of(&self, lease: &Lease) -> Duration {
