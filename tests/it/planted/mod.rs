@@ -1,0 +1,126 @@
+//! No secret stands in anything that a run writes: not in its messages, its reports, its journals, its snapshots.
+//!
+//! What is secret is not asked of muster: a recorder between it and the platform keeps every byte that passed, and this
+//! side reads the secrets from there (`wire`). They are then searched for in every encoding that a text could carry them in
+//! (`encodings`). Neither shares code with `scan` and `secret`.
+
+mod encodings;
+mod wire;
+
+use crate::program::{Bench, code, get, stderr, stdout};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use wire::Wire;
+
+/// Defects that put secrets where they should not be, and the families that notice.
+const SHOWING: &str = r#"{"on":["store-error-shows-value","accounts-list-shows-secrets","code-in-error","recover-shows-secret","log-shows-codes","secret-in-error","config-secret-in-plain"]}"#;
+const FAMILIES: [&str; 4] = ["signup-flow", "permission-leak", "service-call", "platform-setup"];
+
+fn admin_of(bench: &Bench) -> String {
+    let target = std::fs::read_to_string(bench.path("target.yaml")).unwrap();
+    target.lines().find_map(|line| line.strip_prefix("admin: http://")).unwrap().to_owned()
+}
+
+/// What stands in a suite is no secret: a wrong password, a wrong code.
+fn without_literals(secrets: Vec<String>) -> Vec<String> {
+    let suites = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("suites"));
+    let texts: Vec<String> = suites.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    secrets.into_iter().filter(|secret| !texts.iter().any(|text| text.contains(secret))).collect()
+}
+
+fn set_defects(bench: &Bench) {
+    let address = admin_of(bench);
+    let mut stream = std::net::TcpStream::connect(&address).unwrap();
+    let head = format!("POST /defects HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    write!(stream, "{head}Content-Length: {}\r\n\r\n{SHOWING}", SHOWING.len()).unwrap();
+    let mut told = String::new();
+    stream.read_to_string(&mut told).unwrap();
+    assert!(told.starts_with("HTTP/1.1 200"), "{told}");
+    assert!(get(&address, "/defects").contains("\"on\": true"));
+}
+
+/// A bench whose API is reached through a recorder.
+fn recorded() -> (Bench, Wire) {
+    let bench = Bench::new();
+    set_defects(&bench);
+    let target = std::fs::read_to_string(bench.path("target.yaml")).unwrap();
+    let api = target.lines().find_map(|line| line.strip_prefix("api: http://")).unwrap().to_owned();
+    let wire = Wire::to(&api);
+    bench.rewrite_target(|text| text.replace(&api, &wire.address));
+    (bench, wire)
+}
+
+/// Every file below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = vec![];
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found
+}
+
+/// Where each secret stands in what was written, and in which encoding.
+fn found_in(secrets: &[String], texts: &[(String, Vec<u8>)]) -> Vec<String> {
+    let searcher = encodings::Searcher::of(secrets);
+    let hits =
+        texts.iter().flat_map(|(name, bytes)| searcher.hits(bytes).into_iter().map(move |hit| (name, hit)));
+    hits.map(|(name, hit)| format!("{name}: {hit}")).collect()
+}
+
+fn written(bench: &Bench, folders: &[&str]) -> Vec<(String, Vec<u8>)> {
+    let all = folders.iter().flat_map(|folder| files(&bench.path(folder)));
+    all.map(|path| (path.display().to_string(), std::fs::read(&path).unwrap())).collect()
+}
+
+#[test]
+fn a_run_whose_platform_shows_secrets_everywhere_writes_none_of_them() {
+    let (bench, wire) = recorded();
+    let mut arguments = vec!["run", "--snapshots", "no-snapshots"];
+    arguments.extend(FAMILIES);
+    let output = bench.muster(&arguments).output().unwrap();
+    let secrets = without_literals(wire.secrets());
+    assert!(secrets.len() > 100, "only {} secrets passed by", secrets.len());
+    let mut texts = written(&bench, &["reports", "state"]);
+    // A secret that was shown before muster could know it: the file that holds it is removed and named, and the run ends in 6.
+    let is_there = |name: &str| texts.iter().any(|(path, _)| path.ends_with(name));
+    for name in ["junit.xml", "run.jsonl"] {
+        let told = format!("{name} held a secret and was removed");
+        assert!(
+            is_there(name) || (code(&output) == 6 && stderr(&output).contains(&told)),
+            "{}",
+            stderr(&output)
+        );
+    }
+    texts.push(("standard output".into(), stdout(&output).into_bytes()));
+    texts.push(("standard error".into(), stderr(&output).into_bytes()));
+    let hits = found_in(&secrets, &texts);
+    assert!(
+        hits.is_empty(),
+        "{} of {} secrets: {:#?}",
+        hits.len(),
+        secrets.len(),
+        &hits[..hits.len().min(12)]
+    );
+}
+
+#[test]
+fn a_killed_run_leaves_none_in_its_journal() {
+    let (bench, wire) = recorded();
+    let mut command = bench.muster(&["run", "signup-flow"]);
+    let mut run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let journal = || {
+        let journals = files(&bench.path("state")).into_iter().filter(|path| path.ends_with("journal"));
+        journals.map(|path| std::fs::metadata(path).map_or(0, |it| it.len())).sum::<u64>()
+    };
+    while journal() < 4_000 {
+        assert!(run.try_wait().unwrap().is_none(), "it ended before it had written much");
+    }
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let secrets = without_literals(wire.secrets());
+    assert!(!secrets.is_empty());
+    let hits = found_in(&secrets, &written(&bench, &["reports", "state"]));
+    assert!(hits.is_empty(), "{:#?}", &hits[..hits.len().min(12)]);
+}
