@@ -29,10 +29,13 @@ class Cluster:
         self.folder, self.program = pathlib.Path(folder).resolve(), pathlib.Path(program).resolve()
         self.work = pathlib.Path(tempfile.mkdtemp(prefix="troubles-"))
 
-    def exec(self, *command, **options):
+    def exec(self, *command):
         """A command in the cluster's network."""
-        command = [str(part) for part in (HERE / "exec.sh", self.folder, *command)]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=400, **options)
+        return subprocess.run(self.inside(*command), capture_output=True, text=True, check=False, timeout=400)
+
+    def inside(self, *command):
+        """The command line of a command in the cluster's network."""
+        return [str(part) for part in (HERE / "exec.sh", self.folder, *command)]
 
     def kubectl(self, *words):
         """What kubectl says; it must not fail."""
@@ -62,8 +65,10 @@ class Cluster:
 
     def command(self, verb, case, target, suites):
         """A command line of muster."""
-        words = [verb, *([case, "--allow-disruption", "--suites", suites, "--report-dir", self.work / "report"] if case else [])]
-        return [self.program, *words, "--target", target, "--state-dir", self.work / "state"]
+        command = [self.program, verb, "--target", target, "--state-dir", self.work / "state"]
+        if case:
+            command += [case, "--allow-disruption", "--suites", suites, "--report-dir", self.work / "report"]
+        return command
 
     def run(self, case, target=None, suites=None):
         """Runs a case: exit code, kinds of its failures, and the recovery, if there was one."""
@@ -72,12 +77,11 @@ class Cluster:
         return self.told(told.returncode, told.stderr)
 
     def begin(self, case, target=None, suites=None):
-        """Starts a run and waits until it has broken something."""
+        """Starts a run."""
         shutil.rmtree(self.work / "report", ignore_errors=True)
         command = self.command("run", case, target or self.target(), suites or ROOT / "suites")
-        command = [str(part) for part in (HERE / "exec.sh", self.folder, *command)]
-        run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        return run
+        command = self.inside(*command)
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
     def end(self, run):
         """What came of a run that was begun."""
@@ -118,7 +122,10 @@ class Cluster:
     def api_server(self):
         """The process of the API server."""
         inner = int((self.folder / "pid").read_text())
-        parent = lambda pid: int(pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+        def parent(pid):
+            return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
         servers = subprocess.run(["pgrep", "-x", "kube-apiserver"], capture_output=True, text=True, check=True)
         return next(pid for pid in map(int, servers.stdout.split()) if parent(parent(pid)) == inner)
 

@@ -4,16 +4,15 @@
 //! group names (`crash_with`) sends one that it acts on: QUIT ends a Go program at once, without its clean-up.
 
 use super::rights::right;
-use super::{Blow, Injected, Reach, Traits};
+use super::{Blow, Injected, Traits};
 use crate::client::kube::{Execution, Kube, KubeError};
 use std::time::Instant;
 
 pub(super) const TRAITS: Traits = Traits {
-    reach: Reach::OnePod,
     rights: &[right("", "pods", "get"), right("", "pods/exec", "get"), right("", "pods/exec", "create")],
     takes_grace: false,
     restarts_in_place: true,
-    changes_image: false,
+    ..Traits::REMOVAL
 };
 
 /// Runs the group's command in the victim.

@@ -1,17 +1,11 @@
 //! `delete_pod`: the runbook's own fault.
 
 use super::rights::right;
-use super::{Blow, Injected, Reach, Traits};
+use super::{Blow, Injected, Traits};
 use crate::client::kube::{Deletion, Kube, KubeError};
 use std::time::Instant;
 
-pub(super) const TRAITS: Traits = Traits {
-    reach: Reach::OnePod,
-    rights: &[right("", "pods", "delete")],
-    takes_grace: true,
-    restarts_in_place: false,
-    changes_image: false,
-};
+pub(super) const TRAITS: Traits = Traits { rights: &[right("", "pods", "delete")], ..Traits::REMOVAL };
 
 /// Deletes the victim, if it is still the very pod that was chosen.
 pub(super) async fn inject(kube: &Kube, blow: &Blow<'_>) -> Result<Injected, KubeError> {

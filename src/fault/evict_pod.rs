@@ -1,17 +1,12 @@
 //! `evict_pod`: what `kubectl drain` does to a pod, and a rolling upgrade of nodes with it.
 
 use super::rights::right;
-use super::{Blow, Injected, Reach, Traits};
+use super::{Blow, Injected, Traits};
 use crate::client::kube::{Eviction, Kube, KubeError};
 use std::time::Instant;
 
-pub(super) const TRAITS: Traits = Traits {
-    reach: Reach::OnePod,
-    rights: &[right("", "pods/eviction", "create")],
-    takes_grace: true,
-    restarts_in_place: false,
-    changes_image: false,
-};
+pub(super) const TRAITS: Traits =
+    Traits { rights: &[right("", "pods/eviction", "create")], ..Traits::REMOVAL };
 
 /// Asks for the victim's eviction, once. That a disruption budget forbids it (429) is an answer: nothing was done.
 pub(super) async fn inject(kube: &Kube, blow: &Blow<'_>) -> Result<Injected, KubeError> {

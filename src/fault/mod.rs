@@ -49,6 +49,20 @@ pub struct Traits {
     pub changes_image: bool,
 }
 
+impl Traits {
+    /// Those of a fault that takes one pod away, as a deletion does: shown at once, within a grace.
+    const REMOVAL: Self = Self {
+        reach: Reach::OnePod,
+        rights: &[],
+        takes_grace: true,
+        restarts_in_place: false,
+        changes_image: false,
+    };
+
+    /// Those of a fault that makes a Deployment replace its pods.
+    const ROLLOUT: Self = Self { reach: Reach::Member, takes_grace: false, ..Self::REMOVAL };
+}
+
 /// What is struck, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Blow<'a> {

@@ -1,17 +1,12 @@
 //! `rollout_restart`: what `kubectl rollout restart` does, under the eyes of users.
 
 use super::rights::right;
-use super::{Blow, Injected, Reach, Traits};
+use super::{Blow, Injected, Traits};
 use crate::client::kube::{Kube, KubeError};
 use std::time::Instant;
 
-pub(super) const TRAITS: Traits = Traits {
-    reach: Reach::Member,
-    rights: &[right("apps", "deployments", "patch")],
-    takes_grace: false,
-    restarts_in_place: false,
-    changes_image: false,
-};
+pub(super) const TRAITS: Traits =
+    Traits { rights: &[right("apps", "deployments", "patch")], ..Traits::ROLLOUT };
 
 /// Marks the template of the Deployment that keeps the victims, so that it replaces them.
 pub(super) async fn inject(kube: &Kube, blow: &Blow<'_>) -> Result<Injected, KubeError> {

@@ -1,16 +1,14 @@
 //! `set_image`: the redeployment of a runbook, `kubectl set image`, under the eyes of users.
 
 use super::rights::right;
-use super::{Blow, Injected, Reach, Traits};
+use super::{Blow, Injected, Traits};
 use crate::client::kube::{Kube, KubeError};
 use std::time::Instant;
 
 pub(super) const TRAITS: Traits = Traits {
-    reach: Reach::Member,
     rights: &[right("apps", "deployments", "get"), right("apps", "deployments", "patch")],
-    takes_grace: false,
-    restarts_in_place: false,
     changes_image: true,
+    ..Traits::ROLLOUT
 };
 
 /// Rolls the image out to the Deployment that keeps the victims. Its old image is in the ledger by then.

@@ -63,8 +63,11 @@ async fn undone(scene: &Scene<'_>, change: &Change) -> Result<(), String> {
             }
         }
     };
-    let late = |_| Err(format!("it was not put back within {within:.0?}"));
-    tokio::time::timeout(within, undone).await.unwrap_or_else(late)
+    match tokio::time::timeout(within, AssertUnwindSafe(undone).catch_unwind()).await {
+        Ok(Ok(done)) => done,
+        Ok(Err(_)) => Err("muster panicked while putting it back".into()),
+        Err(_) => Err(format!("it was not put back within {within:.0?}")),
+    }
 }
 
 async fn lease_given_back(scene: &Scene<'_>, namespace: &str, lease: &str) -> Result<(), String> {
@@ -101,11 +104,7 @@ async fn undone_by_flow(
     let mut stage = Stage::new(scene, &change.case, "");
     stage.is_undoing = true;
     stage.enter_identity("operator", "undo", crate::source::Place::default());
-    match AssertUnwindSafe(stage.run_flow(flow, with.clone())).catch_unwind().await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(failures)) => Err(said(&failures)),
-        Err(_) => Err("muster panicked while putting it back".into()),
-    }
+    stage.run_flow(flow, with.clone()).await.map(drop).map_err(|failures| said(&failures))
 }
 
 fn said(failures: &[Failure]) -> String {

@@ -280,8 +280,7 @@ impl Disrupt {
         let image = chosen.kube.image(namespace, deployment).await;
         let image = image.map_err(|error| vec![stage.doubt("kubernetes.error", &error.to_string())])?;
         let undo = Undo::Image { namespace: namespace.clone(), deployment: deployment.to_owned(), image };
-        let key = Some(format!("image:{namespace}/{deployment}"));
-        stage.will_change(self.fault.key(), undo, key).map(drop)
+        stage.will_change(self.fault.key(), undo, None).map(drop)
     }
 
     /// What keeps the case from passing: the clocks that were waited for, and the budgets.

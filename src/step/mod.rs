@@ -9,6 +9,7 @@ mod call;
 mod disrupt;
 mod expect;
 mod flow;
+mod following;
 mod guarding;
 mod laps;
 mod leased;

@@ -1,6 +1,6 @@
 //! Faults through the built program: what each does to the fake cluster, and what is told of it.
 
-use crate::program::{Bench, code, stderr, stdout, summary};
+use crate::program::{Bench, code, get, stderr, stdout, summary};
 use std::process::Stdio;
 
 /// One case that breaks a pod in some way, with the operations of the repository.
@@ -53,6 +53,11 @@ fn a_crashed_container_is_started_anew_in_its_pod() {
     let recovery = &summary["cases"][0]["recoveries"][0];
     assert_eq!(recovery["fault"], "crash_pod");
     assert!(recovery["outages"][0]["failed"].as_u64() > Some(0), "a crash is noticed: {recovery}");
+    let target = std::fs::read_to_string(bench.path("target.yaml")).unwrap();
+    let server = target.split("server: \"http://").nth(1).unwrap().split('"').next().unwrap();
+    let pod = recovery["victim"].as_str().unwrap();
+    let pod = get(server, &format!("/api/v1/namespaces/micro/pods/{pod}"));
+    assert!(pod.contains("\"restartCount\":1"), "the very pod, started anew: {pod}");
 }
 
 #[test]

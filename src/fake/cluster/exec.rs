@@ -7,12 +7,11 @@ use super::Shared;
 use super::kind::Kind;
 use super::object::{name_of, namespace_of};
 use super::refusal::{self, Refusal};
-use super::request::{Route, route};
+use super::request::{Route, decoded, route};
 use futures_util::{SinkExt, StreamExt};
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio_tungstenite::WebSocketStream;
@@ -75,7 +74,6 @@ fn answer_headers(asked: &HeaderMap) -> Result<HeaderMap, Refusal> {
 }
 
 fn command(query: &str) -> Vec<String> {
-    let decoded = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
     let words = query.split('&').filter_map(|pair| pair.strip_prefix("command="));
     words.map(decoded).collect()
 }
