@@ -19,6 +19,7 @@ pub use exec::Execution;
 pub use lease::{Claim, Hold};
 pub use pods::{BudgetFact, Deletion, Eviction, PodFact, Victim};
 pub use review::Right;
+pub use rollout::is_image;
 pub use watch::{PodWatch, Seen, Sight};
 
 use ::kube::api::{Api, Patch, PatchParams};
@@ -95,6 +96,11 @@ pub enum KubeError {
 }
 
 impl KubeError {
+    /// Whether the API says that what was asked for is not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, KubeError::Refused { code: 404, .. })
+    }
+
     /// The HTTP status, if the API answered with a refusal.
     pub fn code(&self) -> Option<u16> {
         match self {

@@ -65,10 +65,11 @@ pub async fn serve_alone(alone: Alone, told: impl Future<Output = ()>) -> std::i
         // A state that does not hear it will miss the connection soon enough.
         let _ = ask(&alone.state, "/leave", Bytes::from(alone.uid.clone())).await;
     }
+    // Nothing new comes to it from here on; what it has begun it finishes.
+    presence.abort();
     tokio::time::sleep(FINISH_WITHIN).await;
     doors.abort();
     outer.inspect(tokio::task::JoinHandle::abort);
-    presence.abort();
     Ok(())
 }
 

@@ -37,6 +37,9 @@ pub enum Undo {
         deployment: String,
         /// The image that it had.
         image: String,
+        /// The image that this run gave it: no other is ever replaced. Absent in journals of before this was kept.
+        #[serde(default)]
+        given: Option<String>,
     },
     /// By giving the lease back that keeps two harnesses apart, if this run still holds it.
     Lease {
@@ -52,7 +55,7 @@ impl std::fmt::Display for Undo {
         match self {
             Undo::Flow { flow, with } => write!(f, "{flow} {}", Value::Object(with.clone())),
             Undo::Lease { lease, namespace } => write!(f, "giving the lease {namespace}/{lease} back"),
-            Undo::Image { namespace, deployment, image } => {
+            Undo::Image { namespace, deployment, image, .. } => {
                 write!(f, "giving deployment {namespace}/{deployment} the image {image} again")
             }
         }

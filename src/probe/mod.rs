@@ -16,6 +16,8 @@ use tokio::time::timeout;
 
 /// A beat that comes more than this many beats late is not made up for: a burst would tell nothing about its time.
 const MISSED_AFTER_BEATS: u32 = 4;
+/// Up to here every beat is made up for, however short: a busy machine must not look like a platform that was not asked.
+const MISSED_AT_LEAST: Duration = Duration::from_millis(100);
 
 /// How a probe asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,7 +186,7 @@ where
         let late = started.saturating_duration_since(due);
         let due = due.saturating_duration_since(self.zero);
         let number = self.reserve();
-        if late > self.plan.every * MISSED_AFTER_BEATS {
+        if late > (self.plan.every * MISSED_AFTER_BEATS).max(MISSED_AT_LEAST) {
             return self.skip(number, due, late, "muster itself was late");
         }
         if self.in_flight.len() >= self.plan.in_flight_limit {

@@ -2,7 +2,7 @@
 
 use super::sign_in::renew_operator;
 use super::stop::{Level, Stop};
-use crate::client::kube::KubeError;
+use crate::client::kube::{KubeError, is_image};
 use crate::files::FileError;
 use crate::ledger::{Change, Undo};
 use crate::outcome::Failure;
@@ -58,8 +58,8 @@ async fn undone(scene: &Scene<'_>, change: &Change) -> Result<(), String> {
             None => Ok(()),
             Some(Undo::Flow { flow, with }) => undone_by_flow(scene, change, flow, with).await,
             Some(Undo::Lease { lease, namespace }) => lease_given_back(scene, namespace, lease).await,
-            Some(Undo::Image { namespace, deployment, image }) => {
-                image_given_back(scene, namespace, deployment, image).await
+            Some(Undo::Image { namespace, deployment, image, given }) => {
+                image_given_back(scene, (namespace, deployment), image, given.as_deref()).await
             }
         }
     };
@@ -76,16 +76,24 @@ async fn lease_given_back(scene: &Scene<'_>, namespace: &str, lease: &str) -> Re
     claim.release().await.map_err(|error| error.to_string())
 }
 
-/// Gives a Deployment its old image again, and waits until only pods of it are left.
+/// Gives a Deployment its old image again, and waits until only pods of it are left. One that is gone by now, or that
+/// somebody else has given a third image, holds nothing of this run's.
 async fn image_given_back(
     scene: &Scene<'_>,
-    namespace: &str,
-    deployment: &str,
+    (namespace, deployment): (&str, &str),
     image: &str,
+    given: Option<&str>,
 ) -> Result<(), String> {
     let kube = scene.kube().await?;
     let told = |error: KubeError| error.to_string();
-    if kube.image(namespace, deployment).await.map_err(told)? != image {
+    let current = match kube.image(namespace, deployment).await {
+        Err(error) if error.is_not_found() => return Ok(()),
+        found => found.map_err(told)?,
+    };
+    if current != image {
+        if given.is_some_and(|given| !is_image(&current, given)) {
+            return Ok(());
+        }
         kube.set_image(namespace, deployment, image).await.map_err(told)?;
     }
     while !kube.is_rolled_out(namespace, deployment).await.map_err(told)? {

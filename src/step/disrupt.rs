@@ -10,13 +10,13 @@ use super::leased::Leased;
 use super::look::Look;
 use super::member::Member;
 use super::probing;
+use super::redeploying;
 use super::request::with_request;
 use super::stage::Stage;
 use super::watching::{Clocks, Observed, Watcher, Watching, micros, recovery};
 use crate::client::kube::{Kube, PodFact, Victim};
 use crate::fault::{Blow, Fault, Injected, Reach, victim};
 use crate::judge::clock;
-use crate::ledger::Undo;
 use crate::outcome::{Event, Failure};
 use crate::source::{At, Place, Problem, Span, did_you_mean};
 use serde::Deserialize;
@@ -27,9 +27,9 @@ use std::time::{Duration, Instant};
 /// in whole seconds.
 const SILENT_AT_LEAST: Duration = Duration::from_secs(2);
 const SILENT_AT_MOST: Duration = Duration::from_secs(10);
-/// The lease that keeps two harnesses apart.
-/// How much longer than the deadline of a recovery it lasts: it must hold until the fault is dealt with.
-const LEASE_BEYOND: Duration = Duration::from_secs(60);
+/// How much longer than the deadline of a recovery the lease lasts that keeps two harnesses apart: it must hold until the
+/// fault is dealt with, and the old image back.
+const LEASE_BEYOND: Duration = Duration::from_secs(240);
 
 with_request! {
     /// A read, repeated on the beat of the target file.
@@ -156,7 +156,10 @@ impl Disrupt {
         let lease = Leased::take(&chosen, lasts, stage).await?;
         laps.end("lease");
         let done = self.broken_and_watched(&chosen, watching, laps, stage).await;
-        lease.give_back(stage).await?;
+        // An image is put back when the case ends; until then, and by the ledger after it, the lease is held.
+        if !traits.changes_image {
+            lease.give_back(stage).await?;
+        }
         done
     }
 
@@ -203,16 +206,18 @@ impl Disrupt {
         mut laps: Laps,
         stage: &mut Stage<'_>,
     ) -> Result<(), Vec<Failure>> {
+        let image = redeploying::image(&self.fault.traits(), self.image.as_ref(), chosen.member, stage)?;
         guarded(chosen, self.fault.traits(), stage).await?;
         let victim = chosen.named(self.fault.traits().reach);
-        let at = self.injected(chosen, &victim, stage).await?;
+        let at = self.injected(chosen, &victim, image.as_deref(), stage).await?;
         laps.end("injection");
         let mut seen = watching.until_recovered(at, &self.recovered.when, stage).await;
         laps.end("recovery");
         let observed = watching.stop(at).await;
         laps.end("last answers");
         seen.served = seen.served.or_else(|| served_since(&observed));
-        let failures = self.judged(&seen, &observed, stage);
+        let mut failures = self.judged(&seen, &observed, stage);
+        failures.extend(redeploying::overtaken(chosen, image.as_deref(), stage).await);
         if !seen.is_late(&self.recovered.when) {
             *stage.scene.unrecovered.borrow_mut() = None;
         }
@@ -231,20 +236,20 @@ impl Disrupt {
         &self,
         chosen: &Chosen<'_>,
         victim: &str,
+        image: Option<&str>,
         stage: &Stage<'_>,
     ) -> Result<Instant, Vec<Failure>> {
-        let image = self.image(chosen, stage)?;
         let now = (stage.scene.now)().to_string();
         let blow = Blow {
             victims: chosen.victims,
             deployment: chosen.deployment(),
             grace_seconds: self.grace.map(|grace| u32::try_from(grace.0.as_secs()).unwrap_or(u32::MAX)),
             crash_with: &chosen.member.group.crash_with,
-            image: image.as_deref(),
+            image,
             now: &now,
         };
-        if self.fault.traits().changes_image {
-            self.remember_image(chosen, stage).await?;
+        if let Some(image) = image {
+            redeploying::remember(self.fault.key(), chosen, image, stage).await?;
         }
         let unrecovered = &stage.scene.unrecovered;
         // Before it is done: an answer that never came may stand for a fault that was injected all the same.
@@ -257,30 +262,6 @@ impl Disrupt {
             }
             Err(error) => Err(vec![stage.doubt("kubernetes.error", &error.to_string())]),
         }
-    }
-
-    /// The image that is rolled out: the step's, or the group's.
-    fn image(&self, chosen: &Chosen<'_>, stage: &Stage<'_>) -> Result<Option<String>, Vec<Failure>> {
-        if !self.fault.traits().changes_image {
-            return Ok(None);
-        }
-        let written = self.image.as_ref().map(|image| stage.rendered_text(image)).transpose()?;
-        let found = written.or_else(|| chosen.member.group.next_image.clone());
-        found.map(Some).ok_or_else(|| {
-            let text =
-                format!("the group `{}` of the target file names no `next_image`", chosen.member.group_name);
-            vec![stage.doubt("fault.image", &text)]
-        })
-    }
-
-    /// The image that is there now goes into the ledger, durably, before another one is rolled out.
-    async fn remember_image(&self, chosen: &Chosen<'_>, stage: &Stage<'_>) -> Result<(), Vec<Failure>> {
-        let Some(deployment) = chosen.deployment() else { return Ok(()) };
-        let namespace = &chosen.member.group.namespace;
-        let image = chosen.kube.image(namespace, deployment).await;
-        let image = image.map_err(|error| vec![stage.doubt("kubernetes.error", &error.to_string())])?;
-        let undo = Undo::Image { namespace: namespace.clone(), deployment: deployment.to_owned(), image };
-        stage.will_change(self.fault.key(), undo, None).map(drop)
     }
 
     /// What keeps the case from passing: the clocks that were waited for, and the budgets.
@@ -338,7 +319,7 @@ pub(super) struct Chosen<'a> {
 
 impl Chosen<'_> {
     /// The Deployment that keeps the first victim.
-    fn deployment(&self) -> Option<&str> {
+    pub(super) fn deployment(&self) -> Option<&str> {
         let first = self.victims.first()?;
         self.pods.iter().find(|pod| pod.uid == first.uid)?.owner.as_deref()
     }

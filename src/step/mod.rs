@@ -21,6 +21,7 @@ mod plant;
 mod poll;
 mod probing;
 mod receive;
+mod redeploying;
 mod request;
 mod send;
 mod snapshot;

@@ -1,7 +1,7 @@
 //! Faults through the built program: what each does to the fake cluster, and what is told of it.
 
-use crate::program::{Bench, code, get, stderr, stdout, summary};
-use std::process::Stdio;
+use crate::program::{Bench, code, get, patched, stderr, stdout, summary};
+use std::process::{Child, Stdio};
 
 /// One case that breaks a pod in some way, with the operations of the repository.
 fn suite(bench: &Bench, fault: &str, stable_for: &str) {
@@ -53,10 +53,8 @@ fn a_crashed_container_is_started_anew_in_its_pod() {
     let recovery = &summary["cases"][0]["recoveries"][0];
     assert_eq!(recovery["fault"], "crash_pod");
     assert!(recovery["outages"][0]["failed"].as_u64() > Some(0), "a crash is noticed: {recovery}");
-    let target = std::fs::read_to_string(bench.path("target.yaml")).unwrap();
-    let server = target.split("server: \"http://").nth(1).unwrap().split('"').next().unwrap();
     let pod = recovery["victim"].as_str().unwrap();
-    let pod = get(server, &format!("/api/v1/namespaces/micro/pods/{pod}"));
+    let pod = get(&cluster(&bench), &format!("/api/v1/namespaces/micro/pods/{pod}"));
     assert!(pod.contains("\"restartCount\":1"), "the very pod, started anew: {pod}");
 }
 
@@ -89,8 +87,7 @@ fn a_restart_of_all_pods_one_after_the_other_loses_no_request() {
 fn another_image_is_rolled_out_and_the_old_one_put_back() {
     let bench = Bench::new();
     let before = bench.state();
-    let (code, told, summary) =
-        told(&bench, "          fault: { set_image: $(pod) }\n          image: micro:next\n");
+    let (code, told, summary) = told(&bench, ROLLOUT);
     assert_eq!(code, 0, "{told}");
     assert_eq!(summary["cases"][0]["recoveries"][0]["fault"], "set_image");
     assert!(before == bench.state(), "the image is not what it was");
@@ -100,28 +97,74 @@ fn another_image_is_rolled_out_and_the_old_one_put_back() {
 fn an_image_is_not_changed_where_nothing_shared_may_be() {
     let bench = Bench::new();
     bench.rewrite_target(|text| text.replace("write: shared", "write: own"));
-    let (code, told, _) =
-        told(&bench, "          fault: { set_image: $(pod) }\n          image: micro:next\n");
+    let (code, told, _) = told(&bench, ROLLOUT);
     assert_eq!(code, 3, "{told}");
     assert!(told.contains("does not permit `write: shared`"), "{told}");
+}
+
+const ROLLOUT: &str = "          fault: { set_image: $(pod) }\n          image: micro:next\n";
+const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/micro/deployments/alert-latest";
+
+/// Where the bench's cluster is: host and port.
+fn cluster(bench: &Bench) -> String {
+    let target = std::fs::read_to_string(bench.path("target.yaml")).unwrap();
+    target.split("server: \"http://").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
+fn image(bench: &Bench) -> String {
+    bench.state()["cluster"]["deployments"]["micro/alert-latest"]["images"][0].as_str().unwrap().to_owned()
+}
+
+/// A run that rolls `micro:next` out, and has done so by the time this returns.
+fn rolling_out(bench: &Bench) -> Child {
+    // At this pace the platform has to be steady for 5 s: long enough for something to happen.
+    suite(bench, ROLLOUT, "100s");
+    let mut run = bench.muster(&RUN).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    while image(bench) != "micro:next" {
+        assert!(run.try_wait().unwrap().is_none(), "the run ended before the image was another");
+    }
+    run
+}
+
+/// Somebody else upgrades the Deployment.
+fn upgrade(bench: &Bench) {
+    let container = r#"{"name":"micro","image":"micro:theirs"}"#;
+    let patch = format!(r#"{{"spec":{{"template":{{"spec":{{"containers":[{container}]}}}}}}}}"#);
+    let told = patched(&cluster(bench), DEPLOYMENT, &patch);
+    assert!(told.contains("micro:theirs"), "{told}");
+}
+
+#[test]
+fn an_image_that_somebody_else_has_set_meanwhile_is_left_alone_and_told() {
+    let bench = Bench::new();
+    let run = rolling_out(&bench);
+    upgrade(&bench);
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(code(&output), 3, "{}", stdout(&output));
+    let expected = "somebody else gave `alert-latest` the image `micro:theirs` in the middle";
+    assert!(stdout(&output).contains(expected), "{}", stdout(&output));
+    assert_eq!(image(&bench), "micro:theirs");
+}
+
+#[test]
+fn cleanup_leaves_an_image_alone_that_somebody_else_has_set_meanwhile() {
+    let bench = Bench::new();
+    let mut run = rolling_out(&bench);
+    run.kill().unwrap();
+    run.wait().unwrap();
+    upgrade(&bench);
+    let cleanup = bench.muster(&["cleanup"]).output().unwrap();
+    assert_eq!((code(&cleanup), image(&bench).as_str()), (0, "micro:theirs"), "{}", stderr(&cleanup));
 }
 
 #[test]
 fn a_run_killed_in_the_middle_of_a_rollout_leaves_the_old_image_after_cleanup() {
     let bench = Bench::new();
-    // At this pace the platform has to be steady for 5 s: long enough to be killed in.
-    suite(&bench, "          fault: { set_image: $(pod) }\n          image: micro:next\n", "100s");
-    let is_next = |state: &serde_json::Value| {
-        state["cluster"]["deployments"]["micro/alert-latest"]["images"][0] == "micro:next"
-    };
     let before = bench.state();
-    let mut run = bench.muster(&RUN).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    while !is_next(&bench.state()) {
-        assert!(run.try_wait().unwrap().is_none(), "the run ended before the image was another");
-    }
+    let mut run = rolling_out(&bench);
     run.kill().unwrap();
     run.wait().unwrap();
-    assert!(is_next(&bench.state()), "nothing was there to be put back");
+    assert_eq!(image(&bench), "micro:next", "nothing was there to be put back");
     let cleanup = bench.muster(&["cleanup"]).output().unwrap();
     assert_eq!(code(&cleanup), 0, "{}", stderr(&cleanup));
     assert!(before == bench.state(), "cleanup left something");

@@ -120,9 +120,20 @@ pub(crate) fn muster() -> Command {
 
 /// A GET by hand: this side shares no code with the clients under test.
 pub(crate) fn get(address: &str, path: &str) -> String {
+    exchanged(address, &format!("GET {path} HTTP/1.1\r\n"), "")
+}
+
+/// A strategic PATCH by hand.
+pub(crate) fn patched(address: &str, path: &str, patch: &str) -> String {
+    let kind = "Content-Type: application/strategic-merge-patch+json";
+    let head = format!("PATCH {path} HTTP/1.1\r\n{kind}\r\nContent-Length: {}\r\n", patch.len());
+    exchanged(address, &head, patch)
+}
+
+fn exchanged(address: &str, head: &str, body: &str) -> String {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    write!(stream, "{head}Host: {address}\r\nConnection: close\r\n\r\n{body}").unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     text.split_once("\r\n\r\n").unwrap().1.to_owned()

@@ -72,6 +72,11 @@ impl Kube {
     }
 }
 
+/// Whether an image that a cluster tells is the one it was given: some clusters add the digest.
+pub fn is_image(told: &str, given: &str) -> bool {
+    told.strip_prefix(given).is_some_and(|rest| rest.is_empty() || rest.starts_with('@'))
+}
+
 fn unreadable(what: &str) -> KubeError {
     KubeError::Unreadable { what: what.into(), why: "it has no container with an image".into() }
 }
@@ -96,6 +101,15 @@ fn is_complete(deployment: &Deployment) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_image_may_have_got_its_digest() {
+        for (told, expected) in
+            [("shop:2", true), ("shop:2@sha256:00", true), ("shop:21", false), ("shop:1", false), ("", false)]
+        {
+            assert_eq!(is_image(told, "shop:2"), expected, "{told}");
+        }
+    }
 
     #[test]
     fn a_rollout_is_done_when_only_new_pods_are_there_and_available() {
