@@ -57,7 +57,8 @@ pub(super) fn needed(suites: &Suites, file: &TargetFile, filters: &[String]) -> 
             needed.entry(namespace).or_default().extend(faults);
             needed.entry(String::new()).or_default().extend(rights::CLUSTER.iter().cloned());
         }
-        for (namespace, right) in uses.kube_paths.iter().filter_map(|path| of_path(path)) {
+        let paths = uses.kube_paths.iter().map(|path| with_member(path, planned.member.as_ref()));
+        for (namespace, right) in paths.filter_map(|path| of_path(&path)) {
             needed.entry(namespace).or_default().insert(right);
         }
     }
@@ -69,6 +70,22 @@ fn victims_namespace(planned: &Planned<'_>, file: &TargetFile) -> Option<String>
     let group = member.get("group")?.as_str()?;
     let (_, group) = file.groups.iter().find(|(name, _)| name.value == group)?;
     Some(group.namespace.clone())
+}
+
+/// A path with what is known of it before the run: the values of the case's member. Other expressions become `*`.
+fn with_member(path: &str, member: Option<&(String, Value)>) -> String {
+    let mut known = path.to_owned();
+    if let Some((variable, value)) = member {
+        let fields = value.as_object().into_iter().flatten();
+        let fields = fields.map(|(field, value)| (format!("$({variable}.{field})"), value));
+        for (name, value) in fields.chain([(format!("$({variable})"), value)]) {
+            known = known.replace(&name, value.as_str().unwrap_or("*"));
+        }
+    }
+    let (start, rest) = known.split_once("$(").unwrap_or((&known, ""));
+    let later =
+        rest.split("$(").filter_map(|part| part.rsplit_once(')').map(|(_, after)| format!("*{after}")));
+    format!("{start}{}", later.collect::<String>())
 }
 
 /// `/apis/apps/v1/namespaces/NAMESPACE/deployments[/NAME]`: the namespace (none if it is known only later) and the right.
@@ -88,19 +105,27 @@ fn of_path(path: &str) -> Option<(String, Right)> {
         group: group.to_owned().into(),
         resource: resource.to_owned().into(),
         verb: if name.is_some() { "get" } else { "list" },
+        name: name.filter(|name| !name.contains('*')).map(|name| (*name).to_owned()),
     };
     Some((if namespace.contains('*') { String::new() } else { namespace.to_owned() }, right))
 }
 
-/// Rights of one group and resource in one rule.
+/// Rights of one group and resource in one rule; those for one object by its name in another.
 fn rules(rights: &BTreeSet<Right>) -> Vec<Value> {
-    let mut rules: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    let mut rules: BTreeMap<(&str, &str, Option<&str>), Vec<&str>> = BTreeMap::new();
     for right in rights {
-        rules.entry((&right.group, &right.resource)).or_default().push(right.verb);
+        let key = (&*right.group, &*right.resource, right.name.as_deref());
+        rules.entry(key).or_default().push(right.verb);
     }
-    let rule =
-        |((group, resource), verbs)| json!({ "apiGroups": [group], "resources": [resource], "verbs": verbs });
     rules.into_iter().map(rule).collect()
+}
+
+fn rule(((group, resource, name), verbs): ((&str, &str, Option<&str>), Vec<&str>)) -> Value {
+    let mut rule = json!({ "apiGroups": [group], "resources": [resource], "verbs": verbs });
+    if let Some(name) = name {
+        rule["resourceNames"] = json!([name]);
+    }
+    rule
 }
 
 fn manifests(name: &str, needed: &Needed, account: Option<&(String, String)>) -> Vec<Value> {
@@ -158,12 +183,27 @@ mod tests {
         };
         for (path, expected) in [
             ("/api/v1/namespaces/*", Some(": get namespaces of ")),
+            ("/api/v1/namespaces/shop/secrets/keys", Some("shop: get secrets keys of ")),
             ("/api/v1/nodes", Some(": list nodes of ")),
             ("/apis/apps/v1/namespaces/default/deployments", Some("default: list deployments of apps")),
-            ("/apis/apps/v1/namespaces/*/deployments/posts?x=1", Some(": get deployments of apps")),
+            ("/apis/apps/v1/namespaces/*/deployments/posts?x=1", Some(": get deployments posts of apps")),
             ("/version", None),
         ] {
             assert_eq!(told(path).as_deref(), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_known_as_far_as_the_member_says() {
+        let group = ("pod".to_owned(), json!({ "name": "store", "namespace": "shop" }));
+        let list = ("namespace".to_owned(), json!("micro"));
+        for (path, member, expected) in [
+            ("/n/$(pod.namespace)/d?l=$(pod.x)", Some(&group), "/n/shop/d?l=*"),
+            ("/n/$(namespace)/p", Some(&list), "/n/micro/p"),
+            ("/n/$(a)/p/$(b.c)/q", None, "/n/*/p/*/q"),
+            ("/n/p", None, "/n/p"),
+        ] {
+            assert_eq!(with_member(path, member), expected, "{path}");
         }
     }
 

@@ -13,6 +13,7 @@ mod objects;
 mod pods;
 mod review;
 mod rollout;
+mod unseen;
 mod watch;
 
 pub use exec::Execution;

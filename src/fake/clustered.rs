@@ -5,6 +5,7 @@
 
 use super::cluster::{Cluster, Defects as Misbehaviour, Settings};
 use super::defect::{Defect, Defects};
+use super::infrastructure;
 use super::pod::{Deployment, Order, PodChange};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,6 +15,9 @@ use tokio::sync::mpsc;
 /// 0.2 to 0.8 s after they were killed. The two dozen pods of the runbook are killed one after the other, so this is much
 /// of the time of a run.
 const START_SECONDS: (f64, f64) = (0.2, 0.8);
+
+/// With the defect, what a Deployment runs that an update has passed over.
+const OLD_IMAGE: &str = "ghcr.io/m3o/platform:v3.0.0";
 
 /// How the cluster shall be.
 pub(crate) struct Wanted {
@@ -49,6 +53,12 @@ pub(crate) async fn start(
             settings.deployments.push(deployment);
         }
     }
+    if wanted.defects.has(Defect::OldImage)
+        && let Some(first) = settings.deployments.first_mut()
+    {
+        first.image = OLD_IMAGE.into();
+    }
+    settings.objects = infrastructure::objects(&wanted.defects, wanted.now);
     settings.defects = misbehaviour(&wanted.defects, &settings.deployments);
     if wanted.defects.has(Defect::NamespaceLabelMissing) {
         settings.namespaces.iter_mut().for_each(|(_, labels)| labels.clear());

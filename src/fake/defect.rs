@@ -133,6 +133,12 @@ defects! {
     PodNeverReplaced "pod-never-replaced" false "a deleted pod is not replaced";
     PodsEndFirst "pods-end-first" false "a deployment ends its pods before their successors are there";
     WatchSilent "watch-silent" false "watches of the Kubernetes API stay open and say nothing";
+    NodeNotReady "node-not-ready" false "a node of the cluster is not Ready";
+    PodStaysPending "pod-stays-pending" false "a pod in namespace micro waits for an image that cannot be had";
+    OldImage "old-image" false "a core deployment still runs the image of the release before";
+    ProxyIngressMissing "proxy-ingress-missing" false "no ingress leads to the proxy";
+    CertificateRunsOut "certificate-runs-out" false "a certificate ends in three days, for its renewal has failed";
+    SecretKeyMissing "secret-key-missing" false "the key slack of micro-secrets is empty";
     NamespaceLabelMissing "namespace-label-missing" false "the Kubernetes namespaces lack the label owner=micro";
     RulesForgottenOnRestart "rules-forgotten-on-restart" false "a replaced auth pod forgets the rules and is open to all";
     AccountsForgottenOnRestart "accounts-forgotten-on-restart" false "a replaced auth pod refuses the tokens of before";

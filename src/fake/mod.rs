@@ -9,6 +9,7 @@ pub mod cluster;
 mod clustered;
 mod defect;
 mod door;
+mod infrastructure;
 mod local;
 mod platform;
 pub mod pod;

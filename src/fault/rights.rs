@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 /// One right.
 pub(super) const fn right(group: &'static str, resource: &'static str, verb: &'static str) -> Right {
-    Right { group: Cow::Borrowed(group), resource: Cow::Borrowed(resource), verb }
+    Right { group: Cow::Borrowed(group), resource: Cow::Borrowed(resource), verb, name: None }
 }
 
 /// What every disruption takes in the namespace of its victim: finding it, its budgets, watching, and the lease.

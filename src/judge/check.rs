@@ -1,5 +1,6 @@
 //! One condition on one value.
 
+use jiff::Timestamp;
 use regex::Regex;
 use serde_json::Value;
 use std::ops::RangeInclusive;
@@ -19,6 +20,10 @@ pub enum Check {
     Length(RangeInclusive<u64>),
     /// Of this type.
     Type(JsonType),
+    /// An instant at this one or later: text as in RFC 3339, or a number of seconds since 1970.
+    NotBefore(Timestamp),
+    /// An instant at this one or earlier.
+    NotAfter(Timestamp),
 }
 
 /// The types of JSON.
@@ -58,6 +63,8 @@ impl Check {
             Self::Absent(_) => false,
             Self::Length(range) => length(value).is_some_and(|length| range.contains(&length)),
             Self::Type(wanted) => type_of(value) == *wanted,
+            Self::NotBefore(least) => instant(value).is_some_and(|at| at >= *least),
+            Self::NotAfter(most) => instant(value).is_some_and(|at| at <= *most),
         }
     }
 
@@ -79,8 +86,19 @@ impl std::fmt::Display for Check {
                 write!(f, "a length of at least {}", range.start())
             }
             Self::Length(range) => write!(f, "a length from {} to {}", range.start(), range.end()),
+            Self::NotBefore(least) => write!(f, "an instant not before {least}"),
+            Self::NotAfter(most) => write!(f, "an instant not after {most}"),
             Self::Type(wanted) => write!(f, "a value of type {}", format!("{wanted:?}").to_lowercase()),
         }
+    }
+}
+
+/// An instant as JSON writes it: RFC 3339, or seconds since 1970, which may stand in quotes.
+pub fn instant(value: &Value) -> Option<Timestamp> {
+    match value {
+        Value::String(text) => text.parse().ok().or_else(|| Timestamp::from_second(text.parse().ok()?).ok()),
+        Value::Number(seconds) => Timestamp::from_second(seconds.as_i64()?).ok(),
+        _ => None,
     }
 }
 
@@ -92,13 +110,18 @@ fn shown(found: &[&Value]) -> String {
     }
 }
 
-/// Long values are cut in the middle of nowhere, so that a message stays a line.
+/// Long values are cut, so that a message stays a line; between words, so that a code or password that stands at the cut
+/// is there whole, and known, or not at all.
 fn clipped(text: &str) -> String {
     const MOST: usize = 160;
+    const LONGEST_WORD: usize = 80;
     if text.len() <= MOST {
         return text.into();
     }
-    format!("{}… ({} bytes)", &text[..text.floor_char_boundary(MOST)], text.len())
+    let start = &text[..text.floor_char_boundary(MOST)];
+    let word = start.rfind(|letter: char| !letter.is_ascii_alphanumeric()).map_or(0, |at| at + 1);
+    let start = if start.len() - word <= LONGEST_WORD { start.get(..word).unwrap_or(start) } else { start };
+    format!("{start}… ({} bytes)", text.len())
 }
 
 fn equal(a: &Value, b: &Value) -> bool {
@@ -138,7 +161,15 @@ mod tests {
     use serde_json::json;
 
     #[test]
+    fn a_long_value_is_cut_between_words() {
+        let text = format!("{} token 'ABCDEFGH'", "x".repeat(148));
+        assert_eq!(clipped(&text), format!("{} token '… (165 bytes)", "x".repeat(148)));
+        assert_eq!(clipped(&"x".repeat(200)), format!("{}… (200 bytes)", "x".repeat(160)));
+    }
+
+    #[test]
     fn each_check_says_what_was_wanted_and_what_was_found() {
+        let at = |text: &str| text.parse().unwrap();
         let matches = Check::Matches(Regex::new("^a").unwrap());
         for (check, found, wrong) in [
             (Check::Equals(json!(7)), json!(7.0), None),
@@ -153,6 +184,19 @@ mod tests {
             (Check::Length(2..=3), json!([1, 2]), None),
             (Check::Length(2..=3), json!("éàùx"), Some("wanted a length from 2 to 3, found \"éàùx\"")),
             (Check::Length(1..=u64::MAX), json!({}), Some("wanted a length of at least 1, found {}")),
+            (Check::NotBefore(at("2026-01-02T00:00:00Z")), json!("2026-01-02T00:00:00Z"), None),
+            (Check::NotBefore(at("2026-01-02T00:00:00Z")), json!("1767312000"), None),
+            (
+                Check::NotBefore(at("2026-01-02T00:00:00Z")),
+                json!(1_767_311_999),
+                Some("wanted an instant not before 2026-01-02T00:00:00Z, found 1767311999"),
+            ),
+            (Check::NotAfter(at("2026-01-02T00:00:00Z")), json!("2026-01-02T01:00:00+01:00"), None),
+            (
+                Check::NotAfter(at("2026-01-02T00:00:00Z")),
+                json!("soon"),
+                Some("wanted an instant not after 2026-01-02T00:00:00Z, found \"soon\""),
+            ),
             (Check::Type(JsonType::Object), json!({}), None),
             (Check::Type(JsonType::Number), json!("1"), Some("wanted a value of type number, found \"1\"")),
         ] {

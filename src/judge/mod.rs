@@ -14,6 +14,6 @@ pub mod sample;
 pub mod steady;
 
 pub use access::{Around, Cell, Seen, allowed, denied};
-pub use check::{Check, JsonType};
+pub use check::{Check, JsonType, instant};
 pub use refusal::{Form, Refusals};
 pub use reply::{Expectation, Mismatch, Reply, Transport, select};

@@ -2,6 +2,8 @@
 
 use super::Selection;
 use crate::outcome::{KnownFailure, PlannedCase};
+use crate::source::At;
+use crate::step::selector_of;
 use crate::suite::{Case, Members, Suites};
 use crate::target::{TargetFile, WritePermit};
 use rand::SeedableRng;
@@ -103,9 +105,14 @@ fn values(members: &Members, target: &TargetFile) -> Vec<Value> {
     match members {
         Members::List(list) => list.clone(),
         Members::Group(group) => {
-            let members = target.groups.get(group).map(|it| it.members.as_slice()).unwrap_or_default();
-            let value = |name: &str| json!({ "name": name, "service": name, "group": group.value });
-            members.iter().map(|member| value(member)).collect()
+            let Some(found) = target.groups.get(group) else { return vec![] };
+            let value = |name: &At<String>| {
+                json!({
+                    "name": name.value, "service": name.value, "group": group.value, "namespace": found.namespace,
+                    "selector": selector_of(found, name).ok(), "image": found.image,
+                })
+            };
+            found.members.iter().map(value).collect()
         }
     }
 }

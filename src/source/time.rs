@@ -8,14 +8,14 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
 
-/// Reads a length of time.
+/// Reads a length of time. A day has 24 hours; months and years are refused, for they have no length.
 ///
 /// # Errors
 /// What was wanted and what was found.
 pub fn span(text: &str) -> Result<Duration, String> {
     let wanted = "a time with its unit, such as `500ms` or `2m 30s`";
-    let parsed: Result<jiff::SignedDuration, _> = text.parse();
-    match parsed {
+    let parsed: Result<jiff::Span, _> = text.parse();
+    match parsed.and_then(|span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours())) {
         Ok(time) if !time.is_negative() => Ok(time.unsigned_abs()),
         _ => Err(format!("wanted {wanted}, found `{text}`")),
     }
@@ -61,7 +61,8 @@ mod tests {
     fn a_time_has_a_unit() {
         assert_eq!(span("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(span("2m 30s"), Ok(Duration::from_secs(150)));
-        for wrong in ["500", "-1s", "soon", ""] {
+        assert_eq!(span("1d 2h"), Ok(Duration::from_secs(26 * 3600)));
+        for wrong in ["500", "-1s", "soon", "", "1mo"] {
             let wanted = format!("wanted a time with its unit, such as `500ms` or `2m 30s`, found `{wrong}`");
             assert_eq!(span(wrong), Err(wanted));
         }

@@ -5,9 +5,10 @@
 use super::look::Look;
 use super::stage::Stage;
 use super::{Data, Names};
-use crate::judge::{Check, Expectation, JsonType, Refusals};
+use crate::judge::{Check, Expectation, JsonType, Refusals, instant};
 use crate::outcome::Failure;
 use crate::source::{At, Place, Problem, Span};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use serde_json_path::JsonPath;
@@ -22,7 +23,8 @@ pub struct Expect {
     /// Header names to conditions.
     #[serde(default)]
     pub headers: BTreeMap<At<String>, Data>,
-    /// JSON paths (RFC 9535) to conditions: a value, or `equals`, `matches`, `one_of`, `absent`, `length`, `type`.
+    /// JSON paths (RFC 9535) to conditions: a value, or `equals`, `matches`, `one_of`, `absent`, `length`, `type`,
+    /// `not_before`, `not_after`.
     #[serde(default)]
     pub body: BTreeMap<At<String>, Data>,
     /// A condition on the body as text.
@@ -110,7 +112,8 @@ fn statuses(value: &Value) -> Result<Vec<u16>, String> {
 }
 
 /// The names of the conditions.
-const OPERATORS: [&str; 6] = ["equals", "matches", "one_of", "absent", "length", "type"];
+const OPERATORS: [&str; 8] =
+    ["equals", "matches", "one_of", "absent", "length", "type", "not_before", "not_after"];
 
 /// A map whose keys are all names of conditions is a list of conditions; anything else must be equal.
 pub(crate) fn checks(value: &Value) -> Result<Vec<Check>, String> {
@@ -137,6 +140,8 @@ fn check(name: &str, value: &Value) -> Result<Check, String> {
             value.as_bool().map(Check::Absent).ok_or(format!("`absent` wants true or false, found {value}"))
         }
         "length" => range(value).map(Check::Length),
+        "not_before" => instant_of(name, value).map(Check::NotBefore),
+        "not_after" => instant_of(name, value).map(Check::NotAfter),
         "type" => serde_json::from_value::<JsonType>(value.clone()).map(Check::Type).map_err(|_| {
             format!("`type` wants string, number, boolean, array, object or null, found {value}")
         }),
@@ -145,6 +150,12 @@ fn check(name: &str, value: &Value) -> Result<Check, String> {
             OPERATORS.join(", ")
         )),
     }
+}
+
+fn instant_of(name: &str, value: &Value) -> Result<Timestamp, String> {
+    let wanted = "an instant as in RFC 3339 or seconds since 1970";
+    instant(value)
+        .ok_or_else(|| format!("`{name}` wants {wanted}, such as $(now|minus('2h')), found {value}"))
 }
 
 fn pattern(value: &Value) -> Result<Check, String> {
@@ -308,7 +319,7 @@ mod tests {
         assert!(matches!(checks(&json!({"length": 3, "type": "array"})).unwrap()[..], [_, _]));
         assert_eq!(
             checks(&json!({"length": 3, "id": 1})).unwrap_err(),
-            "`id` is no condition (wanted equals, matches, one_of, absent, length, type; to compare with a map, use \
+            "`id` is no condition (wanted equals, matches, one_of, absent, length, type, not_before, not_after; to compare with a map, use \
              `equals`)"
         );
     }

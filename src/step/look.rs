@@ -16,7 +16,7 @@ pub struct Uses {
     pub write: WritePermit,
     /// The faults that it injects, by key.
     pub faults: BTreeSet<&'static str>,
-    /// What it reads of Kubernetes: paths of the API, `*` where a value stands.
+    /// What it reads of Kubernetes: paths of the API, `$(…)` where a value stands.
     pub kube_paths: BTreeSet<String>,
     /// Whether the clock of a fake is moved, or the case must be alone for another reason.
     pub is_alone: bool,
@@ -54,7 +54,7 @@ pub struct Look<'a> {
 /// Identities that every case has.
 pub const STANDING_IDENTITIES: [&str; 2] = ["operator", "anonymous"];
 /// Names that every template can use.
-const STANDING_NAMES: [&str; 3] = ["run", "case", "target"];
+const STANDING_NAMES: [&str; 4] = ["run", "case", "target", "now"];
 /// What is known of every identity.
 const FIELDS: [&str; 6] = ["id", "name", "email", "secret", "namespace", "token"];
 

@@ -211,7 +211,7 @@ impl<'s> Request<'s> {
     fn look_raw(&self, method: &str, path: &Template, look: &mut Look<'_>) {
         look.template(path);
         if method == "kube" {
-            look.uses.kube_paths.insert(path.pattern());
+            look.uses.kube_paths.insert(path.written());
         }
         let is_reading = matches!(method, "GET" | "OPTIONS" | "kube") || self.effect == Some(Effect::Read);
         if !is_reading {

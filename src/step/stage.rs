@@ -116,6 +116,7 @@ impl<'a> Stage<'a> {
         names.insert("run".into(), json!({ "id": scene.run, "seed": scene.seed }));
         names.insert("case".into(), json!({ "id": case }));
         names.insert("target".into(), json!({ "name": scene.target.name() }));
+        names.insert("now".into(), Value::from((scene.now)().to_string()));
         let mut stage = Self {
             scene,
             case: case.into(),
@@ -187,6 +188,7 @@ impl<'a> Stage<'a> {
     /// Steps from here on are known by this label and place.
     pub(crate) fn enter(&mut self, label: &str, at: Place) {
         self.label = label.into();
+        self.names.insert("now".into(), Value::from((self.scene.now)().to_string()));
         self.spot = Some(Spot { file: self.file.clone(), line: at.line });
     }
 

@@ -83,11 +83,11 @@ impl Template {
         Ok(out)
     }
 
-    /// The text with `*` where its expressions stand.
-    pub fn pattern(&self) -> String {
+    /// The text as it is written, each expression as `$(expression)`.
+    pub fn written(&self) -> String {
         let piece = |piece: &Piece| match piece {
             Piece::Text(text) => text.clone(),
-            Piece::Expression(_) => "*".to_owned(),
+            Piece::Expression(expression) => format!("$({expression})"),
         };
         self.pieces.iter().map(piece).collect()
     }
@@ -266,7 +266,20 @@ fn environment() -> Environment<'static> {
             if value.is_undefined() || value.is_none() { other } else { value }
         },
     );
+    environment.add_filter("plus", |at: minijinja::Value, by: String| moved(&at, &by, true));
+    environment.add_filter("minus", |at: minijinja::Value, by: String| moved(&at, &by, false));
     environment
+}
+
+/// `now|plus('14d')`, `now|minus('2h')`: an instant that is so much later or earlier. A day has 24 hours.
+fn moved(value: &minijinja::Value, by: &str, is_later: bool) -> Result<String, minijinja::Error> {
+    let wrong = |why: String| minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, why);
+    let text = value.as_str().unwrap_or_default();
+    let at: jiff::Timestamp =
+        text.parse().map_err(|_| wrong("`plus` and `minus` take an instant, such as `now`".into()))?;
+    let by = crate::source::span(by).map_err(wrong)?;
+    let moved = if is_later { at.checked_add(by) } else { at.checked_sub(by) };
+    moved.map(|at| at.to_string()).map_err(|error| wrong(error.to_string()))
 }
 
 type TextFilter = fn(&str) -> String;
@@ -425,6 +438,8 @@ mod tests {
             ("$(code|base64)", json!("QWJD")),
             ("$$(me.n) $5", json!("$(me.n) $5")),
             ("$(me.none|default('x'))", json!("x")),
+            ("$('2026-01-02T03:00:00Z'|plus('14d'))", json!("2026-01-16T03:00:00Z")),
+            ("$('2026-01-02T03:00:00Z'|minus('2h 30m'))", json!("2026-01-02T00:30:00Z")),
             ("$(me.n == 7 and code != '')", json!(true)),
             ("", json!("")),
         ] {
@@ -438,6 +453,7 @@ mod tests {
             ("$(you)", "`$(you)`: it has no value"),
             ("$(me.phone)", "`$(me.phone)`: it has no value"),
             ("a $(me.list)", "`$(me.list)`: a list or map cannot become a part of a text"),
+            ("$(code|plus('1h'))", "`$(code|plus('1h'))`: `plus` and `minus` take an instant, such as `now`"),
             ("$(me.n|upper)", "`$(me.n|upper)`: `upper` takes a text, not a value of kind number"),
         ] {
             assert_eq!(template(text).render(&names()).unwrap_err().to_string(), why);

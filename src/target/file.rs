@@ -219,6 +219,8 @@ pub struct Group {
     /// at once.
     #[serde(default = "quit")]
     pub crash_with: Vec<String>,
+    /// The image that its Deployments are expected to run.
+    pub image: Option<String>,
     /// The image that `set_image` rolls out.
     pub next_image: Option<String>,
 }

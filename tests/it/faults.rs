@@ -17,11 +17,16 @@ fn suite(bench: &Bench, fault: &str, stable_for: &str) {
 
 const RUN: [&str; 5] = ["run", "--suites", "suites", "--allow-disruption", "a-fault"];
 
-/// What a run of such a case says.
+/// What a run of such a case says. One in which this machine was too busy to ask on its beat has decided nothing, and is
+/// asked again.
 fn told(bench: &Bench, fault: &str) -> (i32, String, serde_json::Value) {
     suite(bench, fault, "1s");
-    let output = bench.muster(&RUN).output().unwrap();
-    (code(&output), stdout(&output), summary(&bench.path("reports")))
+    let once = || {
+        let output = bench.muster(&RUN).output().unwrap();
+        (code(&output), stdout(&output), summary(&bench.path("reports")))
+    };
+    let is_decided = |told: &(i32, String, serde_json::Value)| !told.1.contains("probe.blind");
+    (0..4).map(|_| once()).find(is_decided).unwrap_or_else(once)
 }
 
 #[test]

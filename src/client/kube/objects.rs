@@ -2,6 +2,7 @@
 //!
 //! Lives here: looking up how a kind is spelt in paths, get and list. Does not: changing such objects.
 
+use super::unseen::{is_secret, without_values};
 use super::{Kube, KubeError};
 use ::kube::api::{Api, ApiResource, DynamicObject, ListParams};
 use ::kube::core::{GroupVersion, GroupVersionKind};
@@ -10,16 +11,21 @@ use serde::Serialize;
 use serde_json::Value;
 
 impl Kube {
-    /// The answer to a GET of any path of the API: status and body, whatever they are.
+    /// The answer to a GET of any path of the API: status and body, whatever they are. Of Secrets only the keys are told.
     ///
     /// # Errors
-    /// If there is no answer.
+    /// If there is no answer, or one that may hold Secrets and cannot be understood.
     pub async fn get_path(&self, path: &str) -> Result<(u16, String), KubeError> {
         let what = format!("read {path}");
         let request = http::Request::get(path)
             .body(Vec::new())
             .map_err(|error| KubeError::Unreadable { what: what.clone(), why: error.to_string() })?;
         match self.call(&what, self.client.request_text(request)).await {
+            Ok(text) if is_secret(path, &text) => {
+                let why = "it is no Secret, and is not shown".into();
+                let shown = without_values(&text).ok_or(KubeError::Unreadable { what, why })?;
+                Ok((200, shown))
+            }
             Ok(text) => Ok((200, text)),
             Err(KubeError::Refused { code, message, reason, .. }) => {
                 let status = serde_json::json!({ "kind": "Status", "code": code, "reason": reason, "message": message });

@@ -18,11 +18,17 @@ pub struct Right {
     pub resource: Cow<'static, str>,
     /// The verb.
     pub verb: &'static str,
+    /// The one object that is meant; any, if absent.
+    pub name: Option<String>,
 }
 
 impl std::fmt::Display for Right {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.verb, self.resource)
+        write!(f, "{} {}", self.verb, self.resource)?;
+        if let Some(name) = &self.name {
+            write!(f, " {name}")?;
+        }
+        Ok(())
     }
 }
 
@@ -41,6 +47,7 @@ impl Kube {
             resource: Some(resource.to_owned()),
             subresource: part,
             verb: Some(right.verb.to_owned()),
+            name: right.name.clone(),
             namespace: namespace.map(str::to_owned),
             ..ResourceAttributes::default()
         };

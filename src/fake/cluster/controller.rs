@@ -62,6 +62,9 @@ impl State {
         for budget in state.settings.budgets.clone() {
             state.create_budget(&budget);
         }
+        for object in state.settings.objects.clone() {
+            state.place(object);
+        }
         for deployment in state.settings.deployments.clone() {
             state.apply(&deployment);
         }
@@ -99,9 +102,18 @@ impl State {
         }
     }
 
+    /// Keeps an object of the start as it is; one of a kind that is not served is none.
+    fn place(&mut self, mut object: Value) {
+        let Some(kind) = Kind::of(&object) else { return };
+        let uid = self.uid(&[kind.resource().plural, namespace_of(&object), name_of(&object)]);
+        object["metadata"]["uid"] = json!(uid);
+        object["metadata"]["creationTimestamp"] = json!(self.now());
+        self.store.put(kind, object);
+    }
+
     /// Removes a namespace and everything in it.
     pub(super) fn remove_namespace(&mut self, name: &str) -> Option<Arc<Value>> {
-        for kind in [Kind::Deployment, Kind::Pod, Kind::Budget, Kind::Lease] {
+        for kind in Kind::ALL.into_iter().filter(|kind| kind.resource().is_namespaced) {
             for object in self.store.list(kind, Some(name)) {
                 self.remove_object(kind, name, name_of(&object));
             }
@@ -254,6 +266,7 @@ impl State {
                 "images": images(object),
                 "pods": self.pods_of(namespace_of(object), name_of(object)).len(),
             })),
+            "nodes": of(Kind::Node, &|object| object["spec"].clone()),
             "budgets": of(Kind::Budget, &|object| object["spec"].clone()),
             "leases": of(Kind::Lease, &|object| object["spec"]["holderIdentity"].clone()),
         })

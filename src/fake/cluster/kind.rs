@@ -3,6 +3,7 @@
 //! Lives here: names, groups, verbs. Does not: the shape of an object (`object`), nor its columns (`table`).
 
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// A kind of object that is stored and served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,6 +13,10 @@ pub(super) enum Kind {
     Deployment,
     Budget,
     Lease,
+    Node,
+    Secret,
+    Ingress,
+    Certificate,
 }
 
 /// What the discovery documents say of a kind.
@@ -86,10 +91,60 @@ const LEASE: Resource = Resource {
     verbs: ALL_VERBS,
 };
 
+const NODE: Resource = Resource {
+    group: "",
+    plural: "nodes",
+    singular: "node",
+    kind: "Node",
+    short: &["no"],
+    categories: &[],
+    is_namespaced: false,
+    verbs: &["get", "list", "patch", "update", "watch"],
+};
+const SECRET: Resource = Resource {
+    group: "",
+    plural: "secrets",
+    singular: "secret",
+    kind: "Secret",
+    short: &[],
+    categories: &[],
+    is_namespaced: true,
+    verbs: READ,
+};
+const INGRESS: Resource = Resource {
+    group: "networking.k8s.io",
+    plural: "ingresses",
+    singular: "ingress",
+    kind: "Ingress",
+    short: &["ing"],
+    categories: &[],
+    is_namespaced: true,
+    verbs: READ,
+};
+const CERTIFICATE: Resource = Resource {
+    group: "cert-manager.io",
+    plural: "certificates",
+    singular: "certificate",
+    kind: "Certificate",
+    short: &["cert", "certs"],
+    categories: &["cert-manager"],
+    is_namespaced: true,
+    verbs: READ,
+};
+
 impl Kind {
     /// Every kind, in the order of the discovery documents.
-    pub(super) const ALL: [Kind; 5] =
-        [Kind::Namespace, Kind::Pod, Kind::Deployment, Kind::Budget, Kind::Lease];
+    pub(super) const ALL: [Kind; 9] = [
+        Kind::Namespace,
+        Kind::Pod,
+        Kind::Deployment,
+        Kind::Budget,
+        Kind::Lease,
+        Kind::Node,
+        Kind::Secret,
+        Kind::Ingress,
+        Kind::Certificate,
+    ];
 
     /// What discovery says of it.
     pub(super) fn resource(self) -> &'static Resource {
@@ -99,12 +154,23 @@ impl Kind {
             Kind::Deployment => &DEPLOYMENT,
             Kind::Budget => &BUDGET,
             Kind::Lease => &LEASE,
+            Kind::Node => &NODE,
+            Kind::Secret => &SECRET,
+            Kind::Ingress => &INGRESS,
+            Kind::Certificate => &CERTIFICATE,
         }
     }
 
     /// The kind that a path names, if it is served. All groups are served in version `v1`.
     pub(super) fn named(group: &str, plural: &str) -> Option<Kind> {
         Kind::ALL.into_iter().find(|kind| kind.resource().group == group && kind.resource().plural == plural)
+    }
+
+    /// The kind that an object says it is, if it is served.
+    pub(super) fn of(object: &Value) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| {
+            object["kind"] == kind.resource().kind && object["apiVersion"] == *kind.api_version()
+        })
     }
 
     /// `v1`, or `group/v1`.
@@ -124,8 +190,9 @@ impl Kind {
 
 /// The answer to `GET /apis`.
 pub(super) fn groups() -> Value {
-    let names = ["apps", "authorization.k8s.io", "coordination.k8s.io", "policy"];
-    json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": names.map(group) })
+    let served = Kind::ALL.into_iter().map(|kind| kind.resource().group).filter(|group| !group.is_empty());
+    let names: BTreeSet<&str> = served.chain(["authorization.k8s.io"]).collect();
+    json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": names.into_iter().map(group).collect::<Vec<_>>() })
 }
 
 /// The answer to `GET /apis/{name}`.
@@ -171,7 +238,7 @@ fn parts(kind: Kind) -> &'static [Part] {
             ("log", "Pod", "", &["get"]),
         ],
         Kind::Deployment => &[("scale", "Scale", "autoscaling", &["get", "patch", "update"])],
-        Kind::Namespace | Kind::Budget | Kind::Lease => &[],
+        _ => &[],
     }
 }
 

@@ -30,10 +30,10 @@ type Told = Result<Answer, Refusal>;
 pub(super) fn answer(shared: &Arc<Shared>, ask: &Ask, place: Place, part: Option<&str>) -> Told {
     match (part, &ask.method, place.kind) {
         (None, &Method::GET, _) => get(shared, ask, place),
-        (None, &Method::PUT, Kind::Namespace | Kind::Lease | Kind::Deployment) => {
+        (None, &Method::PUT, Kind::Namespace | Kind::Lease | Kind::Deployment | Kind::Node) => {
             shared.change(|state| update(state, ask, place))
         }
-        (None, &Method::PATCH, Kind::Namespace | Kind::Lease | Kind::Deployment) => {
+        (None, &Method::PATCH, Kind::Namespace | Kind::Lease | Kind::Deployment | Kind::Node) => {
             shared.change(|state| change_by_patch(state, ask, place))
         }
         (None, &Method::DELETE, _) => shared.change(|state| delete(state, ask, place)),
@@ -68,7 +68,7 @@ fn get(shared: &Shared, ask: &Ask, place: Place) -> Told {
 pub(super) fn create(shared: &Arc<Shared>, ask: &Ask, kind: Kind, namespace: &str) -> Told {
     match kind {
         Kind::Namespace | Kind::Lease => shared.change(|state| create_in(state, ask, kind, namespace)),
-        Kind::Pod | Kind::Deployment | Kind::Budget => Err(Refusal::method_not_allowed()),
+        _ => Err(Refusal::method_not_allowed()),
     }
 }
 
@@ -156,7 +156,7 @@ fn delete(state: &mut State, ask: &Ask, place: Place) -> Told {
         Kind::Namespace => drop(state.remove_namespace(name)),
         Kind::Deployment => drop(state.remove_deployment(namespace, name)),
         Kind::Lease => drop(state.store.remove(kind, namespace, name)),
-        Kind::Pod | Kind::Budget => return Err(Refusal::method_not_allowed()),
+        _ => return Err(Refusal::method_not_allowed()),
     }
     Ok(Answer::Json(200, deleted(place, &object)))
 }

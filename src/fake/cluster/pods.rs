@@ -164,6 +164,17 @@ impl State {
         self.due_after(wait, Act::Start, &crashed);
     }
 
+    /// The node that was drawn, or the first that is not cordoned.
+    fn schedulable(&self, drawn: String) -> String {
+        let is_cordoned = |node: &Value| node["spec"]["unschedulable"] == true;
+        if !self.store.get(Kind::Node, "", &drawn).is_some_and(|node| is_cordoned(&node)) {
+            return drawn;
+        }
+        let nodes = self.store.list(Kind::Node, None);
+        let open = nodes.iter().find(|node| !is_cordoned(node));
+        open.map_or(drawn, |node| name_of(node).to_owned())
+    }
+
     /// Evicts a pod unless a budget forbids it. A pod that is not Ready may go as long as its budget holds without it.
     pub(super) fn evict_pod(
         &mut self,
@@ -203,7 +214,9 @@ impl State {
         }
         self.born.insert(place.clone(), born + 1);
         let mut draw = self.draw(&["pod", &place.0, &place.1, &born.to_string()]);
-        let pod = object::pod(deployment, &birth(&mut draw, &self.now()).as_birth());
+        let mut drawn = birth(&mut draw, &self.now());
+        drawn.node = self.schedulable(drawn.node);
+        let pod = object::pod(deployment, &drawn.as_birth());
         let pod = self.store.put(Kind::Pod, mark_ordinal(pod, born, self.is_opening));
         let wait = if self.is_opening { Duration::ZERO } else { self.start_time(&mut draw, &service) };
         self.due_after(wait, Act::Start, &pod);

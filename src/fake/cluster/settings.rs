@@ -4,6 +4,7 @@
 
 use crate::fake::pod::Deployment;
 use jiff::Timestamp;
+use serde_json::Value;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -24,6 +25,9 @@ pub struct Settings {
     pub deployments: Vec<Deployment>,
     /// Disruption budgets that evictions must respect.
     pub budgets: Vec<Budget>,
+    /// Objects that are there from the start and do nothing: nodes, secrets, ingresses, certificates. What each must have
+    /// (UID, date) is added.
+    pub objects: Vec<Value>,
     /// How long a container takes to start: least and most, in seconds of the real world.
     pub start_seconds: (f64, f64),
     /// How long a pod takes to go when it is deleted with grace: least and most, in seconds of the real world.
@@ -51,6 +55,7 @@ impl Settings {
             ],
             deployments: Vec::new(),
             budgets: Vec::new(),
+            objects: Vec::new(),
             start_seconds: (1.0, 8.0),
             end_seconds: (0.5, 2.0),
             bookmark_every: Duration::from_secs(1),

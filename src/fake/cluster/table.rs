@@ -39,6 +39,12 @@ fn columns(kind: Kind) -> Columns {
             wide: &[],
         },
         Kind::Lease => Columns { always: &["Name", "Holder", "Age"], wide: &[] },
+        Kind::Node => Columns { always: &["Name", "Status", "Roles", "Age", "Version"], wide: &[] },
+        Kind::Secret => Columns { always: &["Name", "Type", "Data", "Age"], wide: &[] },
+        Kind::Ingress => {
+            Columns { always: &["Name", "Class", "Hosts", "Address", "Ports", "Age"], wide: &[] }
+        }
+        Kind::Certificate => Columns { always: &["Name", "Ready", "Secret", "Age"], wide: &[] },
     }
 }
 
@@ -73,7 +79,34 @@ fn cells(kind: Kind, object: &Value, now: Timestamp) -> Value {
             json!([name, object["spec"]["minAvailable"], "N/A", object["status"]["disruptionsAllowed"], age])
         }
         Kind::Lease => json!([name, object["spec"]["holderIdentity"], age]),
+        Kind::Node => node_cells(object, &age),
+        Kind::Secret => {
+            json!([name, object["type"], object["data"].as_object().map_or(0, serde_json::Map::len), age])
+        }
+        Kind::Ingress => ingress_cells(object, &age),
+        Kind::Certificate => {
+            let ready = if object::is_ready(object) { "True" } else { "False" };
+            json!([name, ready, object["spec"]["secretName"], age])
+        }
     }
+}
+
+fn node_cells(node: &Value, age: &str) -> Value {
+    let ready = if object::is_ready(node) { "Ready" } else { "NotReady" };
+    let cordoned = if node["spec"]["unschedulable"] == true { ",SchedulingDisabled" } else { "" };
+    let version = &node["status"]["nodeInfo"]["kubeletVersion"];
+    json!([name_of(node), format!("{ready}{cordoned}"), "<none>", age, version])
+}
+
+fn ingress_cells(ingress: &Value, age: &str) -> Value {
+    let texts = |list: &str, field: &str| -> String {
+        let items = ingress.pointer(list).and_then(Value::as_array).into_iter().flatten();
+        items.map(|item| text(item, field)).collect::<Vec<_>>().join(",")
+    };
+    let ports = if ingress["spec"]["tls"].is_array() { "80, 443" } else { "80" };
+    let class = text(ingress, "/spec/ingressClassName");
+    let (hosts, address) = (texts("/spec/rules", "/host"), texts("/status/loadBalancer/ingress", "/ip"));
+    json!([name_of(ingress), class, hosts, address, ports, age])
 }
 
 fn pod_cells(pod: &Value, age: &str) -> Value {

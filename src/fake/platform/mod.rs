@@ -52,8 +52,8 @@ pub(crate) struct Tally {
     pub(crate) requests: u64,
     /// Calls refused.
     pub(crate) errors: u64,
-    /// Lines of its log, oldest first.
-    pub(crate) log: Vec<String>,
+    /// Lines of its log, oldest first, each with its second of Unix time.
+    pub(crate) log: Vec<(i64, String)>,
     /// The methods that it answered last, oldest first, each with the nanosecond since the Unix epoch.
     pub(crate) traced: Vec<(String, i64)>,
 }
@@ -201,10 +201,11 @@ impl State {
 
     /// Adds a line to a service's log.
     pub(crate) fn log(&mut self, namespace: &str, service: &str, line: String) {
+        let now_s = self.clock.now_s();
         let tally = self.tallies.entry((namespace.to_owned(), service.to_owned())).or_default();
         if tally.log.len() >= 200 {
             tally.log.remove(0);
         }
-        tally.log.push(line);
+        tally.log.push((now_s, line));
     }
 }

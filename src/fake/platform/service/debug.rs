@@ -63,6 +63,7 @@ fn trace(state: &mut State, request: &Request) -> Reply {
 fn log(state: &State, request: &Request) -> Reply {
     let key = (request.namespace.clone(), request.service.clone());
     let lines = state.tallies.get(&key).map(|tally| tally.log.as_slice()).unwrap_or_default();
-    let records: Vec<Value> = lines.iter().map(|line| json!({ "message": line })).collect();
+    let records: Vec<Value> =
+        lines.iter().map(|(at_s, line)| json!({ "timestamp": at_s, "message": line })).collect();
     message(json!({ "records": records }))
 }

@@ -239,7 +239,7 @@ fn logs(state: &State, request: &Request) -> Reply {
         format!("level=info Starting [service] {service}"),
         "level=info Server [grpc] Listening on [::]:8080".to_owned(),
     ];
-    lines.extend(tally.into_iter().flat_map(|tally| tally.log.iter().cloned()));
+    lines.extend(tally.into_iter().flat_map(|tally| tally.log.iter().map(|(_, line)| line.clone())));
     let count = usize::try_from(number(&request.body, "count")).ok().filter(|count| *count > 0);
     let skip = lines.len().saturating_sub(count.unwrap_or(15));
     Ok(Answer::Stream(lines.into_iter().skip(skip).map(|line| json!({ "message": line })).collect()))
