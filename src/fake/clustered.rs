@@ -97,6 +97,7 @@ fn misbehaviour(defects: &Defects, first: &[Deployment]) -> Misbehaviour {
     };
     Misbehaviour {
         never_replaced: all(Defect::PodNeverReplaced),
+        node_not_ready: defects.has(Defect::NodeNotReady),
         silent_watches: defects.has(Defect::WatchSilent),
         ends_pods_first: defects.has(Defect::PodsEndFirst),
         ..Misbehaviour::default()

@@ -1,4 +1,4 @@
-//! What stands around the platform's own pods in its cluster: nodes, the way in from outside, certificates, secrets.
+//! What stands around the platform's own pods in its cluster: the way in from outside, certificates, secrets.
 //!
 //! Lives here: those objects, as the platform's install script leaves them. Does not: how a cluster keeps and serves
 //! them (`cluster`). None of the secrets is one that anything accepts.
@@ -14,9 +14,7 @@ const LATE_CERTIFICATE_DAYS: i64 = 3;
 
 /// The objects of a cluster whose wall clock shows `now` at the start.
 pub(super) fn objects(defects: &Defects, now: Timestamp) -> Vec<Value> {
-    let mut all = vec![node("node-1", true), node("node-2", true)];
-    all.push(node("node-3", !defects.has(Defect::NodeNotReady)));
-    all.push(ingress("api", &["api.fake.test", "*.fake.test"], "micro-api", 8080));
+    let mut all = vec![ingress("api", &["api.fake.test", "*.fake.test"], "micro-api", 8080)];
     if !defects.has(Defect::ProxyIngressMissing) {
         all.push(ingress("proxy", &["proxy.fake.test"], "micro-proxy", 8081));
     }
@@ -28,22 +26,6 @@ pub(super) fn objects(defects: &Defects, now: Timestamp) -> Vec<Value> {
         all.push(pending_pod());
     }
     all
-}
-
-fn node(name: &str, is_ready: bool) -> Value {
-    let status = if is_ready { "True" } else { "Unknown" };
-    json!({
-        "kind": "Node", "apiVersion": "v1",
-        "metadata": { "name": name, "labels": { "kubernetes.io/hostname": name } },
-        "spec": {},
-        "status": {
-            "conditions": [
-                { "type": "MemoryPressure", "status": "False" },
-                { "type": "Ready", "status": status },
-            ],
-            "nodeInfo": { "kubeletVersion": "v1.18.6" },
-        },
-    })
 }
 
 fn ingress(name: &str, hosts: &[&str], service: &str, port: u16) -> Value {

@@ -489,3 +489,47 @@ async fn kubectl_scales_and_changes_the_image_of_a_deployment() {
     assert_eq!(deployments["default/micro-api"]["images"], json!(["ghcr.io/m3o/platform:next"]));
     assert!(kubectl.says(&["logs", "deploy/micro-auth"]).await.contains("Starting [service] auth"));
 }
+
+#[tokio::test]
+async fn kubectl_drains_a_node_whose_pods_come_back_elsewhere() {
+    let stage = Stage::set().await;
+    let Some(kubectl) = Kubectl::for_stage(&stage) else { return };
+    let node = stage.pod_of("store").await.spec.unwrap().node_name.unwrap();
+    let table = kubectl.says(&["get", "nodes"]).await;
+    assert!(
+        table.starts_with("NAME     STATUS   ROLES    AGE   VERSION\nnode-1   Ready    <none>"),
+        "{table}"
+    );
+    let said = kubectl.says(&["drain", &node, "--timeout=50s"]).await;
+    assert!(said.contains(&format!("node/{node} cordoned")), "{said}");
+    assert!(said.contains("evicted") && said.trim_end().ends_with(&format!("node/{node} drained")), "{said}");
+    guarded(stage.cluster.settled()).await;
+    assert_ne!(stage.pod_of("store").await.spec.unwrap().node_name.unwrap(), node);
+    assert!(kubectl.says(&["get", "nodes", &node]).await.contains("Ready,SchedulingDisabled"));
+    kubectl.says(&["uncordon", &node]).await;
+    assert!(!kubectl.says(&["get", "nodes", &node]).await.contains("SchedulingDisabled"));
+}
+
+#[tokio::test]
+async fn kubectl_shows_what_stands_around_the_pods() {
+    let object = |kind: &str, version: &str, more: Value| {
+        let mut object = json!({ "kind": kind, "apiVersion": version, "metadata": { "name": "one", "namespace": "micro" } });
+        object.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        object
+    };
+    let stage = Stage::with(|settings| {
+        settings.objects = vec![
+            object("Secret", "v1", json!({ "type": "Opaque", "data": { "a": "bm9uZQ==", "b": "" } })),
+            object("Ingress", "networking.k8s.io/v1", json!({ "spec": { "rules": [{ "host": "x.test" }] } })),
+            object("Certificate", "cert-manager.io/v1", json!({ "spec": { "secretName": "tls" } })),
+        ];
+    })
+    .await;
+    let Some(kubectl) = Kubectl::for_stage(&stage) else { return };
+    for (kind, expected) in
+        [("secrets", "one    Opaque   2"), ("ing", "x.test"), ("certs", "one    False   tls")]
+    {
+        let table = kubectl.says(&["get", kind, "-n", "micro"]).await;
+        assert!(table.contains(expected), "{kind}: {table}");
+    }
+}

@@ -19,6 +19,9 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
 
+/// How many nodes there are: `node-1` and so on.
+pub(super) const NODES: u32 = 3;
+
 /// A namespace and a name in it.
 pub(super) type Place = (String, String);
 
@@ -61,6 +64,10 @@ impl State {
         }
         for budget in state.settings.budgets.clone() {
             state.create_budget(&budget);
+        }
+        for number in 1..=NODES {
+            let is_ready = number < NODES || !state.settings.defects.node_not_ready;
+            state.place(object::node(&format!("node-{number}"), is_ready));
         }
         for object in state.settings.objects.clone() {
             state.place(object);

@@ -73,6 +73,23 @@ pub(super) fn namespace(name: &str, labels: &[(String, String)], uid: &str, at: 
     })
 }
 
+/// A node, Ready or not heard of any more.
+pub(super) fn node(name: &str, is_ready: bool) -> Value {
+    let status = if is_ready { "True" } else { "Unknown" };
+    json!({
+        "kind": "Node", "apiVersion": "v1",
+        "metadata": { "name": name, "labels": { "kubernetes.io/hostname": name } },
+        "spec": {},
+        "status": {
+            "conditions": [
+                { "type": "MemoryPressure", "status": "False" },
+                { "type": "Ready", "status": status },
+            ],
+            "nodeInfo": { "kubeletVersion": "v1.18.6" },
+        },
+    })
+}
+
 /// A deployment before its first pod.
 pub(super) fn deployment(wanted: &Deployment, uid: &str, at: &str) -> Value {
     json!({

@@ -3,7 +3,7 @@
 //! Lives here: each of these as a plain function on the state, which leaves behind what is *due* later. Does not: how
 //! many pods there should be (`controller`), waiting (`mod`), HTTP (`door`).
 
-use super::controller::{Place, State, uid};
+use super::controller::{NODES, Place, State, uid};
 use super::kind::Kind;
 use super::object::{self, Birth, is_leaving, name_of, namespace_of, text};
 use super::refusal::Refusal;
@@ -302,7 +302,7 @@ fn birth(draw: &mut ChaCha8Rng, at: &str) -> Drawn {
     Drawn {
         suffix: (0..5).map(|_| object::letter(draw.random())).collect(),
         uid: uid(draw),
-        node: format!("node-{}", draw.random_range(1..=3)),
+        node: format!("node-{}", draw.random_range(1..=NODES)),
         ip: format!("10.64.{}.{}", draw.random_range(0..=255), draw.random_range(1..=254)),
         at: at.to_owned(),
     }

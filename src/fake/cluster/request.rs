@@ -168,13 +168,17 @@ fn objects(group: &str, segments: &[&str]) -> Route {
     };
     let found = match *segments {
         [plural] => collection(plural, None),
-        ["namespaces", name] if group.is_empty() => object("namespaces", "", name, None),
+        [plural, name] => object(plural, "", name, None).filter(|route| !is_namespaced(route)),
         ["namespaces", namespace, plural] => collection(plural, Some(namespace)),
         ["namespaces", namespace, plural, name] => object(plural, namespace, name, None),
         ["namespaces", namespace, plural, name, part] => object(plural, namespace, name, Some(part)),
         _ => None,
     };
     found.unwrap_or(Route::Nowhere)
+}
+
+fn is_namespaced(route: &Route) -> bool {
+    matches!(route, Route::Object { kind, .. } if kind.resource().is_namespaced)
 }
 
 #[cfg(test)]

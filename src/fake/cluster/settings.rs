@@ -25,7 +25,7 @@ pub struct Settings {
     pub deployments: Vec<Deployment>,
     /// Disruption budgets that evictions must respect.
     pub budgets: Vec<Budget>,
-    /// Objects that are there from the start and do nothing: nodes, secrets, ingresses, certificates. What each must have
+    /// Objects that are there from the start and do nothing: secrets, ingresses, certificates. What each must have
     /// (UID, date) is added.
     pub objects: Vec<Value>,
     /// How long a container takes to start: least and most, in seconds of the real world.
@@ -91,6 +91,8 @@ pub struct Defects {
     pub slow_start_seconds: Vec<(String, f64)>,
     /// Watches stay open and say nothing: no event, no bookmark, no end.
     pub silent_watches: bool,
+    /// The last node is not heard of any more, from the start.
+    pub node_not_ready: bool,
     /// Deployments end their older pods before the new ones are Ready.
     pub ends_pods_first: bool,
 }
