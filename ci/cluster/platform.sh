@@ -40,6 +40,20 @@ deploy() {
   done
 }
 
+# What a real platform has beside its pods; nothing fills in the address of an ingress here.
+surroundings() {
+  local core=default name from="$root/ci/deploy/fake-platform"
+  [ "$layout" = server ] && core=server
+  "${in_cluster[@]}" kubectl apply -f "$from/certificates.yaml" >/dev/null
+  "${in_cluster[@]}" kubectl wait --for=condition=Established crd/certificates.cert-manager.io --timeout=60s >/dev/null
+  sed -e "s/ CORE / $core /" -e "s/ENDS_AT/$(date -u -d '+60 days' +%Y-%m-%dT%H:%M:%SZ)/" "$from/surroundings.yaml" |
+    "${in_cluster[@]}" kubectl apply -f - >/dev/null
+  for name in api proxy; do
+    "${in_cluster[@]}" kubectl -n "$core" patch ingress "$name" --subresource=status --type=merge \
+      -p '{"status":{"loadBalancer":{"ingress":[{"ip":"127.0.0.1"}]}}}' >/dev/null
+  done
+}
+
 target() {
   local uid
   uid="$("${in_cluster[@]}" kubectl get namespace kube-system -o jsonpath='{.metadata.uid}')"
@@ -51,5 +65,6 @@ began="$(date +%s%N)"
 image
 operator
 deploy
+surroundings
 target
 printf 'platform in the layout %s ready in %s ms\n' "$layout" $((($(date +%s%N) - began) / 1000000))

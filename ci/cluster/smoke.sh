@@ -19,6 +19,8 @@ tail -n 1 "$work/up.log"
 "$here/least.sh" "$work/cluster"
 "$here/exec.sh" "$work/cluster" timeout 60 "$root/target/debug/muster" doctor --target "$work/cluster/target.yaml" \
   --suites "$root/suites" --state-dir "$work/state"
+"$here/exec.sh" "$work/cluster" timeout 120 "$root/target/debug/muster" run --target "$work/cluster/target.yaml" \
+  --suites "$root/suites" --state-dir "$work/state" --report-dir "$work/setup" platform-setup
 "$here/exec.sh" "$work/cluster" timeout 300 "$root/target/debug/muster" run --target "$work/cluster/target.yaml" \
   --suites "$root/suites" --allow-disruption --state-dir "$work/state" --report-dir "$work/report" --seed 1 --exact \
   'core-pod-comes-back[store]' 'core-pod-comes-back[api]' 'service-pod-comes-back[signup]'
