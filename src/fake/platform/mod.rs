@@ -205,6 +205,7 @@ impl State {
         if tally.log.len() >= 200 {
             tally.log.remove(0);
         }
-        tally.log.push(line);
+        tally.log.push(line.clone());
+        self.orders.push(Order::Write { namespace: namespace.to_owned(), service: service.to_owned(), line });
     }
 }
