@@ -14,6 +14,7 @@ mod identities;
 mod interrupt;
 mod invalid_suites;
 mod kube_client;
+mod mail;
 mod mailbox;
 mod planted;
 mod pods;
