@@ -80,7 +80,7 @@ pub(super) async fn open(server: &Server, password: &Secret, security: &Security
     let client = greeted(server, security).await?;
     let login = client.login(&server.user, password.reveal()).await;
     let mut session = login.map_err(|(error, _)| match error {
-        Error::No(why) => MailError::Login(why),
+        Error::No(why) => MailError::Login(sentence(&why).to_owned()),
         other => failed("LOGIN", other),
     })?;
     let opened = session.examine(&server.folder).await.map_err(|error| failed("EXAMINE", error))?;
@@ -141,6 +141,26 @@ fn failed(command: &str, error: Error) -> MailError {
     match error {
         Error::Io(error) => unreachable(error.to_string()),
         Error::ConnectionLost => MailError::Unreachable("the connection ended".into()),
+        Error::No(why) | Error::Bad(why) => {
+            MailError::Unreadable(format!("{command} was answered: {}", sentence(&why)))
+        }
         other => MailError::Unreadable(format!("{command}: {other}")),
+    }
+}
+
+/// What the server itself said, of a text such as `code: None, info: Some("no such user")`.
+fn sentence(text: &str) -> &str {
+    let said = text.rsplit_once("Some(\"").and_then(|(_, rest)| rest.split_once("\")"));
+    said.map_or(text, |(said, _)| said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sentence;
+
+    #[test]
+    fn of_a_refusal_the_words_of_the_server_are_kept() {
+        assert_eq!(sentence("code: Some(Alert), info: Some(\"[X] no such user\")"), "[X] no such user");
+        assert_eq!(sentence("no info"), "no info");
     }
 }
