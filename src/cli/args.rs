@@ -270,6 +270,9 @@ pub(crate) struct FakeArguments {
     /// The address of the admin port: `GET /state`, `POST /clock`.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub(crate) admin: std::net::SocketAddr,
+    /// A mail server to which the platform's mails are sent by SMTP, such as `muster fake mail`.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) mail_to: Option<std::net::SocketAddr>,
     /// The platform's pods are other processes, `muster fake --service`, which come to this address. The operator's
     /// secret is that of the variable MUSTER_OPERATOR then, if it is set.
     #[arg(long, value_name = "ADDRESS", conflicts_with = "kubernetes")]

@@ -84,6 +84,7 @@ fn platform(arguments: &FakeArguments) -> Ended {
             kubernetes: arguments.kubernetes,
             admin: arguments.admin,
             pods: arguments.pods_at,
+            mail_to: arguments.mail_to,
         },
     })?;
     files::write_private(&secrets_file, fakes.secrets.as_bytes())?;

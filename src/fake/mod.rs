@@ -13,6 +13,7 @@ mod local;
 pub mod mail;
 mod platform;
 pub mod pod;
+mod post;
 mod start;
 mod target;
 

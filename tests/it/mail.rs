@@ -180,3 +180,45 @@ fn a_mailbox_that_says_nothing_of_messages_is_never_a_failure() {
     let said = post.says("me@a.test", "mailbox.unreadable");
     assert_eq!(said, "the mailbox says nothing of messages: it cannot be read: `GET /email` answered 404");
 }
+
+/// The fake platform sends its codes by SMTP, and the suites of the repository read them as mail.
+#[test]
+fn signup_runs_from_end_to_end_by_mail() {
+    let post = Post::new();
+    let at = |name: &str| post.folder.path().join(name);
+    let mut fakes = muster();
+    fakes.current_dir(post.folder.path()).args(["fake", "--write", "fake.yaml", "--mail-to", &post.smtp]);
+    let mut fakes = Outside(fakes.stderr(Stdio::piped()).spawn().unwrap());
+    let mut said = String::new();
+    BufReader::new(fakes.0.stderr.as_mut().unwrap()).read_line(&mut said).unwrap();
+    assert_eq!(said, "serving; press Ctrl-C to stop\n");
+    let target = std::fs::read_to_string(at("fake.yaml")).unwrap();
+    let (before, rest) = target.split_once("mailbox:\n").unwrap();
+    let (_, groups) = rest.split_once("groups:\n").unwrap();
+    let entry = post.printed.split_once('\n').unwrap().1;
+    std::fs::write(at("target.yaml"), format!("{before}{entry}groups:\n{groups}")).unwrap();
+    let mut run = muster();
+    run.current_dir(post.folder.path()).args([
+        "run",
+        "--target",
+        "target.yaml",
+        "signup-flow",
+        "--seed",
+        "7",
+    ]);
+    run.args(["--state-dir", "state", "--report-dir", "reports"]);
+    let output = run.output().unwrap();
+    let told = stdout(&output) + &stderr(&output);
+    let summary = summary(&at("reports"));
+    let cases = summary["cases"].as_array().unwrap();
+    let red: Vec<&Value> = cases.iter().filter(|case| case["outcome"] == "fail").collect();
+    assert_eq!((code(&output), red.len()), (0, 0), "{told}");
+    assert!(cases.iter().filter(|case| case["outcome"] == "pass").count() > 20, "{told}");
+    let mails: Value = serde_json::from_str(&get(&post.http, "/email")).unwrap();
+    let of_codes = mails
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|mail| mail["text"].as_str().is_some_and(|it| it.starts_with("token: ")));
+    assert!(of_codes.count() > 10, "{mails:#}");
+}
