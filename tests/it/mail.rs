@@ -7,19 +7,19 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Stdio;
 
-const PASSWORD: &str = "hunter22";
+pub(crate) const PASSWORD: &str = "hunter22";
 
 /// A mail server in a process of its own, and a folder with a target whose mailbox it is.
-struct Post {
+pub(crate) struct Post {
     _server: Outside,
     smtp: String,
     http: String,
     printed: String,
-    folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Post {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut server = muster();
         server.args(["fake", "mail"]).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut server = Outside(server.spawn().unwrap());
@@ -38,14 +38,14 @@ impl Post {
     }
 
     /// A target file whose mailbox is this.
-    fn aim(&self, mail: &str) {
+    pub(crate) fn aim(&self, mail: &str) {
         let mut text = "name: post\napi: http://API\npace: 0.05\nmailbox:\n".replace("API", &self.http);
         write!(text, "  code:\n    mail: {mail}\n    pattern: 'code: ([a-z]{{4}})\\b'\n").unwrap();
         std::fs::write(self.folder.path().join("target.yaml"), text).unwrap();
     }
 
     /// Sends mails over one connection, all commands at once; the replies.
-    fn send(&self, mails: &[(&str, &str)]) -> String {
+    pub(crate) fn send(&self, mails: &[(&str, &str)]) -> String {
         let mut said = "EHLO me\r\n".to_owned();
         for (to, mail) in mails {
             let guarded = mail.replace("\r\n.", "\r\n..");
@@ -88,13 +88,13 @@ cases:
         (code(&output), summary(&self.folder.path().join("reports"))["cases"][0].clone(), told)
     }
 
-    fn passes(&self, to: &str, id: &str) {
+    pub(crate) fn passes(&self, to: &str, id: &str) {
         let (code, case, told) = self.receive(to, id);
         assert_eq!((code, &case["outcome"]), (0, &"pass".into()), "{to}: {told}");
     }
 
     /// What kind of failure it is, and what is said.
-    fn says(&self, to: &str, kind: &str) -> String {
+    pub(crate) fn says(&self, to: &str, kind: &str) -> String {
         let (code, case, told) = self.receive(to, "m1");
         let failure = &case["failures"][0];
         assert_eq!(failure["kind"], kind, "{told}");

@@ -11,6 +11,7 @@ mod documents;
 mod fake;
 mod faults;
 mod identities;
+mod imap;
 mod interrupt;
 mod invalid_suites;
 mod kube_client;
