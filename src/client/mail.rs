@@ -107,7 +107,7 @@ impl Mail {
         within: Duration,
     ) -> Result<Vec<Letter>, MailError> {
         match &self.0 {
-            Way::Http(api) => api.letters(within).await,
+            Way::Http(api) => api.letters(wanted.address, within).await,
             Way::Imap(folder) => folder.letters(wanted, seen, within).await,
         }
     }

@@ -222,3 +222,50 @@ fn signup_runs_from_end_to_end_by_mail() {
         .filter(|mail| mail["text"].as_str().is_some_and(|it| it.starts_with("token: ")));
     assert!(of_codes.count() > 10, "{mails:#}");
 }
+
+/// A list beyond the limit of one answer is asked for one address.
+#[test]
+fn large_mails_do_not_matter() {
+    let post = Post::new();
+    let large = format!("Subject: x\r\n\r\n{}", "code: zzzz is not for you\r\n".repeat(20_000));
+    let mut mails = vec![("other@a.test", large.as_str()); 40];
+    mails.push(("me+1@a.test", "Subject: x\r\n\r\nYour code: mine"));
+    post.send(&mails);
+    post.passes("me+1@a.test", "m41");
+    let said = post.says("nobody@a.test", "receive.nothing");
+    assert_eq!(said, "no message for nobody@a.test within 1.0s");
+}
+
+#[test]
+fn doctor_reads_mailboxes_and_a_password_that_is_not_there_is_told() {
+    let post = Post::new();
+    post.receive("me@a.test", "m1");
+    let doctor = || {
+        let mut doctor = muster();
+        doctor.current_dir(post.folder.path()).args([
+            "doctor",
+            "--target",
+            "target.yaml",
+            "--suites",
+            "suites",
+        ]);
+        doctor.args(["--state-dir", "state"]);
+        let output = doctor.output().unwrap();
+        (code(&output), stdout(&output) + &stderr(&output))
+    };
+    let (_, told) = doctor();
+    assert!(told.contains("ok      mailbox code               mails can be read\n"), "{told}");
+    post.aim(&format!("{{ http: \"http://{}/elsewhere\" }}", post.http));
+    let (code, told) = doctor();
+    assert_eq!(code, 3);
+    assert!(
+        told.contains("NOT OK  mailbox code               it cannot be read: `GET /email` answered 404\n"),
+        "{told}"
+    );
+    post.aim("{ imap: '127.0.0.1:9', user: me, secret: { env: MAIL_NOWHERE } }");
+    let (code, told) = doctor();
+    assert_eq!(code, 2);
+    let wanted =
+        "the environment variable MAIL_NOWHERE, which holds the secret of `mailbox code`, is not set";
+    assert!(told.contains(wanted), "{told}");
+}

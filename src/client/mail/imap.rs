@@ -179,6 +179,20 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_mail_stops_the_reader(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..400)) {
+            letter(&bytes);
+        }
+
+        #[test]
+        fn no_structure_stops_the_reader(lines in proptest::collection::vec(
+            "(To: |Subject: =\\?utf-8\\?[bq]\\?|Content-Type: multipart/mixed; boundary=x|Content-Type: (text/html|message/rfc822)|\
+             Content-Transfer-Encoding: (base64|quoted-printable)|--x(--)?|)[ -~]{0,12}", 0..20)) {
+            letter(lines.join("\r\n").as_bytes());
+        }
+    }
+
     #[test]
     fn what_is_no_mail_is_to_nobody() {
         assert_eq!(letter(b""), Letter::default());

@@ -1,4 +1,4 @@
-//! The HTTP door of the mail server: `GET /email`, `/email/ID`, `/healthz`; `DELETE /email/all`, `/email/ID`.
+//! The HTTP door of the mail server: `GET /email` (`?to.address=`), `/email/ID`, `/healthz`; `DELETE /email/all`, `/email/ID`.
 //!
 //! Lives here: routes and status codes, as maildev has them. Does not: what a mail looks like (`shelf`).
 
@@ -8,6 +8,7 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -39,7 +40,11 @@ fn answer(shelf: &Shelf, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     let path = request.uri().path().trim_end_matches('/');
     let id = path.strip_prefix("/email/");
     match (request.method(), path, id) {
-        (&Method::GET, "/email", _) => json_reply(StatusCode::OK, &shelf.all()),
+        (&Method::GET, "/email", _) => {
+            let query = request.uri().query().unwrap_or_default();
+            let to = query.split('&').find_map(|pair| pair.strip_prefix("to.address="));
+            json_reply(StatusCode::OK, &shelf.all(to.map(decoded).as_deref()))
+        }
         (&Method::GET, "/healthz", _) => json_reply(StatusCode::OK, &json!(true)),
         (&Method::GET, _, Some(id)) => match shelf.one(id) {
             Some(mail) => json_reply(StatusCode::OK, &mail),
@@ -48,6 +53,10 @@ fn answer(shelf: &Shelf, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         (&Method::DELETE, _, Some(id)) if shelf.remove(id) => json_reply(StatusCode::OK, &json!(true)),
         _ => nothing(),
     }
+}
+
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 fn nothing() -> Response<Full<Bytes>> {

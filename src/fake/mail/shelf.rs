@@ -46,9 +46,13 @@ impl Shelf {
         })
     }
 
-    /// All of them.
-    pub(super) fn all(&self) -> Value {
-        self.with(|kept| kept.mails.clone().into())
+    /// All of them, or those to an address.
+    pub(super) fn all(&self, to: Option<&str>) -> Value {
+        let is_to = |mail: &&Value| {
+            let people = mail["to"].as_array().into_iter().flatten();
+            to.is_none_or(|to| people.into_iter().any(|one| one["address"] == to))
+        };
+        self.with(|kept| kept.mails.iter().filter(is_to).cloned().collect())
     }
 
     /// The one with this id.
@@ -125,7 +129,8 @@ mod tests {
         let html = "To: C <c@d.test>\r\nSubject: =?utf-8?b?SGk=?=\r\nDate: Wed, 25 Nov 2026 08:04:25 +0100\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n<p>1=3D1</p>";
         assert_eq!(shelf.put(&envelope, html.as_bytes()), "m1");
         assert_eq!(shelf.put(&envelope, b"Subject: two\r\n\r\nplain"), "m2");
-        let all = shelf.all();
+        let all = shelf.all(None);
+        assert_eq!(shelf.all(Some("c@d.test")), json!([all[0]]));
         assert_eq!(all[0]["to"], json!([{ "address": "c@d.test", "name": "C" }]));
         assert_eq!(
             (&all[0]["subject"], &all[0]["html"], &all[0]["text"]),
@@ -137,6 +142,6 @@ mod tests {
         assert_eq!(shelf.one("m2").unwrap()["subject"], "two");
         assert!(shelf.remove("m1") && !shelf.remove("m1") && shelf.one("m1").is_none());
         assert!(shelf.remove("all"));
-        assert_eq!(shelf.all(), json!([]));
+        assert_eq!(shelf.all(None), json!([]));
     }
 }
