@@ -80,6 +80,9 @@ fn the_log_of_pods_is_a_mailbox() {
     with_mailbox(&bench, &entry("signup"));
     let (code, case, told) = run(&bench, SENT_AND_RECEIVED);
     assert_eq!((code, &case["outcome"]), (0, &"pass".into()), "{told}");
+    with_mailbox(&bench, &entry("signup").replace("name=signup", "micro=service"));
+    let (code, case, told) = run(&bench, SENT_AND_RECEIVED);
+    assert_eq!((code, &case["outcome"]), (0, &"pass".into()), "among thirteen pods: {told}");
     with_mailbox(&bench, &entry("status"));
     let (_, case, told) = run(&bench, SENT_AND_RECEIVED);
     assert_eq!(case["failures"][0]["kind"], "receive.nothing", "{told}");
