@@ -238,7 +238,11 @@ pub(crate) struct CleanupArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct FakeArguments {
+    /// Another fake than the platform.
+    #[command(subcommand)]
+    pub(crate) other: Option<OtherFake>,
     /// Where the target file is written; printed if absent.
     #[arg(long, value_name = "FILE")]
     pub(crate) write: Option<PathBuf>,
@@ -266,6 +270,9 @@ pub(crate) struct FakeArguments {
     /// The address of the admin port: `GET /state`, `POST /clock`.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub(crate) admin: std::net::SocketAddr,
+    /// A mail server to which the platform's mails are sent by SMTP, such as `muster fake mail`.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) mail_to: Option<std::net::SocketAddr>,
     /// The platform's pods are other processes, `muster fake --service`, which come to this address. The operator's
     /// secret is that of the variable MUSTER_OPERATOR then, if it is set.
     #[arg(long, value_name = "ADDRESS", conflicts_with = "kubernetes")]
@@ -276,6 +283,22 @@ pub(crate) struct FakeArguments {
     /// What a pod needs to know.
     #[command(flatten)]
     pub(crate) pod: PodArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OtherFake {
+    /// Serves a mail server instead: takes mails by SMTP, and shows them over HTTP in the form of maildev.
+    Mail(FakeMailArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FakeMailArguments {
+    /// Where mails are taken.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub(crate) smtp: std::net::SocketAddr,
+    /// Where they are shown.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub(crate) http: std::net::SocketAddr,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,6 @@
 //! `muster fake`: the built-in fakes as a process.
 
-use super::args::{FakeArguments, PodArguments};
+use super::args::{FakeArguments, FakeMailArguments, OtherFake, PodArguments};
 use super::{Ended, Refusal};
 use crate::fake::{self, Addresses, Alone, Options, Profile};
 use crate::outcome::Ending;
@@ -9,10 +9,27 @@ use std::path::Path;
 
 /// Serves until it is told to stop.
 pub(super) fn fake(arguments: &FakeArguments) -> Ended {
-    match &arguments.service {
-        Some(service) => pod(service, &arguments.pod),
-        None => platform(arguments),
+    match (&arguments.other, &arguments.service) {
+        (Some(OtherFake::Mail(arguments)), _) => mail(arguments),
+        (None, Some(service)) => pod(service, &arguments.pod),
+        (None, None) => platform(arguments),
     }
+}
+
+/// A mail server; its addresses are printed with the entry that reads it.
+fn mail(arguments: &FakeMailArguments) -> Ended {
+    let options = fake::mail::Options { smtp: arguments.smtp, http: arguments.http, now: host::now() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let stop = super::signals::listen_while_serving()?;
+        let server = fake::mail::start(&options).await?;
+        let (smtp, http) = (server.smtp, server.http);
+        host::print(&format!("# SMTP at {smtp}, HTTP at http://{http}\n{}", fake::mail::entry(http)));
+        host::tell("serving; press Ctrl-C to stop\n");
+        stop.until(crate::run::Level::Undo).await;
+        Ok::<(), std::io::Error>(())
+    })?;
+    Ok(Ending::Passed)
 }
 
 /// One pod, as a process of its own.
@@ -67,6 +84,7 @@ fn platform(arguments: &FakeArguments) -> Ended {
             kubernetes: arguments.kubernetes,
             admin: arguments.admin,
             pods: arguments.pods_at,
+            mail_to: arguments.mail_to,
         },
     })?;
     files::write_private(&secrets_file, fakes.secrets.as_bytes())?;

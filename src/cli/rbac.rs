@@ -11,7 +11,7 @@ use crate::host;
 use crate::outcome::Ending;
 use crate::run::{self, Planned, Selection};
 use crate::suite::{self, Suites};
-use crate::target::TargetFile;
+use crate::target::{TargetFile, Way};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -57,6 +57,9 @@ pub(super) fn needed(suites: &Suites, file: &TargetFile, filters: &[String]) -> 
             needed.entry(namespace).or_default().extend(faults);
             needed.entry(String::new()).or_default().extend(rights::CLUSTER.iter().cloned());
         }
+        for (namespace, rights) in uses.mailboxes.iter().filter_map(|name| of_mailbox(name, file)) {
+            needed.entry(namespace).or_default().extend(rights);
+        }
         let paths = uses.kube_paths.iter().map(|path| with_member(path, planned.member.as_ref()));
         for (namespace, right) in paths.filter_map(|path| of_path(&path)) {
             needed.entry(namespace).or_default().insert(right);
@@ -86,6 +89,19 @@ fn with_member(path: &str, member: Option<&(String, Value)>) -> String {
     let later =
         rest.split("$(").filter_map(|part| part.rsplit_once(')').map(|(_, after)| format!("*{after}")));
     format!("{start}{}", later.collect::<String>())
+}
+
+/// What reading the logs of a mailbox's pods takes, and where.
+fn of_mailbox(name: &str, file: &TargetFile) -> Option<(String, [Right; 2])> {
+    let (_, mailbox) = file.mailbox.iter().find(|(key, _)| key.value == name)?;
+    let Some(Way::Pods(pods)) = mailbox.way() else { return None };
+    let right = |resource: &'static str, verb| Right {
+        group: "".into(),
+        resource: resource.into(),
+        verb,
+        name: None,
+    };
+    Some((pods.namespace.clone(), [right("pods", "list"), right("pods/log", "get")]))
 }
 
 /// `/apis/apps/v1/namespaces/NAMESPACE/deployments[/NAME]`: the namespace (none if it is known only later) and the right.

@@ -1,6 +1,6 @@
 //! The wire: how muster speaks to a target.
 //!
-//! Lives here: HTTP (`http`), gRPC with JSON (`grpc`) and Kubernetes (`kube`), each thin over a proven library and
+//! Lives here: HTTP (`http`), gRPC with JSON (`grpc`), Kubernetes (`kube`) and mail (`mail`), each thin over a proven library and
 //! without retries of its own, and what can go wrong on the way. Does not: which addresses exist (`target`), or what
 //! an answer means (`judge`).
 
@@ -8,6 +8,7 @@ mod connections;
 mod grpc;
 mod http;
 pub mod kube;
+pub mod mail;
 mod reach;
 
 pub use connections::{Connection, Unusable};

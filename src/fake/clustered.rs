@@ -6,7 +6,8 @@
 use super::cluster::{Cluster, Defects as Misbehaviour, Settings};
 use super::defect::{Defect, Defects};
 use super::infrastructure;
-use super::pod::{Deployment, Order, PodChange};
+use super::platform::nodes::namespace_of;
+use super::pod::{Deployment, Order, Pod, PodChange};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -83,6 +84,10 @@ async fn carry_out(
             Order::MakeNamespace(name) => cluster.create_namespace(&name, &[]),
             Order::RemoveNamespace(name) => {
                 cluster.remove_namespace(&name);
+            }
+            Order::Write { namespace, service, line } => {
+                let is_of = |pod: &Pod| pod.service == service && namespace_of(pod) == namespace;
+                cluster.write_log_of(is_of, &line);
             }
             Order::Misbehave(defects) => cluster.set_defects(misbehaviour(&defects, &first)),
         }

@@ -37,7 +37,7 @@ impl Processes {
                 changes
             }
             Order::Remove { namespace, name } => self.end(&namespace, &name),
-            Order::MakeNamespace(_) | Order::Misbehave(_) => Vec::new(),
+            Order::MakeNamespace(_) | Order::Misbehave(_) | Order::Write { .. } => Vec::new(),
             Order::RemoveNamespace(namespace) => {
                 let names: Vec<String> = self
                     .pods

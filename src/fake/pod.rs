@@ -73,6 +73,15 @@ pub(crate) enum Order {
     MakeNamespace(String),
     /// Remove a Kubernetes namespace and all that is in it.
     RemoveNamespace(String),
+    /// One of the service's pods writes a line into its log.
+    Write {
+        /// The platform's namespace in which the service runs.
+        namespace: String,
+        /// The platform service.
+        service: String,
+        /// The line.
+        line: String,
+    },
     /// Misbehave like this from now on.
     Misbehave(Defects),
 }

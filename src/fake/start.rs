@@ -11,6 +11,7 @@ use super::door::{Outer, Shared, elsewhere, listen, pods};
 use super::local;
 use super::platform::{State, profile};
 use super::pod::{Order, PodChange};
+use super::post;
 use super::target::{self, Places};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -46,12 +47,14 @@ pub struct Addresses {
     /// If given, the platform's own pods are other processes (see [`super::serve_alone`]), which come to this address;
     /// there is no Kubernetes API then.
     pub pods: Option<SocketAddr>,
+    /// If given, the platform's mails are sent by SMTP to this server.
+    pub mail_to: Option<SocketAddr>,
 }
 
 impl Default for Addresses {
     fn default() -> Self {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self { api: any, proxy: any, kubernetes: any, admin: any, pods: None }
+        Self { api: any, proxy: any, kubernetes: any, admin: any, pods: None, mail_to: None }
     }
 }
 
@@ -173,7 +176,12 @@ async fn live(
 async fn open(options: &Options, defects: Defects) -> Result<Ready, StartError> {
     let (orders, to_do) = mpsc::unbounded_channel();
     let state = State::new(options.seed, options.pace, defects.clone(), options.now);
-    let shared = Shared::new(state, orders);
+    let post = options.addresses.mail_to.map(|to| {
+        let (post, mails) = mpsc::unbounded_channel();
+        tokio::spawn(post::run(to, mails));
+        post
+    });
+    let shared = Shared::new(state, orders, post);
     let secrets = shared.with(|state| match options.profile {
         Profile::Runbook => {
             let secret = profile::after_runbook(state, options.operator_secret.clone());
@@ -192,6 +200,7 @@ async fn open(options: &Options, defects: Defects) -> Result<Ready, StartError> 
         kubernetes: options.addresses.kubernetes,
         admin: admin_door.local_addr().map_err(StartError::Door)?,
         pods: None,
+        mail_to: options.addresses.mail_to,
     };
     if let Some(address) = options.addresses.pods {
         let door = listen(address).map_err(StartError::Door)?;

@@ -1,12 +1,13 @@
 //! Records in, failures out: pure functions, tested without sockets or sleeps.
 //!
 //! Lives here: what a reply must be (`reply`), which replies are refusals (`refusal`), who may call what (`access`),
-//! what samples say of a service (`sample`, `steady`, `recovery`), the verdicts on a recovery (`clock`). Does not:
+//! which message is meant (`message`), what samples say of a service (`sample`, `steady`, `recovery`), the verdicts on a recovery (`clock`). Does not:
 //! anything that sends, waits or masks.
 
 mod access;
 mod check;
 pub mod clock;
+pub mod message;
 pub mod recovery;
 mod refusal;
 mod reply;

@@ -14,6 +14,7 @@ mod guarding;
 mod laps;
 mod leased;
 mod look;
+mod mailbox;
 mod member;
 mod operation;
 mod pause;

@@ -1,18 +1,14 @@
 //! `receive`: a message for an address, through the target's mailbox.
 
-use super::call::shown;
-use super::expect::json_path;
+use super::Template;
 use super::look::Look;
-use super::request::Request;
+use super::mailbox::Reader;
 use super::stage::Stage;
-use super::{Data, Names, Template};
-use crate::judge::{Reply, select};
 use crate::outcome::Failure;
 use crate::source::{At, Place, Span};
-use crate::target::{Decode, Mailbox};
-use base64::prelude::*;
+use crate::target::Mailbox;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -46,6 +42,7 @@ impl Receive {
         look.template(&self.to);
         self.other_than.iter().for_each(|it| look.template(it));
         look.declare(&self.capture);
+        look.uses.mailboxes.insert(self.what.value.clone());
     }
 
     pub(crate) async fn run(&self, stage: &mut Stage<'_>) -> Result<(), Vec<Failure>> {
@@ -72,60 +69,37 @@ impl Receive {
         older: Option<&str>,
         stage: &mut Stage<'_>,
     ) -> Result<String, Vec<Failure>> {
-        let reader = Reader::of(mailbox).map_err(|why| vec![stage.doubt("receive.mailbox", &why)])?;
-        let mut names = Names::new();
-        names.insert("to".into(), json!(to));
-        let mut aside = stage.aside(names);
-        let operator = At { value: "operator".to_owned(), at: Place::default() };
-        let request = Request {
-            op: Some(&mailbox.op),
-            identity: Some(mailbox.identity.as_ref().unwrap_or(&operator)),
-            json: reader.json.as_ref(),
-            ..Request::nothing()
-        };
-        let prepared = request.prepared(&aside)?;
+        let mut reader = Reader::new(&self.what, mailbox, to, stage)?;
+        let found = self.until_found(&mut reader, to, older, stage).await;
+        stage.retried.append(&mut reader.retried());
+        found
+    }
+
+    async fn until_found(
+        &self,
+        reader: &mut Reader<'_>,
+        to: &str,
+        older: Option<&str>,
+        stage: &Stage<'_>,
+    ) -> Result<String, Vec<Failure>> {
         let (started, within) = (Instant::now(), stage.scene.target.paced(self.within.0));
         let every = stage.scene.target.paced(EVERY).max(SHORTEST_BEAT);
         loop {
-            let reply = aside.exchange(&prepared).await?;
-            if let Some(found) = reader.take(&reply).filter(|found| Some(found.as_str()) != older) {
-                return Ok(found);
+            let sight = reader.look().await?;
+            if let Some(found) = sight.found.as_ref().filter(|found| Some(found.as_str()) != older) {
+                return Ok(found.clone());
             }
             if started.elapsed() + every > within {
-                let mut failure =
-                    stage.fail("receive.nothing", &format!("no message for {to} within {within:.1?}"));
-                failure.evidence = shown(stage, &prepared.shown(), &reply);
+                let mut failure = match &sight.unread {
+                    Some(why) => stage.doubt("mailbox.unreadable", why),
+                    None => {
+                        stage.fail("receive.nothing", &format!("no message for {to} within {within:.1?}"))
+                    }
+                };
+                failure.evidence = sight.evidence;
                 return Err(vec![failure]);
             }
             tokio::time::sleep(every).await;
         }
-    }
-}
-
-/// How a message is taken from a reply.
-struct Reader {
-    json: Option<Data>,
-    path: serde_json_path::JsonPath,
-    decode: Decode,
-    pattern: regex::Regex,
-}
-
-impl Reader {
-    fn of(mailbox: &Mailbox) -> Result<Self, String> {
-        let json =
-            mailbox.json.as_ref().map(|whole| Data::new(&whole.0)).transpose().map_err(|it| it.text)?;
-        let pattern = regex::Regex::new(&mailbox.pattern)
-            .map_err(|_| format!("`{}` is no regular expression", mailbox.pattern.value))?;
-        Ok(Self { json, path: json_path(&mailbox.path)?, decode: mailbox.decode, pattern })
-    }
-
-    fn take(&self, reply: &Reply) -> Option<String> {
-        let value = select(reply, &self.path)?;
-        let text = value.as_str()?;
-        let message = match self.decode {
-            Decode::None => text.to_owned(),
-            Decode::Base64 => String::from_utf8(BASE64_STANDARD.decode(text).ok()?).ok()?,
-        };
-        Some(self.pattern.captures(&message)?.get(1)?.as_str().to_owned())
     }
 }

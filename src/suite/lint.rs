@@ -150,8 +150,9 @@ pub fn lint_target(suites: &Suites, file: &TargetFile, source: &Source) -> Inval
         }
     }
     for mailbox in file.mailbox.values() {
-        look.reading_operation(&mailbox.op);
-        look.json_path(&mailbox.path);
+        let Some((op, path)) = mailbox.asks() else { continue };
+        look.reading_operation(op);
+        path.into_iter().for_each(|path| look.json_path(path));
     }
     if let Some(registry) = &file.registry {
         look.reading_operation(&registry.op);

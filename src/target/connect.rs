@@ -1,11 +1,15 @@
 //! From a target file to connections. Nothing is sent yet.
 
 use super::file::{KubernetesPlace, Via};
+use super::mailbox::{MailPlace, Tls};
 use super::{Secrets, TargetFile};
 use crate::client::kube::{Kube, Place};
+use crate::client::mail::{Mail, Protection, Server};
 use crate::client::{Grpc, Http, Unusable};
 use crate::files;
+use crate::secret::Secret;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -24,6 +28,8 @@ pub struct Target {
     pub rpc: Option<Grpc>,
     /// The admin address of a fake.
     pub admin: Option<Http>,
+    /// Its mailboxes that are read as mail, by name.
+    pub mail: BTreeMap<String, Mail>,
     clock: Clock,
 }
 
@@ -46,6 +52,14 @@ pub enum ConnectError {
         /// What is wrong.
         why: Unusable,
     },
+    /// The certificates that a mailbox trusts cannot be read.
+    #[error("`ca` of mailbox `{mailbox}`: {why}")]
+    Certificates {
+        /// The mailbox.
+        mailbox: String,
+        /// What the disk says.
+        why: files::FileError,
+    },
 }
 
 /// Makes the connections that a target file describes; they are opened when they are first used.
@@ -60,8 +74,43 @@ pub fn connect(file: TargetFile, secrets: Secrets) -> Result<Target, ConnectErro
     let http = Http::new(&file.api).map_err(wrong("api"))?;
     let rpc = file.proxy.as_ref().map(|at| Grpc::new(&as_url(at)).map_err(wrong("proxy"))).transpose()?;
     let admin = file.admin.as_ref().map(|at| Http::new(at).map_err(wrong("admin"))).transpose()?;
+    let mut mail = BTreeMap::new();
+    for (name, mailbox) in &file.mailbox {
+        if let Some(place) = &mailbox.mail {
+            let trusted = trusted(&name.value, place)?;
+            let door = door(place, secrets.of_mailbox(name), trusted).map_err(wrong("mailbox"))?;
+            mail.insert(name.value.clone(), door);
+        }
+    }
     let clock = Clock { connected_at: Instant::now(), moved: Cell::default() };
-    Ok(Target { http, rpc, admin, file, secrets, clock })
+    Ok(Target { http, rpc, admin, mail, file, secrets, clock })
+}
+
+/// The certificates that a mailbox names, as PEM.
+fn trusted(mailbox: &str, place: &MailPlace) -> Result<Option<String>, ConnectError> {
+    let read = place.ca.as_ref().map(|path| files::read_text(Path::new(&path.value))).transpose();
+    read.map_err(|why| ConnectError::Certificates { mailbox: mailbox.to_owned(), why })
+}
+
+/// The way to a mailbox; without a password it can only be one over HTTP.
+fn door(place: &MailPlace, secret: Option<&Secret>, trusted: Option<String>) -> Result<Mail, Unusable> {
+    let user = place.user.as_ref().map(|user| user.value.as_str());
+    match (&place.imap, user, secret) {
+        (Some(address), Some(user), Some(password)) => {
+            let protection = match place.tls.unwrap_or_default() {
+                Tls::Implicit => Protection::Implicit,
+                Tls::Starttls => Protection::StartTls,
+                Tls::None => Protection::Clear,
+            };
+            let folder = place.folder.as_ref().map_or("INBOX", |folder| folder.value.as_str());
+            let (address, user, folder) = (address.value.clone(), user.to_owned(), folder.to_owned());
+            Mail::over_imap(Server { address, protection, trusted, user, folder }, password)
+        }
+        _ => {
+            let url = place.http.as_ref().map_or("", |url| url.value.as_str());
+            Mail::over_http(url, user.zip(secret))
+        }
+    }
 }
 
 /// The URL of a proxy's address: `host:port` means TLS.

@@ -1,5 +1,6 @@
 //! The target file.
 
+use super::mailbox::{self, Mailbox};
 use crate::source::{At, Invalid, Problem, Problems, Source, Span, Whole, did_you_mean, read, tree};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -174,36 +175,6 @@ pub struct SecretPlace {
     pub key: Option<String>,
 }
 
-/// How a message is received: by asking an operation until it shows one.
-#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
-pub struct Mailbox {
-    /// The operation.
-    pub op: At<String>,
-    /// Its body; `$(to)` is the address.
-    pub json: Option<Whole>,
-    /// Who asks; `operator` if absent.
-    #[serde(rename = "as")]
-    pub identity: Option<At<String>>,
-    /// JSON path to the message.
-    pub path: At<String>,
-    /// How the message is encoded.
-    #[serde(default)]
-    pub decode: Decode,
-    /// What is taken from it: the first group of this regular expression.
-    pub pattern: At<String>,
-}
-
-/// How a message is encoded.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Decode {
-    /// As it is.
-    #[default]
-    None,
-    /// Standard base64.
-    Base64,
-}
-
 /// A group of pods.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 pub struct Group {
@@ -261,23 +232,12 @@ fn look_over(file: &TargetFile) -> Vec<Problem> {
     found.extend(contradictions(file));
     found.extend(unknown_groups(file));
     found.extend(file.identities.iter().flat_map(|(name, kind)| wrong_identity(name, kind)));
-    found.extend(file.mailbox.values().filter_map(|mailbox| wrong_pattern(&mailbox.pattern)));
+    found.extend(file.mailbox.iter().flat_map(|(name, mailbox)| mailbox::wrong(name, mailbox, file)));
     let empty = file.groups.iter().filter(|(_, group)| group.members.is_empty());
     found.extend(
         empty.map(|(name, _)| Problem::new(name.at, format!("the group `{}` has no members", name.value))),
     );
     found
-}
-
-fn wrong_pattern(pattern: &At<String>) -> Option<Problem> {
-    let wrong = match regex::Regex::new(pattern) {
-        Err(_) => format!("`{}` is no regular expression", pattern.value),
-        Ok(regex) if regex.captures_len() < 2 => {
-            format!("`{}` has no group: nothing can be taken", pattern.value)
-        }
-        Ok(_) => return None,
-    };
-    Some(Problem::new(pattern.at, wrong).hint("put what is to be taken in parentheses"))
 }
 
 fn contradictions(file: &TargetFile) -> Vec<Problem> {

@@ -13,12 +13,17 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new() -> Self {
+        Self::with_defects(&[])
+    }
+
+    /// With fakes that misbehave.
+    pub(crate) fn with_defects(defects: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let secrets_file = folder.path().join("secrets");
         let fakes = fake::start(Options {
             seed: 7,
             pace: 0.05,
-            defects: vec![],
+            defects: defects.iter().map(|name| (*name).to_owned()).collect(),
             profile: Profile::Runbook,
             now: muster::host::now(),
             secrets_file: secrets_file.clone(),

@@ -7,8 +7,8 @@ use crate::cli::args::{DoctorArguments, RunArguments, SelectionArguments, Suites
 use crate::cli::run::{Performed, perform};
 use crate::files;
 use crate::outcome::{CaseOutcome, Verdict};
-use crate::source::{Node, Source, What};
-use crate::target::{TargetFile, WritePermit};
+use crate::source::{Node, Source, What, Whole};
+use crate::target::{TargetFile, Way, WritePermit};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -107,16 +107,26 @@ fn cases(file: &TargetFile) -> Vec<Value> {
     }
     for (name, mailbox) in &file.mailbox {
         let nobody = format!("nobody@{}", file.mail_domain);
-        let json = mailbox.json.as_ref().map_or(Value::Null, |whole| plain(&whole.0, "$(to)", &nobody));
-        // That nobody has mail may be an error to this platform, but no refusal.
-        let why = "the operator can look for messages";
-        cases.push(question(
-            &format!("mailbox-{}", name.value),
-            why,
-            &mailbox.op.value,
-            json,
-            &[200, 404, 500],
-        ));
+        let filled = |whole: &Whole| plain(&whole.0, "$(to)", &nobody);
+        let (op, json, with) = match mailbox.way() {
+            Some(Way::Operation(op)) => (op, &mailbox.json, Map::new()),
+            Some(Way::Log(log, op)) => {
+                let with = log.with.iter().map(|(name, whole)| (name.value.clone(), filled(whole)));
+                (op, &log.json, with.collect())
+            }
+            // Asked elsewhere: see `mailboxes`.
+            Some(Way::Pods(_) | Way::Mail(_)) | None => continue,
+        };
+        // That nobody has mail may be an error to this platform, but no refusal; a log must be readable.
+        let is_log = mailbox.log.is_some();
+        let statuses: &[u16] = if is_log { &[200] } else { &[200, 404, 500] };
+        let json = json.as_ref().map_or(Value::Null, filled);
+        let id = format!("mailbox-{}", name.value);
+        let mut question = question(&id, "the operator can look for messages", &op.value, json, statuses);
+        if !with.is_empty() {
+            question["steps"][0]["call"]["with"] = Value::Object(with);
+        }
+        cases.push(question);
     }
     let is_made =
         |name: &str| file.identities.iter().any(|(key, kind)| key.value == name && kind.minted_by.is_some());

@@ -248,9 +248,43 @@ impl Kube {
         self.call(&format!("read the log of pod {namespace}/{pod}"), pods.logs(pod, &tail)).await
     }
 
+    /// The newest lines of a container's log, each with its time, oldest first. Nothing if the container has not started
+    /// or the pod is gone.
+    ///
+    /// # Errors
+    /// As every call: see [`KubeError`]; a pod of several containers, none of which is named, is refused with 400.
+    pub async fn timed_log(
+        &self,
+        pod: &PodFact,
+        container: Option<&str>,
+        tail_lines: u32,
+    ) -> Result<Vec<(jiff::Timestamp, String)>, KubeError> {
+        let asked = LogParams {
+            container: container.map(str::to_owned),
+            tail_lines: Some(tail_lines.into()),
+            timestamps: true,
+            ..LogParams::default()
+        };
+        let what = format!("read the log of pod {}/{}", pod.namespace, pod.name);
+        let pods = self.pods_in(&pod.namespace);
+        match self.call(&what, pods.logs(&pod.name, &asked)).await {
+            Err(KubeError::Refused { code: 404, .. }) => Ok(vec![]),
+            Err(KubeError::Refused { code: 400, message, .. }) if message.contains("waiting to start") => {
+                Ok(vec![])
+            }
+            log => Ok(log?.lines().filter_map(timed).collect()),
+        }
+    }
+
     pub(super) fn pods_in(&self, namespace: &str) -> Api<Pod> {
         Api::namespaced(self.client.clone(), namespace)
     }
+}
+
+/// `2026-11-25T08:18:43.123456789Z what was written`.
+fn timed(line: &str) -> Option<(jiff::Timestamp, String)> {
+    let (time, text) = line.split_once(' ').unwrap_or((line, ""));
+    Some((time.parse().ok()?, text.to_owned()))
 }
 
 fn eviction(victim: &Victim, grace_seconds: Option<u32>) -> policy::Eviction {

@@ -22,7 +22,7 @@ mod watch;
 
 pub use settings::{Budget, Defects, Settings};
 
-use super::pod::{Deployment, PodChange};
+use super::pod::{Deployment, Pod, PodChange};
 use controller::State;
 use jiff::Timestamp;
 use kind::Kind;
@@ -94,6 +94,14 @@ impl Cluster {
     /// Adds a line to the log of the pod with this UID, as its container would write it.
     pub fn write_log(&self, uid: &str, line: &str) {
         self.shared.change(|state| state.log(uid, line));
+    }
+
+    /// Adds a line to the log of the first pod of those meant whose container runs.
+    pub(crate) fn write_log_of(&self, is_meant: impl Fn(&Pod) -> bool, line: &str) {
+        self.shared.change(|state| {
+            let meant = state.containers.iter().find(|(_, pod)| is_meant(pod)).map(|(uid, _)| uid.clone());
+            meant.iter().for_each(|uid| state.log(uid, line));
+        });
     }
 
     /// Changes how the cluster misbehaves from now on.

@@ -187,7 +187,14 @@ fn log(shared: &Shared, ask: &Ask, place: Place) -> Told {
         return Err(Refusal::bad_request(text));
     }
     let tail = ask.number("tailLines").and_then(|lines| usize::try_from(lines).ok());
-    Ok(Answer::Text(state.log_of(text(&pod, "/metadata/uid"), tail)))
+    let log = state.log_of(text(&pod, "/metadata/uid"), tail);
+    Ok(Answer::Text(if ask.says("timestamps") { timed(&log) } else { log }))
+}
+
+/// Each line after the time at which it was written, by which every line begins already.
+fn timed(log: &str) -> String {
+    let time = |line: &str| line.split_whitespace().next().unwrap_or_default().to_owned();
+    log.lines().map(|line| format!("{} {line}\n", time(line))).collect()
 }
 
 fn set_scale(state: &mut State, ask: &Ask, place: Place) -> Told {

@@ -13,7 +13,7 @@ mod path;
 pub(crate) mod pods;
 mod proxy;
 
-use super::platform::State;
+use super::platform::{Mail, State};
 use super::pod::Order;
 use forward::Lines;
 use std::net::SocketAddr;
@@ -25,22 +25,31 @@ use tokio::sync::mpsc;
 pub(crate) struct Shared {
     state: Mutex<State>,
     orders: mpsc::UnboundedSender<Order>,
+    post: Option<mpsc::UnboundedSender<Mail>>,
     lines: Lines,
 }
 
 impl Shared {
-    /// Doors over a state, whose orders go to the cluster.
-    pub(crate) fn new(state: State, orders: mpsc::UnboundedSender<Order>) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(state), orders, lines: Lines::default() })
+    /// Doors over a state, whose orders go to the cluster, and whose mails to the post if there is one.
+    pub(crate) fn new(
+        state: State,
+        orders: mpsc::UnboundedSender<Order>,
+        post: Option<mpsc::UnboundedSender<Mail>>,
+    ) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::new(state), orders, post, lines: Lines::default() })
     }
 
-    /// Does something with the state; orders that come of it are given at once.
+    /// Does something with the state; orders and mails that come of it are given at once.
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = act(&mut state);
         for order in state.orders.drain(..) {
             // Without a cluster nobody is there to carry it out, and nobody to tell.
             let _ = self.orders.send(order);
+        }
+        for mail in state.outbox.drain(..) {
+            // The post ends with the fake.
+            self.post.iter().for_each(|post| drop(post.send(mail.clone())));
         }
         outcome
     }

@@ -85,6 +85,8 @@ pub(crate) struct State {
     pub(crate) published: Vec<serde_json::Value>,
     /// Mails sent.
     pub(crate) mails: Vec<Mail>,
+    /// Those of them that are still to be handed over.
+    pub(crate) outbox: Vec<Mail>,
     /// Statistics by namespace and service.
     pub(crate) tallies: BTreeMap<(String, String), Tally>,
     /// Secrets in clear, by namespace and id, for defects that show them; in no picture of the state.
@@ -116,6 +118,7 @@ impl State {
             deliveries: Vec::new(),
             published: Vec::new(),
             mails: Vec::new(),
+            outbox: Vec::new(),
             tallies: BTreeMap::new(),
             clear: BTreeMap::new(),
             recoveries: BTreeMap::new(),
@@ -206,6 +209,7 @@ impl State {
         if tally.log.len() >= 200 {
             tally.log.remove(0);
         }
-        tally.log.push((now_s, line));
+        tally.log.push((now_s, line.clone()));
+        self.orders.push(Order::Write { namespace: namespace.to_owned(), service: service.to_owned(), line });
     }
 }

@@ -25,11 +25,13 @@ pub(super) fn answer(state: &mut State, request: &Request) -> Reply {
     if !data.is_empty() && serde_json::from_slice::<Value>(&data).is_err() {
         return Err(Refusal::micro("emails.send.templatedata", 400, "Unable to unmarshal template data"));
     }
-    state.mails.push(Mail {
+    let mail = Mail {
         to: request.text("to").to_owned(),
         template: request.text("template_id").to_owned(),
         data: String::from_utf8_lossy(&data).into_owned(),
-    });
+    };
+    state.outbox.push(mail.clone());
+    state.mails.push(mail);
     empty()
 }
 

@@ -80,7 +80,7 @@ fn send(state: &mut State, request: &Request) -> Reply {
         return empty();
     }
     if config::is_on(state, "micro.signup.test_env") || state.has(Defect::LogShowsCodes) {
-        state.log(MICRO, "signup", format!("Sending verification token '{}'", code.token));
+        state.log(MICRO, "signup", format!("Sending verification token '{}' to {email}", code.token));
     }
     let template =
         config::text_at(state, "micro.signup.sendgrid.template_id").unwrap_or_else(|| "d-code".to_owned());
