@@ -14,6 +14,7 @@
 #   deaths-FAMILY muster killed at every point of every case of a family, then `muster cleanup`: nothing may be left
 #   readers       junit.xml of a run with every verdict and hostile texts, read by three readers of other makes
 #   mail          mailboxes of other makes (maildev, dovecot), read by `receive`
+#   outages-WHAT  what a probe finds of outages made by a schedule, of ten minutes without any, and how exact its beat is
 #   troubles      what can go wrong on a real Kubernetes while a platform is disrupted, and what is said of it
 #   sweep-LAYOUT  every pod of the fake platform on a real Kubernetes, one after the other, in both layouts
 set -euo pipefail
@@ -110,6 +111,15 @@ readers_stage() {
   return "$code"
 }
 
+# Outages of known length, or none for so long, or a fast beat: `ci/bench/outages.rs`.
+outages_stage() {
+  local folder="$1" code=0
+  shift
+  "$root/target/release/examples/outages" "$@" >"$folder/output.txt" 2>&1 || code="$?"
+  paste -sd ';' <"$folder/output.txt" >"$folder/found"
+  return "$code"
+}
+
 stage() {
   local name="$1" work="$2" folder="$night/$1"
   shift 2
@@ -133,6 +143,7 @@ names() {
   printf 'deaths-%s\n' signup-flow service-call permission-leak platform-setup
   echo readers
   echo mail
+  printf 'outages-%s\n' made none beat
   echo troubles
   printf 'sweep-%s\n' default server
 }
@@ -145,7 +156,7 @@ if [ "${1:-}" = --table ]; then
   exit 0
 fi
 
-cargo build --quiet --release
+cargo build --quiet --release --bins --examples
 mkdir -p "$night"
 [ "$state" != uncommitted ] || rm -f "$night/outline.snap"
 failed=0
@@ -156,6 +167,9 @@ while read -r name; do
     deaths-*) stage "$name" deaths_stage "${name#deaths-}" ;;
     readers) stage "$name" readers_stage ;;
     mail) stage "$name" mail_stage ;;
+    outages-made) stage "$name" outages_stage schedule ;;
+    outages-none) stage "$name" outages_stage steady 590 ;;
+    outages-beat) stage "$name" outages_stage beat 60 ;;
     troubles) stage "$name" troubles_stage ;;
     sweep-*) stage "$name" sweep_stage "${name#sweep-}" ;;
   esac
