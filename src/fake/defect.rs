@@ -79,6 +79,7 @@ defects! {
     InviteLimitIgnored "invite-limit-ignored" false "a user may invite any number of addresses";
     CustomerNeverActive "customer-never-active" false "a customer who has signed up never becomes active";
     AccountMissingAfterSignup "account-missing-after-signup" false "signup succeeds and makes no account";
+    NamespaceStaysInCluster "namespace-stays-in-cluster" false "the Kubernetes namespace of a deleted customer stays";
     CustomerDeleteKeepsAccount "customer-delete-keeps-account" false "deleting a customer leaves the account and the namespace";
     RecoverShowsSecret "recover-shows-secret" false "the refusal of a second recovery shows the mailed namespaces and code";
     HelloworldWrongAnswer "helloworld-wrong-answer" false "helloworld greets everybody as World";

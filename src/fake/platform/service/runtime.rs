@@ -119,7 +119,9 @@ fn remove_namespace(state: &mut State, name: &str) {
     for key in state.records.keys(MICRO, TABLE, &format!("service:{name}:")) {
         state.records.remove(MICRO, TABLE, &key);
     }
-    state.orders.push(Order::RemoveNamespace(name.to_owned()));
+    if !state.has(Defect::NamespaceStaysInCluster) {
+        state.orders.push(Order::RemoveNamespace(name.to_owned()));
+    }
 }
 
 fn version(given: &Message) -> &str {
