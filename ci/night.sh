@@ -47,14 +47,7 @@ print(" ".join(case["case"] for case in cases if case["outcome"] in ("fail", "in
 PYTHON
 }
 
-defect_mail_stage() {
-  local folder="$1" code=0
-  "$root/ci/mail/run.sh" "$muster" >"$folder/output.txt" 2>&1 || code="$?"
-  tr -s ' ' <"$folder/output.txt" | paste -sd ';' >"$folder/found"
-  return "$code"
-}
-
-stage() {
+defect_stage() {
   local folder="$1" name="$2" found
   run "$folder" --seed 1 --defect "$name"
   found="$(red "$folder")"
@@ -117,6 +110,13 @@ outages_stage() {
   shift
   "$root/target/release/examples/outages" "$@" >"$folder/output.txt" 2>&1 || code="$?"
   paste -sd ';' <"$folder/output.txt" >"$folder/found"
+  return "$code"
+}
+
+mail_stage() {
+  local folder="$1" code=0
+  "$root/ci/mail/run.sh" "$muster" >"$folder/output.txt" 2>&1 || code="$?"
+  tr -s ' ' <"$folder/output.txt" | paste -sd ';' >"$folder/found"
   return "$code"
 }
 

@@ -115,3 +115,21 @@ fn doctor_and_rbac_know_the_logs_of_pods() {
     assert!(told.contains("NOT OK  mailbox signup-code        no pod fits `name=nobody`\n"), "{told}");
     assert!(told.contains("→ kubectl -n micro logs -l name=nobody\n"), "{told}");
 }
+
+/// A log may hold what was sent to others, which no mask knows.
+#[test]
+fn the_lines_of_a_log_stand_in_no_report() {
+    let bench = Bench::with_defects(&["log-shows-codes"]);
+    with_mailbox(
+        &bench,
+        "{ log: { op: debug.log, with: { service: signup }, lines: '$.records[*].message' }, pattern: 'never (.)' }",
+    );
+    let (_, case, told) = run(&bench, SENT_AND_RECEIVED);
+    assert_eq!(case["failures"][0]["kind"], "receive.nothing", "{told}");
+    let record = std::fs::read_to_string(bench.path("reports/run.jsonl")).unwrap();
+    assert!(record.contains("lines were read; 1 of them hold "), "{record}");
+    for entry in std::fs::read_dir(bench.path("reports")).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        assert!(!text.contains("Sending verification token"), "{text}");
+    }
+}
