@@ -5,15 +5,14 @@
 #   ci/mail/run.sh [MUSTER]      default: a debug build
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-cd "$here/../.."
-muster="${1:-$PWD/target/debug/muster}"
+muster="$(realpath -m "${1:-$here/../../target/debug/muster}")"
 cache="${MUSTER_CI_CACHE:-$HOME/.cache/muster-ci}/mail"
 mkdir -p "$cache"
 work="$(mktemp -d)"
 chmod 755 "$work"
 trap 'rm -rf "$work"' EXIT
 failed=0
-[ $# -gt 0 ] || cargo build --quiet
+[ $# -gt 0 ] || (cd "$here" && cargo build --quiet)
 
 not_run() { printf '%-10s NOT RUN: %s\n' "$1" "$2"; }
 
@@ -22,7 +21,7 @@ with_maildev() {
   [ -x "$cache/npm/node_modules/.bin/maildev" ] ||
     npm install --silent --no-audit --no-fund --prefix "$cache/npm" maildev@2.2.1 >"$work/npm.log" 2>&1 ||
     { not_run maildev 'npm has it not'; return; }
-  python3 "$here/mailboxes.py" "$muster" "$work" maildev "$cache/npm/node_modules/.bin/maildev" || failed=1
+  python3 -B "$here/mailboxes.py" "$muster" "$work" maildev "$cache/npm/node_modules/.bin/maildev" || failed=1
 }
 
 with_dovecot() {
@@ -30,7 +29,7 @@ with_dovecot() {
   command -v dovecot >/dev/null ||
     { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends dovecot-imapd; } >"$work/apt.log" 2>&1 ||
     { not_run dovecot 'Debian has it not'; return; }
-  python3 "$here/mailboxes.py" "$muster" "$work" dovecot "$(command -v dovecot)" || failed=1
+  python3 -B "$here/mailboxes.py" "$muster" "$work" dovecot "$(command -v dovecot)" || failed=1
 }
 
 with_maildev
