@@ -13,6 +13,7 @@
 #   seed-NUMBER   every case with a random seed, ten times: every case must pass, and all outlines must be the same
 #   deaths-FAMILY muster killed at every point of every case of a family, then `muster cleanup`: nothing may be left
 #   readers       junit.xml of a run with every verdict and hostile texts, read by three readers of other makes
+#   tls           what `muster doctor` says of an API behind good and bad certificates
 #   mail          mailboxes of other makes (maildev, dovecot), read by `receive`
 #   outages-WHAT  what a probe finds of outages made by a schedule, of ten minutes without any, and how exact its beat is
 #   troubles      what can go wrong on a real Kubernetes while a platform is disrupted, and what is said of it
@@ -113,6 +114,13 @@ outages_stage() {
   return "$code"
 }
 
+tls_stage() {
+  local folder="$1" code=0
+  "$root/ci/tls/run.py" "$muster" >"$folder/output.txt" 2>&1 || code="$?"
+  grep -c ' right: ' "$folder/output.txt" | sed 's/$/ certificates judged right/' >"$folder/found"
+  return "$code"
+}
+
 mail_stage() {
   local folder="$1" code=0
   "$root/ci/mail/run.sh" "$muster" >"$folder/output.txt" 2>&1 || code="$?"
@@ -143,6 +151,7 @@ names() {
   printf 'deaths-%s\n' signup-flow service-call permission-leak platform-setup
   echo readers
   echo mail
+  echo tls
   printf 'outages-%s\n' made none beat
   echo troubles
   printf 'sweep-%s\n' default server
@@ -166,6 +175,7 @@ while read -r name; do
     seed-*) stage "$name" seed_stage ;;
     deaths-*) stage "$name" deaths_stage "${name#deaths-}" ;;
     readers) stage "$name" readers_stage ;;
+    tls) stage "$name" tls_stage ;;
     mail) stage "$name" mail_stage ;;
     outages-made) stage "$name" outages_stage schedule ;;
     outages-none) stage "$name" outages_stage steady 590 ;;

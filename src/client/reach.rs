@@ -41,9 +41,22 @@ pub enum Unreached {
         /// What the system says.
         why: String,
     },
+    /// TLS failed because of the certificate.
+    #[error("its certificate is not accepted: {0}")]
+    Certificate(String),
     /// There is no whole answer: TLS failed, or the server broke off.
     #[error("no answer: {0}")]
     Answer(String),
+}
+
+/// What TLS says of a certificate begins like this.
+const CERTIFICATE: &str = "invalid peer certificate: ";
+
+fn unanswered(why: String) -> Unreached {
+    match why.rsplit_once(CERTIFICATE) {
+        Some((_, said)) => Unreached::Certificate(said.to_owned()),
+        None => Unreached::Answer(why),
+    }
 }
 
 /// Looks at an `http` or `https` URL whose path is ignored: one GET of `/`, whatever the answer. A server that speaks
@@ -72,7 +85,7 @@ pub async fn reach(base: &str, speaks_http2: bool, within: Duration) -> Result<R
         }
         // A gRPC server need not answer a GET; that TLS was agreed on is what counts.
         Err(error) if speaks_http2 && !error.is_connect() => Ok(reached),
-        Err(error) => Err(Unreached::Answer(causes(&error.without_url()))),
+        Err(error) => Err(unanswered(causes(&error.without_url()))),
     }
 }
 

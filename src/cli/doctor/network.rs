@@ -1,7 +1,7 @@
 //! Names, connections, certificates and clocks of a target's addresses.
 
 use super::Finding;
-use crate::client::{Reached, reach};
+use crate::client::{Reached, Unreached, reach};
 use crate::host;
 use crate::target::{TargetFile, as_url};
 use std::time::Duration;
@@ -27,14 +27,21 @@ pub(super) async fn examined(file: &TargetFile) -> Vec<Finding> {
         let Some(address) = address else { continue };
         match reach(&address, speaks_http2, WITHIN).await {
             Ok(reached) => findings.extend(of_reached(key, &address, &reached, host::now().as_second())),
-            Err(error) => findings.push(Finding::bad(key, format!("{address}: {error}"), advice(key))),
+            Err(error) => {
+                findings.push(Finding::bad(key, format!("{address}: {error}"), advice(key, &error)))
+            }
         }
     }
     findings
 }
 
-fn advice(key: &str) -> String {
-    format!("look at `{key}` in the target file, and whether this machine may go there")
+fn advice(key: &str, error: &Unreached) -> String {
+    match error {
+        Unreached::Certificate(_) => {
+            "have the certificate mended, or let this machine trust its issuer (SSL_CERT_FILE)".to_owned()
+        }
+        _ => format!("look at `{key}` in the target file, and whether this machine may go there"),
+    }
 }
 
 /// What the server showed of itself; the clock only of the API, which tells the time in each answer.
