@@ -10,6 +10,11 @@ import org.apache.maven.plugins.surefire.report.SurefireReportParser;
 
 /** What Surefire's report parser finds in a folder of reports. */
 public class SurefireReads {
+  private static String message(ReportTestCase one) {
+    String message = one.getFailureMessage();
+    return "\t" + (message == null ? "" : message.trim().replaceAll("\\s+", " "));
+  }
+
   public static void main(String[] arguments) throws Exception {
     SurefireReportParser parser = new SurefireReportParser(
         Collections.singletonList(new File(arguments[0])), Locale.ENGLISH, new NullConsoleLogger());
@@ -18,9 +23,9 @@ public class SurefireReads {
     for (ReportTestSuite suite : parser.parseXMLReportFiles()) {
       for (ReportTestCase one : suite.getTestCases()) {
         tests++;
-        if (one.hasError()) { errors++; lines.add("error " + one.getName()); }
-        else if (one.hasFailure()) { failures++; lines.add("failure " + one.getName()); }
-        else if (one.hasSkipped()) { skipped++; lines.add("skipped " + one.getName()); }
+        if (one.hasError()) { errors++; lines.add("error " + one.getName() + message(one)); }
+        else if (one.hasFailure()) { failures++; lines.add("failure " + one.getName() + message(one)); }
+        else if (one.hasSkipped()) { skipped++; lines.add("skipped " + one.getName() + message(one)); }
       }
     }
     Collections.sort(lines);

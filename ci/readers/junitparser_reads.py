@@ -16,7 +16,8 @@ for suite in xml:
         for kind, word in KINDS.items():
             if any(isinstance(result, kind) for result in case.result):
                 counts[word] += 1
-                lines.append(f"{word} {case.name}")
+                result = next(result for result in case.result if isinstance(result, kind))
+                lines.append(f"{word} {case.name}\t{' '.join((result.message or '').split())}")
 assert (xml.tests, xml.failures, xml.errors, xml.skipped) == (
     tests, counts["failure"], counts["error"], counts["skipped"]), "the root's sums are not those of its cases"
 print(f"tests={tests} failures={counts['failure']} errors={counts['error']} skipped={counts['skipped']}")

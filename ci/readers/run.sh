@@ -16,13 +16,10 @@ work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 failed=0
 
-# What muster says: the counts, and name and message of each failure and error, one a line, sorted.
-python3 "$here/expected.py" "$summary" >"$work/expected"
-
 compared() {
   local reader="$1"
-  if diff "$work/expected" "$work/found" >"$work/difference"; then
-    printf '%-24s agrees: %s\n' "$reader" "$(head -n 1 "$work/found")"
+  if python3 "$here/compared.py" "$summary" "$work/found" >"$work/difference"; then
+    printf '%-24s agrees: %s\n' "$reader" "$(cat "$work/difference")"
   else
     printf '%-24s DIFFERS:\n' "$reader"
     cat "$work/difference"
