@@ -13,6 +13,7 @@
 #   seed-NUMBER   every case with a random seed, ten times: every case must pass, and all outlines must be the same
 #   deaths-FAMILY muster killed at every point of every case of a family, then `muster cleanup`: nothing may be left
 #   readers       junit.xml of a run with every verdict and hostile texts, read by three readers of other makes
+#   database      the step kind `sql` against a real PostgreSQL: types, refusals, certificates, outages, a restore drill
 #   troubles      what can go wrong on a real Kubernetes while a platform is disrupted, and what is said of it
 #   sweep-LAYOUT  every pod of the fake platform on a real Kubernetes, one after the other, in both layouts
 set -euo pipefail
@@ -45,7 +46,14 @@ print(" ".join(case["case"] for case in cases if case["outcome"] in ("fail", "in
 PYTHON
 }
 
-defect_stage() {
+defect_database_stage() {
+  local folder="$1" code=0
+  "$root/ci/database/run.sh" "$muster" >"$folder/output.txt" 2>&1 || code="$?"
+  paste -sd ';' <"$folder/output.txt" >"$folder/found"
+  return "$code"
+}
+
+stage() {
   local folder="$1" name="$2" found
   run "$folder" --seed 1 --defect "$name"
   found="$(red "$folder")"
@@ -124,6 +132,7 @@ names() {
   seq "$SEEDS" | sed 's/^/seed-/'
   printf 'deaths-%s\n' signup-flow service-call permission-leak platform-setup
   echo readers
+  echo database
   echo troubles
   printf 'sweep-%s\n' default server
 }
@@ -145,6 +154,7 @@ while read -r name; do
     defect-*) stage "$name" defect_stage "${name#defect-}" ;;
     seed-*) stage "$name" seed_stage ;;
     deaths-*) stage "$name" deaths_stage "${name#deaths-}" ;;
+    database) stage "$name" database_stage ;;
     readers) stage "$name" readers_stage ;;
     troubles) stage "$name" troubles_stage ;;
     sweep-*) stage "$name" sweep_stage "${name#sweep-}" ;;

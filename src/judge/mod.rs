@@ -1,6 +1,6 @@
 //! Records in, failures out: pure functions, tested without sockets or sleeps.
 //!
-//! Lives here: what a reply must be (`reply`), which replies are refusals (`refusal`), who may call what (`access`),
+//! Lives here: what a reply must be (`reply`), what rows must be (`rows`), which replies are refusals (`refusal`), who may call what (`access`),
 //! what samples say of a service (`sample`, `steady`, `recovery`), the verdicts on a recovery (`clock`). Does not:
 //! anything that sends, waits or masks.
 
@@ -10,6 +10,7 @@ pub mod clock;
 pub mod recovery;
 mod refusal;
 mod reply;
+mod rows;
 pub mod sample;
 pub mod steady;
 
@@ -17,3 +18,4 @@ pub use access::{Around, Cell, Seen, allowed, denied};
 pub use check::{Check, JsonType};
 pub use refusal::{Form, Refusals};
 pub use reply::{Expectation, Mismatch, Reply, Transport, select};
+pub use rows::RowsExpectation;

@@ -89,7 +89,7 @@ impl Expect {
 }
 
 /// Tells at load what would be wrong with a condition that holds no expression.
-fn constant<T>(data: &Data, parse: fn(&Value) -> Result<T, String>, look: &mut Look<'_>) {
+pub(crate) fn constant<T>(data: &Data, parse: fn(&Value) -> Result<T, String>, look: &mut Look<'_>) {
     if let Some(Err(why)) = data.constant().map(|value| parse(&value)) {
         look.problem(Problem::new(data.at, why));
     }
@@ -136,7 +136,7 @@ fn check(name: &str, value: &Value) -> Result<Check, String> {
         "absent" => {
             value.as_bool().map(Check::Absent).ok_or(format!("`absent` wants true or false, found {value}"))
         }
-        "length" => range(value).map(Check::Length),
+        "length" => range("length", value).map(Check::Length),
         "type" => serde_json::from_value::<JsonType>(value.clone()).map(Check::Type).map_err(|_| {
             format!("`type` wants string, number, boolean, array, object or null, found {value}")
         }),
@@ -156,8 +156,9 @@ fn pattern(value: &Value) -> Result<Check, String> {
     Ok(Check::Matches(regex))
 }
 
-fn range(value: &Value) -> Result<RangeInclusive<u64>, String> {
-    let wrong = || format!("`length` wants a number, or `at_least` and `at_most`, found {value}");
+/// A number, or a range of them that not every number is in.
+pub(crate) fn range(key: &str, value: &Value) -> Result<RangeInclusive<u64>, String> {
+    let wrong = || format!("`{key}` wants a number, or `at_least` and `at_most`, found {value}");
     match value {
         Value::Number(number) => number.as_u64().map(|it| it..=it).ok_or_else(wrong),
         Value::Object(map)
@@ -282,6 +283,12 @@ pub(crate) fn capture(
         stage.names.insert(name.value.clone(), value);
     }
     Ok(())
+}
+
+/// Makes every value that is captured as a secret one.
+pub(crate) fn learn_secrets(captures: &Captures, json: &Value, stage: &Stage<'_>) {
+    let secret = captures.values().filter(|from| from.is_secret);
+    secret.filter_map(|from| from.value_in(json)).for_each(|value| stage.learn(&value));
 }
 
 /// Compiles a JSON path.

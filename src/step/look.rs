@@ -18,6 +18,8 @@ pub struct Uses {
     pub faults: BTreeSet<&'static str>,
     /// What it reads of Kubernetes: paths of the API, `*` where a value stands.
     pub kube_paths: BTreeSet<String>,
+    /// The databases that it asks, as the target file names them.
+    pub databases: BTreeSet<String>,
     /// Whether the clock of a fake is moved, or the case must be alone for another reason.
     pub is_alone: bool,
 }
@@ -33,6 +35,7 @@ impl Uses {
         self.write = self.write.max(other.write);
         self.faults.extend(other.faults);
         self.kube_paths.extend(other.kube_paths);
+        self.databases.extend(other.databases);
         self.is_alone |= other.is_alone;
     }
 }

@@ -24,6 +24,7 @@ mod receive;
 mod request;
 mod send;
 mod snapshot;
+mod sql;
 mod stage;
 mod template;
 mod watching;
@@ -97,6 +98,8 @@ kinds! {
     "access" => Access(access::Access),
     /// A fault under probes.
     "disrupt" => Disrupt(disrupt::Disrupt),
+    /// A question to a database.
+    "sql" => Sql(sql::Sql),
     /// A stored reply.
     "snapshot" => Snapshot(snapshot::Snapshot),
     /// Time that passes.

@@ -3,9 +3,11 @@
 use super::file::{KubernetesPlace, Via};
 use super::{Secrets, TargetFile};
 use crate::client::kube::{Kube, Place};
+use crate::client::postgres::Postgres;
 use crate::client::{Grpc, Http, Unusable};
 use crate::files;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -24,6 +26,8 @@ pub struct Target {
     pub rpc: Option<Grpc>,
     /// The admin address of a fake.
     pub admin: Option<Http>,
+    /// The databases, by name.
+    pub databases: BTreeMap<String, Postgres>,
     clock: Clock,
 }
 
@@ -46,12 +50,22 @@ pub enum ConnectError {
         /// What is wrong.
         why: Unusable,
     },
+    /// The way to a database cannot be made.
+    #[error("the database `{name}` of target `{target}`: {why}")]
+    Database {
+        /// The target.
+        target: String,
+        /// The database.
+        name: String,
+        /// What is wrong.
+        why: String,
+    },
 }
 
 /// Makes the connections that a target file describes; they are opened when they are first used.
 ///
 /// # Errors
-/// If an address of the file cannot be used.
+/// If an address of the file, or a certificate that it names, cannot be used.
 pub fn connect(file: TargetFile, secrets: Secrets) -> Result<Target, ConnectError> {
     let wrong = |key| {
         let target = file.name.value.clone();
@@ -60,8 +74,18 @@ pub fn connect(file: TargetFile, secrets: Secrets) -> Result<Target, ConnectErro
     let http = Http::new(&file.api).map_err(wrong("api"))?;
     let rpc = file.proxy.as_ref().map(|at| Grpc::new(&as_url(at)).map_err(wrong("proxy"))).transpose()?;
     let admin = file.admin.as_ref().map(|at| Http::new(at).map_err(wrong("admin"))).transpose()?;
+    let databases = databases(&file, &secrets)?;
     let clock = Clock { connected_at: Instant::now(), moved: Cell::default() };
-    Ok(Target { http, rpc, admin, file, secrets, clock })
+    Ok(Target { http, rpc, admin, databases, file, secrets, clock })
+}
+
+fn databases(file: &TargetFile, secrets: &Secrets) -> Result<BTreeMap<String, Postgres>, ConnectError> {
+    let named = file.databases.iter().map(|(name, database)| {
+        let wrong =
+            |why| ConnectError::Database { target: file.name.value.clone(), name: name.value.clone(), why };
+        Ok((name.value.clone(), database.connect(name, secrets).map_err(wrong)?))
+    });
+    named.collect()
 }
 
 /// The URL of a proxy's address: `host:port` means TLS.

@@ -1,5 +1,6 @@
 //! The target file.
 
+use super::database::Database;
 use crate::source::{At, Invalid, Problem, Problems, Source, Span, Whole, did_you_mean, read, tree};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -40,6 +41,9 @@ pub struct TargetFile {
     /// Messages that can be received, by name.
     #[serde(default)]
     pub mailbox: BTreeMap<At<String>, Mailbox>,
+    /// Databases that are asked directly, by name.
+    #[serde(default)]
+    pub databases: BTreeMap<At<String>, Database>,
     /// Groups of pods, by name.
     #[serde(default)]
     pub groups: BTreeMap<At<String>, Group>,
@@ -259,6 +263,7 @@ fn look_over(file: &TargetFile) -> Vec<Problem> {
     found.extend(contradictions(file));
     found.extend(unknown_groups(file));
     found.extend(file.identities.iter().flat_map(|(name, kind)| wrong_identity(name, kind)));
+    found.extend(file.databases.iter().flat_map(|(name, database)| database.problems(name)));
     found.extend(file.mailbox.values().filter_map(|mailbox| wrong_pattern(&mailbox.pattern)));
     let empty = file.groups.iter().filter(|(_, group)| group.members.is_empty());
     found.extend(

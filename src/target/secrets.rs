@@ -7,19 +7,27 @@ use crate::secret::{SHORTEST_SECRET_BYTES, Secret};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The secrets of a target's accounts, by identity kind.
+/// The secrets of a target's accounts, by identity kind, and of its databases, by name.
 #[derive(Default)]
-pub struct Secrets(BTreeMap<String, Secret>);
+pub struct Secrets {
+    accounts: BTreeMap<String, Secret>,
+    databases: BTreeMap<String, Secret>,
+}
 
 impl Secrets {
     /// The secret of an identity kind.
     pub fn of(&self, kind: &str) -> Option<&Secret> {
-        self.0.get(kind)
+        self.accounts.get(kind)
+    }
+
+    /// The password of a database.
+    pub fn of_database(&self, name: &str) -> Option<&Secret> {
+        self.databases.get(name)
     }
 
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &Secret> {
-        self.0.values()
+        self.accounts.values().chain(self.databases.values())
     }
 }
 
@@ -31,7 +39,7 @@ pub enum MissingSecret {
         "the environment variable {variable}, which holds the secret of `{kind}`, is not set\nhint: export {variable}=… before muster is started"
     )]
     Variable {
-        /// The identity kind.
+        /// The identity kind, or the database.
         kind: String,
         /// The variable.
         variable: String,
@@ -39,7 +47,7 @@ pub enum MissingSecret {
     /// The file cannot be read.
     #[error("the secret of `{kind}` is not to be had: {why}")]
     File {
-        /// The identity kind.
+        /// The identity kind, or the database.
         kind: String,
         /// What the disk says.
         why: files::FileError,
@@ -47,7 +55,7 @@ pub enum MissingSecret {
     /// The file has no such line.
     #[error("the secret of `{kind}` is not to be had: {path} has no line `{key}=…`")]
     Line {
-        /// The identity kind.
+        /// The identity kind, or the database.
         kind: String,
         /// The file.
         path: String,
@@ -59,7 +67,7 @@ pub enum MissingSecret {
         "the secret of `{kind}` is shorter than {SHORTEST_SECRET_BYTES} bytes: it could not be hidden in reports"
     )]
     Short {
-        /// The identity kind.
+        /// The identity kind, or the database.
         kind: String,
     },
 }
@@ -75,7 +83,13 @@ pub fn read_secrets(
     let mut secrets = Secrets::default();
     for (name, kind) in &file.identities {
         if let Some(place) = &kind.secret {
-            secrets.0.insert(name.value.clone(), secret(&name.value, place, environment)?);
+            secrets.accounts.insert(name.value.clone(), secret(&name.value, place, environment)?);
+        }
+    }
+    for (name, database) in &file.databases {
+        if let Some(place) = &database.secret {
+            let told = format!("database {}", name.value);
+            secrets.databases.insert(name.value.clone(), secret(&told, place, environment)?);
         }
     }
     Ok(secrets)
