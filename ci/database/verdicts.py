@@ -17,7 +17,7 @@ DATABASE = "platform"
 HBA = """
 hostnossl all plain 127.0.0.1/32 scram-sha-256
 hostssl all certified 127.0.0.1/32 cert
-hostssl all reader,owner,wrong 127.0.0.1/32 scram-sha-256
+hostssl all reader,owner,wrong,writer 127.0.0.1/32 scram-sha-256
 """
 
 SETUP = f"""
@@ -25,6 +25,7 @@ create role reader login password '{PASSWORD}';
 create role plain login password '{PASSWORD}';
 create role owner login password '{PASSWORD}' superuser;
 create role wrong login password 'another-{PASSWORD}';
+create role writer login password '{PASSWORD}';
 create role certified login;
 create table accounts (id int primary key, namespace text not null, note jsonb);
 insert into accounts values (1, 'foo-bar', '{{"a": [1, 2]}}'), (2, 'foo-bar', null), (3, 'other', null);
@@ -33,6 +34,7 @@ create sequence counter;
 create type colour as enum ('red', 'green');
 create domain short as varchar(3);
 create function writes() returns int language sql as 'insert into accounts values (99, ''x'', null) returning id';
+grant update on accounts to writer;
 grant select on accounts to reader, plain, certified;
 """
 
@@ -82,6 +84,16 @@ grant select on auth to reader;
 insert into auth select 'account/micro/' || n from generate_series(1, 3) n;
 insert into auth select 'rules/micro/' || n from unnest(array['alert', 'status', 'auth', 'signup', 'onlyloggedin']) n;
 """
+
+
+# What `muster doctor` says of the databases.
+DOCTOR = [
+    ("ok      database main", "reader may read platform, over TLS"), ("ok      database plain", "plain may read platform, without TLS"),
+    ("ok      database certified", "certified may read platform, over TLS"), ("NOT OK  database owner", "owner may do everything in platform"),
+    ("NOT OK  database writer", "writer may change 1 tables of platform"), ("NOT OK  database wrong-password", "password authentication failed"),
+    ("NOT OK  database untrusted", "is not signed by `ca` of the target file"), ("NOT OK  database nobody-there", "cannot be reached"),
+    ("NOT OK  database expired-own", "ours for it ends in -"), ("NOT OK  database expired-own", "does not take our certificate"),
+]
 
 
 class Cases:
@@ -205,7 +217,7 @@ class Bench:
         trust = {"ca": ca}
         databases = {
             "main": database("reader", trust), "owner": database("owner", {"ca": ca, "name": "db.example.test"}),
-            "plain": database("plain", "off"), "certified": database("certified", own("own"), secret=None),
+            "writer": database("writer", trust), "plain": database("plain", "off"), "certified": database("certified", own("own"), secret=None),
             "no-certificate": database("certified", trust), "expired-own": database("certified", own("own-expired"), secret=None),
             "untrusted-own": database("certified", own("own-stranger"), secret=None), "wrong-password": database("wrong", trust),
             "no-password": database("reader", trust, secret=None), "no-database": database("reader", trust, name="nowhere"),
@@ -245,12 +257,17 @@ class Bench:
     def run(self, cases, name):
         return self.judged(self.started(cases, name), cases, name)
 
-    def own(self, case):
-        """The outcome of a case of muster's own suites."""
+    def own_suites(self):
+        """A folder with those of muster's own suites that ask a database."""
         folder = WORK / "own"
         (folder / "suites/platform-setup").mkdir(parents=True, exist_ok=True)
         for name in ("needs.yaml", "platform-setup/database.yaml"):
             (folder / "suites" / name).write_text((SUITES / name).read_text())
+        return folder
+
+    def own(self, case):
+        """The outcome of a case of muster's own suites."""
+        folder = self.own_suites()
         (folder / "target.yaml").write_text(json.dumps({**self.names, "provides": ["database"]}))
         subprocess.run([MUSTER, "run", case, "--suites", "suites", "--target", "target.yaml", "--report-dir", "report", "--state-dir", "state"], cwd=folder,
                        stdin=subprocess.DEVNULL, capture_output=True, check=False)
@@ -268,6 +285,18 @@ class Bench:
             print(f"{case}: {before}, and after `{breaks}` {after}")
             wrong += (before, after) != ("pass", "fail")
         return wrong
+
+    def doctor(self):
+        """What `muster doctor` says of each database. The number of lines that are not as they must be."""
+        done = subprocess.run([MUSTER, "doctor", "--target", WORK / "target.yaml", "--suites", self.own_suites() / "suites",
+                               "--state-dir", WORK / "doctor"], capture_output=True, text=True, check=False)
+        lines = done.stdout.splitlines()
+        if not lines:
+            print(done.stderr)
+        lacking = [row for row in DOCTOR if not any(line.startswith(row[0] + " ") and row[1] in line for line in lines)]
+        print(f"doctor: {len(DOCTOR) - len(lacking)} of {len(DOCTOR)} lines as they must be, exit code {done.returncode}")
+        print("".join(f"  lacking {row}\n" for row in lacking) + (done.stdout if lacking else ""), end="")
+        return len(lacking) + (done.returncode != 3)
 
     def contents(self):
         return self.server.sql("select string_agg(a::text, ';' order by id) from accounts a", DATABASE) + self.server.sql(
@@ -311,6 +340,7 @@ def main():
             print(f"the database changed:\n{before}\n{bench.contents()}")
         else:
             print("the database is as it was")
+        differences += bench.doctor()
         differences += bench.own_cases()
         bench.serve_from_now("expired")
         differences += bench.run(one("main", "select 1 as v", "20s", "inconclusive", "sql.certificate", "has expired"), "expired-certificate")

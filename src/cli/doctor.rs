@@ -1,9 +1,10 @@
 //! `muster doctor`: whether a target file leads somewhere, in plain words, before anything is run against it.
 //!
 //! Lives here: the order of the examination and how its findings are told. What is examined has a file each:
-//! addresses and clocks (`network`), the cluster (`cluster`), identities and mailbox (`requests`).
+//! addresses and clocks (`network`), the cluster (`cluster`), databases (`database`), identities and mailbox (`requests`).
 
 mod cluster;
+mod database;
 mod network;
 mod requests;
 
@@ -55,6 +56,7 @@ pub(super) fn doctor(arguments: &DoctorArguments) -> Ended {
     findings.extend(runtime.block_on(network::examined(&target.file)));
     let is_reached = findings.iter().all(|finding| finding.advice.is_none());
     findings.extend(runtime.block_on(cluster::examined(&target, &needed)));
+    findings.extend(runtime.block_on(database::examined(&target)));
     drop(runtime);
     if is_reached {
         findings.extend(requests::examined(arguments, &target.file, &sources)?);
