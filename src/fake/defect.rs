@@ -133,6 +133,9 @@ defects! {
     PodNeverReplaced "pod-never-replaced" false "a deleted pod is not replaced";
     PodsEndFirst "pods-end-first" false "a deployment ends its pods before their successors are there";
     WatchSilent "watch-silent" false "watches of the Kubernetes API stay open and say nothing";
+    BackupMissing "backup-missing" false "the database has no backup job";
+    BackupSuspended "backup-suspended" false "the backup job of the database is suspended";
+    BackupFails "backup-fails" false "the backup job of the database runs and no longer succeeds";
     NamespaceLabelMissing "namespace-label-missing" false "the Kubernetes namespaces lack the label owner=micro";
     RulesForgottenOnRestart "rules-forgotten-on-restart" false "a replaced auth pod forgets the rules and is open to all";
     AccountsForgottenOnRestart "accounts-forgotten-on-restart" false "a replaced auth pod refuses the tokens of before";

@@ -1,5 +1,6 @@
 //! One condition on one value.
 
+use jiff::Timestamp;
 use regex::Regex;
 use serde_json::Value;
 use std::ops::RangeInclusive;
@@ -19,6 +20,8 @@ pub enum Check {
     Length(RangeInclusive<u64>),
     /// Of this type.
     Type(JsonType),
+    /// A moment (RFC 3339) that is this one or a later one.
+    NotBefore(Timestamp),
 }
 
 /// The types of JSON.
@@ -58,6 +61,7 @@ impl Check {
             Self::Absent(_) => false,
             Self::Length(range) => length(value).is_some_and(|length| range.contains(&length)),
             Self::Type(wanted) => type_of(value) == *wanted,
+            Self::NotBefore(earliest) => moment(value).is_some_and(|found| found >= *earliest),
         }
     }
 
@@ -79,6 +83,7 @@ impl std::fmt::Display for Check {
                 write!(f, "a length of at least {}", range.start())
             }
             Self::Length(range) => write!(f, "a length from {} to {}", range.start(), range.end()),
+            Self::NotBefore(earliest) => write!(f, "a moment not before {earliest}"),
             Self::Type(wanted) => write!(f, "a value of type {}", format!("{wanted:?}").to_lowercase()),
         }
     }
@@ -110,6 +115,10 @@ fn equal(a: &Value, b: &Value) -> bool {
         }
         _ => a == b,
     }
+}
+
+fn moment(value: &Value) -> Option<Timestamp> {
+    value.as_str()?.parse().ok()
 }
 
 fn length(value: &Value) -> Option<u64> {

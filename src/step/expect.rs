@@ -22,7 +22,8 @@ pub struct Expect {
     /// Header names to conditions.
     #[serde(default)]
     pub headers: BTreeMap<At<String>, Data>,
-    /// JSON paths (RFC 9535) to conditions: a value, or `equals`, `matches`, `one_of`, `absent`, `length`, `type`.
+    /// JSON paths (RFC 9535) to conditions: a value, or `equals`, `matches`, `one_of`, `absent`, `length`, `type`,
+    /// `not_before`.
     #[serde(default)]
     pub body: BTreeMap<At<String>, Data>,
     /// A condition on the body as text.
@@ -110,7 +111,7 @@ fn statuses(value: &Value) -> Result<Vec<u16>, String> {
 }
 
 /// The names of the conditions.
-const OPERATORS: [&str; 6] = ["equals", "matches", "one_of", "absent", "length", "type"];
+const OPERATORS: [&str; 7] = ["equals", "matches", "one_of", "absent", "length", "type", "not_before"];
 
 /// A map whose keys are all names of conditions is a list of conditions; anything else must be equal.
 pub(crate) fn checks(value: &Value) -> Result<Vec<Check>, String> {
@@ -140,6 +141,12 @@ fn check(name: &str, value: &Value) -> Result<Check, String> {
         "type" => serde_json::from_value::<JsonType>(value.clone()).map(Check::Type).map_err(|_| {
             format!("`type` wants string, number, boolean, array, object or null, found {value}")
         }),
+        "not_before" => {
+            let moment = value.as_str().and_then(|text| text.parse().ok());
+            moment.map(Check::NotBefore).ok_or_else(|| {
+                format!("`not_before` wants a moment such as `2026-11-25T08:00:00Z`, found {value}")
+            })
+        }
         other => Err(format!(
             "`{other}` is no condition (wanted {}; to compare with a map, use `equals`)",
             OPERATORS.join(", ")
@@ -315,8 +322,8 @@ mod tests {
         assert!(matches!(checks(&json!({"length": 3, "type": "array"})).unwrap()[..], [_, _]));
         assert_eq!(
             checks(&json!({"length": 3, "id": 1})).unwrap_err(),
-            "`id` is no condition (wanted equals, matches, one_of, absent, length, type; to compare with a map, use \
-             `equals`)"
+            "`id` is no condition (wanted equals, matches, one_of, absent, length, type, not_before; to compare \
+             with a map, use `equals`)"
         );
     }
 
@@ -328,6 +335,23 @@ mod tests {
         );
         assert!(checks(&json!({"length": {"at_least": 0}})).is_err());
         assert!(checks(&json!({"one_of": []})).is_err());
+    }
+
+    #[test]
+    fn a_moment_is_compared_as_a_moment() {
+        let fresh = checks(&json!({ "not_before": "2026-11-25T08:00:00Z" })).unwrap();
+        let wrong = |found: &str| fresh[0].wrong_with(&[&json!(found)]);
+        assert_eq!(wrong("2026-11-25T08:00:00Z"), None);
+        assert_eq!(wrong("2026-11-25T09:30:00+01:30"), None);
+        assert_eq!(
+            wrong("2026-11-25T07:59:59Z").unwrap(),
+            "wanted a moment not before 2026-11-25T08:00:00Z, found \"2026-11-25T07:59:59Z\""
+        );
+        assert!(wrong("yesterday").is_some() && fresh[0].wrong_with(&[]).is_some());
+        assert_eq!(
+            checks(&json!({ "not_before": "2h" })).unwrap_err(),
+            "`not_before` wants a moment such as `2026-11-25T08:00:00Z`, found \"2h\""
+        );
     }
 
     #[test]

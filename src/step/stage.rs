@@ -67,7 +67,7 @@ pub struct Scene<'a> {
     pub own_pod: Option<String>,
     /// A fault from which the platform has not recovered.
     pub unrecovered: RefCell<Option<String>>,
-    /// The wall clock, for times that are only shown.
+    /// The wall clock, for times that are shown, and for what must not be older than some time: `case.began`.
     pub now: &'a dyn Fn() -> jiff::Timestamp,
 }
 
@@ -114,7 +114,7 @@ impl<'a> Stage<'a> {
     pub fn new(scene: &'a Scene<'a>, case: &str, file: &str) -> Self {
         let mut names = Names::new();
         names.insert("run".into(), json!({ "id": scene.run, "seed": scene.seed }));
-        names.insert("case".into(), json!({ "id": case }));
+        names.insert("case".into(), json!({ "id": case, "began": (scene.now)().to_string() }));
         names.insert("target".into(), json!({ "name": scene.target.name() }));
         let mut stage = Self {
             scene,

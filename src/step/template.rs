@@ -6,7 +6,7 @@
 //! The expression language is minijinja's, with our own few filters and nothing else. A text that is one whole
 //! `$(…)` keeps the type of its value; `$$(` is a literal `$(`.
 
-use crate::source::{Key, Node, Place, Problem, What};
+use crate::source::{Key, Node, Place, Problem, What, span};
 use base64::prelude::*;
 use minijinja::{Environment, UndefinedBehavior, value::Serde};
 use serde::de::{Deserialize, Deserializer};
@@ -266,7 +266,18 @@ fn environment() -> Environment<'static> {
             if value.is_undefined() || value.is_none() { other } else { value }
         },
     );
+    environment.add_filter("earlier", |moment: String, by: String| earlier(&moment, &by));
     environment
+}
+
+/// A moment (RFC 3339) that is earlier by a time such as `150m`.
+fn earlier(moment: &str, by: &str) -> Result<String, minijinja::Error> {
+    let wrong = |why: String| minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, why);
+    let at: jiff::Timestamp = moment
+        .parse()
+        .map_err(|_| wrong("`earlier` takes a moment such as `2026-11-25T08:00:00Z`".into()))?;
+    let by = span(by).map_err(|_| wrong("`earlier` wants a time with its unit, such as `150m`".into()))?;
+    Ok(at.checked_sub(by).map_err(|error| wrong(error.to_string()))?.to_string())
 }
 
 type TextFilter = fn(&str) -> String;
@@ -427,6 +438,7 @@ mod tests {
             ("$(me.none|default('x'))", json!("x")),
             ("$(me.n == 7 and code != '')", json!(true)),
             ("", json!("")),
+            ("$('2026-11-25T08:00:00+02:00'|earlier('90m'))", json!("2026-11-25T04:30:00Z")),
         ] {
             assert_eq!(template(text).render(&names()).unwrap(), value, "{text}");
         }
@@ -438,6 +450,14 @@ mod tests {
             ("$(you)", "`$(you)`: it has no value"),
             ("$(me.phone)", "`$(me.phone)`: it has no value"),
             ("a $(me.list)", "`$(me.list)`: a list or map cannot become a part of a text"),
+            (
+                "$(code|earlier('90m'))",
+                "`$(code|earlier('90m'))`: `earlier` takes a moment such as `2026-11-25T08:00:00Z`",
+            ),
+            (
+                "$('2026-11-25T08:00:00Z'|earlier('90'))",
+                "`$('2026-11-25T08:00:00Z'|earlier('90'))`: `earlier` wants a time with its unit, such as `150m`",
+            ),
             ("$(me.n|upper)", "`$(me.n|upper)`: `upper` takes a text, not a value of kind number"),
         ] {
             assert_eq!(template(text).render(&names()).unwrap_err().to_string(), why);

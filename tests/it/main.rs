@@ -5,6 +5,7 @@ mod architecture;
 mod cli;
 mod cluster;
 mod contract;
+mod cron_jobs;
 mod defects;
 mod doctor;
 mod documents;

@@ -62,6 +62,10 @@ impl State {
         for budget in state.settings.budgets.clone() {
             state.create_budget(&budget);
         }
+        for job in state.settings.cron_jobs.clone() {
+            state.create_cron_job(&job);
+        }
+        state.run_cron_jobs();
         for deployment in state.settings.deployments.clone() {
             state.apply(&deployment);
         }
@@ -101,7 +105,7 @@ impl State {
 
     /// Removes a namespace and everything in it.
     pub(super) fn remove_namespace(&mut self, name: &str) -> Option<Arc<Value>> {
-        for kind in [Kind::Deployment, Kind::Pod, Kind::Budget, Kind::Lease] {
+        for kind in [Kind::Deployment, Kind::Pod, Kind::Budget, Kind::Lease, Kind::CronJob] {
             for object in self.store.list(kind, Some(name)) {
                 self.remove_object(kind, name, name_of(&object));
             }
@@ -255,6 +259,7 @@ impl State {
                 "pods": self.pods_of(namespace_of(object), name_of(object)).len(),
             })),
             "budgets": of(Kind::Budget, &|object| object["spec"].clone()),
+            "cronJobs": of(Kind::CronJob, &|object| object["spec"].clone()),
             "leases": of(Kind::Lease, &|object| object["spec"]["holderIdentity"].clone()),
         })
     }

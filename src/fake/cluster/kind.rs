@@ -12,6 +12,7 @@ pub(super) enum Kind {
     Deployment,
     Budget,
     Lease,
+    CronJob,
 }
 
 /// What the discovery documents say of a kind.
@@ -85,11 +86,21 @@ const LEASE: Resource = Resource {
     is_namespaced: true,
     verbs: ALL_VERBS,
 };
+const CRON_JOB: Resource = Resource {
+    group: "batch",
+    plural: "cronjobs",
+    singular: "cronjob",
+    kind: "CronJob",
+    short: &["cj"],
+    categories: &["all"],
+    is_namespaced: true,
+    verbs: READ,
+};
 
 impl Kind {
     /// Every kind, in the order of the discovery documents.
-    pub(super) const ALL: [Kind; 5] =
-        [Kind::Namespace, Kind::Pod, Kind::Deployment, Kind::Budget, Kind::Lease];
+    pub(super) const ALL: [Kind; 6] =
+        [Kind::Namespace, Kind::Pod, Kind::Deployment, Kind::Budget, Kind::Lease, Kind::CronJob];
 
     /// What discovery says of it.
     pub(super) fn resource(self) -> &'static Resource {
@@ -99,6 +110,7 @@ impl Kind {
             Kind::Deployment => &DEPLOYMENT,
             Kind::Budget => &BUDGET,
             Kind::Lease => &LEASE,
+            Kind::CronJob => &CRON_JOB,
         }
     }
 
@@ -124,7 +136,7 @@ impl Kind {
 
 /// The answer to `GET /apis`.
 pub(super) fn groups() -> Value {
-    let names = ["apps", "authorization.k8s.io", "coordination.k8s.io", "policy"];
+    let names = ["apps", "authorization.k8s.io", "batch", "coordination.k8s.io", "policy"];
     json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": names.map(group) })
 }
 
@@ -171,7 +183,7 @@ fn parts(kind: Kind) -> &'static [Part] {
             ("log", "Pod", "", &["get"]),
         ],
         Kind::Deployment => &[("scale", "Scale", "autoscaling", &["get", "patch", "update"])],
-        Kind::Namespace | Kind::Budget | Kind::Lease => &[],
+        Kind::Namespace | Kind::Budget | Kind::Lease | Kind::CronJob => &[],
     }
 }
 

@@ -68,7 +68,7 @@ fn get(shared: &Shared, ask: &Ask, place: Place) -> Told {
 pub(super) fn create(shared: &Arc<Shared>, ask: &Ask, kind: Kind, namespace: &str) -> Told {
     match kind {
         Kind::Namespace | Kind::Lease => shared.change(|state| create_in(state, ask, kind, namespace)),
-        Kind::Pod | Kind::Deployment | Kind::Budget => Err(Refusal::method_not_allowed()),
+        Kind::Pod | Kind::Deployment | Kind::Budget | Kind::CronJob => Err(Refusal::method_not_allowed()),
     }
 }
 
@@ -156,7 +156,7 @@ fn delete(state: &mut State, ask: &Ask, place: Place) -> Told {
         Kind::Namespace => drop(state.remove_namespace(name)),
         Kind::Deployment => drop(state.remove_deployment(namespace, name)),
         Kind::Lease => drop(state.store.remove(kind, namespace, name)),
-        Kind::Pod | Kind::Budget => return Err(Refusal::method_not_allowed()),
+        Kind::Pod | Kind::Budget | Kind::CronJob => return Err(Refusal::method_not_allowed()),
     }
     Ok(Answer::Json(200, deleted(place, &object)))
 }
