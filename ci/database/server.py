@@ -77,8 +77,12 @@ class Server:
         self.process = subprocess.Popen(
             ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", str(self.bin / "postgres"), "-D",
              str(self.folder / "data")], stdout=log, stderr=log, cwd=self.folder)
+        return self.wait()
+
+    def wait(self):
+        """Waits until it takes people in."""
         for _ in range(300):
-            done = subprocess.run([str(self.bin / "pg_isready"), "-q", "-h", str(self.folder), "-p", str(self.port)])
+            done = subprocess.run([str(self.bin / "pg_isready"), "-q", "-h", str(self.folder), "-p", str(self.port), "-U", ADMIN, "-d", "postgres"])
             if done.returncode == 0:
                 return self
             if self.process.poll() is not None:

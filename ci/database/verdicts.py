@@ -1,6 +1,7 @@
 """Every verdict and kind of the step `sql`, by the real muster against a real server. See run.sh."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ BIN, MUSTER, WORK = sys.argv[1], sys.argv[2], Path(sys.argv[3])
 SUITES = Path(__file__).resolve().parents[2] / "suites"
 PASSWORD = "correct-horse-battery"
 DATABASE = "platform"
+# What md5 makes of `x`: captured as a secret by one case.
+SECRET = "9dd4e461268c8034f5c8564e155c67a6"
 
 HBA = """
 hostnossl all plain 127.0.0.1/32 scram-sha-256
@@ -134,6 +137,7 @@ def normal():
     cases.add("in-time", {"on": "main", "query": "select pg_sleep(0) as v", "within": "30s", "expect": {"rows": 1, "body": {"$[0].v": {"type": "null"}}}})
     cases.add("too-few-rows", {"on": "main", "query": "select * from accounts", "expect": {"rows": {"at_least": 4}}}, "fail", "expect.rows", "rows: wanted at least 4, found 3")
     cases.add("another-value", {"on": "main", "query": "select namespace from accounts where id = 1", "expect": {"body": {"$[0].namespace": "other"}}}, "fail", "expect.body", '$[0].namespace: wanted "other", found "foo-bar"')
+    cases.add("captured-secret", {"on": "main", "query": "select md5('x') as v", "expect": {"body": {"$[0].v": "other"}}, "capture": {"v": {"path": "$[0].v", "secret": True}}}, "fail", "expect.body", "found \"«secret»\"")
     cases.add("nothing-to-capture", {"on": "main", "query": "select id from accounts where id = 99", "capture": {"id": "$[0].id"}}, "fail", "expect.capture", "nothing stands at $[0].id")
     cases.add("never-true", {"on": "main", "query": "select count(*) as n from accounts", "until": {"body": {"$[0].n": 4}}, "every": "50ms", "within": "400ms"}, "fail", "sql.unmet", "$[0].n: wanted 4, found 3")
     cases.add("at-once-true", {"on": "main", "query": "select count(*) as n from accounts", "until": {"body": {"$[0].n": 3}}, "within": "60s"})
@@ -202,7 +206,7 @@ class Bench:
             time.sleep(0.1)
         raise SystemExit(f"error: the server does not show the certificate {name}")
 
-    def target(self):
+    def target(self, **more):
         here, path = f"127.0.0.1:{self.server.port}", self.certificates.path
         (WORK / "password").write_text(PASSWORD)
         secret, ca = {"file": str(WORK / "password")}, str(path("authority.pem"))
@@ -226,7 +230,7 @@ class Bench:
             "nobody-there": database("reader", trust, at="127.0.0.1:1"), "no-such-name": database("reader", trust, at="no-such-name.invalid:5432"),
         }
         # The API is named because a target must have one; nothing is asked of it.
-        self.names = {"name": "database", "api": "http://127.0.0.1:9", "databases": databases}
+        self.names = {"name": "database", "api": "http://127.0.0.1:9", "databases": databases, **more}
         (WORK / "target.yaml").write_text(json.dumps(self.names))
 
     def started(self, cases, name):
@@ -240,7 +244,7 @@ class Bench:
 
     def judged(self, running, cases, name):
         """Compares what muster found with what is wanted. The number of differences."""
-        told, _ = running.communicate(timeout=300)
+        told, _ = running.communicate(timeout=120)
         summary = WORK / name / "report/summary.json"
         if not summary.exists():
             print(f"{name}: there is no summary\n{told}")
@@ -248,8 +252,10 @@ class Bench:
         text = summary.read_text()
         found = {case["case"]: case for case in json.loads(text)["cases"]}
         differences = [line for case, wanted in cases.wanted.items() if (line := difference(case, wanted, found.get(case)))]
-        if PASSWORD in told + text + (WORK / name / "report/run.jsonl").read_text():
-            differences.append("the password stands in what was written")
+        written = told + text + (WORK / name / "report/run.jsonl").read_text()
+        for secret in (PASSWORD, SECRET):
+            if secret in written:
+                differences.append(f"{secret} stands in what was written")
         print(f"{name}: {len(cases.wanted) - len(differences)} of {len(cases.wanted)} cases as they must be")
         print("".join(f"  {line}\n" for line in differences), end="")
         return len(differences)
@@ -315,16 +321,34 @@ def difference(case, wanted, found):
     return f"{case}: wanted {verdict} {kind} {words}, found {found['outcome']} {failure['kind']}: {failure['message']}"
 
 
-def lost_in_the_middle(bench):
-    """The session is ended by the server while its query runs."""
-    cases = one("main", "select pg_sleep(120)", "200s", "inconclusive", "sql.lost", "terminating connection due to administrator command")
-    running = bench.started(cases, "lost")
-    for _ in range(200):
-        ended = bench.server.sql("select pg_terminate_backend(pid) from pg_stat_activity where query = 'select pg_sleep(120)' and state = 'active'")
-        if ended == "t":
+def in_the_middle(bench, name, breaks, kind, *words):
+    """Something happens to the session while its query runs; `breaks` is told its process."""
+    cases = one("main", "select pg_sleep(120)", "4s", "inconclusive", kind, *words)
+    running = bench.started(cases, name)
+    for _ in range(300):
+        process = bench.server.sql("select pid from pg_stat_activity where query = 'select pg_sleep(120)' and state = 'active'")
+        if process:
+            breaks(int(process))
             break
-        time.sleep(0.1)
-    return bench.judged(running, cases, "lost")
+        time.sleep(0.02)
+    return bench.judged(running, cases, name)
+
+
+def troubles(bench):
+    """A session that is ended, one that freezes, and a server that goes down at once and comes back."""
+    server = bench.server
+    frozen = []
+    different = in_the_middle(bench, "ended", lambda process: server.sql(f"select pg_terminate_backend({process})"), "sql.lost",
+                              "terminating connection due to administrator command")
+    different += in_the_middle(bench, "frozen", lambda process: (frozen.append(process), os.kill(process, signal.SIGSTOP)), "sql.timeout",
+                               "said nothing within 4s")
+    os.kill(frozen[0], signal.SIGCONT)
+    different += in_the_middle(bench, "killed", lambda process: os.kill(process, signal.SIGKILL), "sql.lost", "the server closed it")
+    server.wait()
+    different += in_the_middle(bench, "at-once", lambda process: server.signal(signal.SIGQUIT), "sql.lost", "the server closed it")
+    server.process.wait(60)
+    server.start()
+    return different
 
 
 def main():
@@ -345,10 +369,12 @@ def main():
         bench.serve_from_now("expired")
         differences += bench.run(one("main", "select 1 as v", "20s", "inconclusive", "sql.certificate", "has expired"), "expired-certificate")
         bench.serve_from_now("good")
-        differences += lost_in_the_middle(bench)
+        differences += troubles(bench)
+        bench.target(answer_within="2s")
         server.signal(signal.SIGSTOP)
-        differences += bench.run(one("main", "select 1 as v", "1s", "inconclusive", "sql.unreachable", "says nothing within 1s"), "stopped-server")
+        differences += bench.run(one("main", "select 1 as v", "1s", "inconclusive", "sql.unreachable", "says nothing within 2s"), "stopped-server")
         server.signal(signal.SIGCONT)
+        bench.target()
         server.stop()
         differences += bench.run(one("main", "select 1 as v", "20s", "inconclusive", "sql.unreachable", "Connection refused"), "no-server")
     finally:

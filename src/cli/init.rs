@@ -213,12 +213,14 @@ fn filled(answers: &Answers, shown: Option<&Shown>, file: &str, secret_variable:
             .to_owned(),
     };
     let (provides, lacks) = match shown {
-        Some(_) => {
-            ("mailbox, free-tier, kubernetes", "clock, registry-ttl, live-switches, invite-only, payments")
-        }
-        None => {
-            ("mailbox, free-tier", "kubernetes, clock, registry-ttl, live-switches, invite-only, payments")
-        }
+        Some(_) => (
+            "mailbox, free-tier, kubernetes",
+            "clock, registry-ttl, live-switches, invite-only, payments, backup, database",
+        ),
+        None => (
+            "mailbox, free-tier",
+            "kubernetes, clock, registry-ttl, live-switches, invite-only, payments, backup, database",
+        ),
     };
     include_str!("init.yaml")
         .replace("{name}", &answers.name)

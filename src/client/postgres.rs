@@ -48,6 +48,8 @@ pub struct Login<'l> {
     pub password: Option<&'l str>,
     /// TLS; `None` for none.
     pub trust: Option<Trust<'l>>,
+    /// The longest wait for a connection, and then for the login.
+    pub within: Duration,
 }
 
 /// A database that can be asked.
@@ -56,6 +58,7 @@ pub struct Postgres {
     port: u16,
     config: Config,
     tls: Option<Tls>,
+    within: Duration,
 }
 
 /// What a question has brought.
@@ -63,7 +66,7 @@ pub struct Postgres {
 pub struct Rows {
     /// A list of maps: column name to value.
     pub json: Value,
-    /// How long it took, the connection included.
+    /// How long it took, from the question to the last row.
     pub took: Duration,
     /// When the server's certificate ends, in seconds since the Unix epoch; `None` without TLS.
     pub certificate_ends_s: Option<i64>,
@@ -82,7 +85,7 @@ impl Postgres {
         }
         let tls = login.trust.as_ref().map(|trust| Tls::new(trust, login.host)).transpose()?;
         config.ssl_mode(if tls.is_some() { SslMode::Require } else { SslMode::Disable });
-        Ok(Self { host: login.host.into(), port: login.port, config, tls })
+        Ok(Self { host: login.host.into(), port: login.port, config, tls, within: login.within })
     }
 
     /// When our own certificate ends, in seconds since the Unix epoch.
@@ -90,33 +93,32 @@ impl Postgres {
         self.tls.as_ref()?.own_ends_s
     }
 
-    /// Asks one question, with values for its `$1`, `$2`, …. Connecting may take `within`, and so may the statement.
-    /// Cancel safe: the connection is closed, and the server gives up after `within` at the latest.
+    /// Asks one question, with values for its `$1`, `$2`, …. The statement may take `within`, and the server keeps to that
+    /// too. Cancel safe: the connection is closed, and the server gives up after `within` at the latest.
     ///
     /// # Errors
     /// Why there are no rows.
     pub async fn ask(&self, query: &str, values: &[Value], within: Duration) -> Result<Rows, NoRows> {
-        let started = Instant::now();
-        let stream = self.reached(within).await?;
+        let stream = self.reached().await?;
         let mut config = self.config.clone();
         let most_ms = within.as_millis().clamp(1, 2_000_000_000);
         config.options(format!("-c default_transaction_read_only=on -c statement_timeout={most_ms}"));
-        let (json, certificate_ends_s) = match &self.tls {
+        match &self.tls {
             None => {
-                let opened = opened(config.connect_raw(stream, NoTls), None, within).await?;
-                (asked(opened, query, values, within).await?, None)
+                let opened = opened(config.connect_raw(stream, NoTls), None, self.within).await?;
+                asked(opened, query, values, within).await
             }
             Some(tls) => {
                 let (handshake, shown): (Handshake, _) = tls.handshake();
-                let opened = opened(config.connect_raw(stream, handshake), Some(&shown), within).await?;
-                (asked(opened, query, values, within).await?, shown.ends_s())
+                let opened = opened(config.connect_raw(stream, handshake), Some(&shown), self.within).await?;
+                let rows = asked(opened, query, values, within).await?;
+                Ok(Rows { certificate_ends_s: shown.ends_s(), ..rows })
             }
-        };
-        Ok(Rows { json, took: started.elapsed(), certificate_ends_s })
+        }
     }
 
-    async fn reached(&self, within: Duration) -> Result<TcpStream, NoRows> {
-        let place = format!("{}:{}", self.host, self.port);
+    async fn reached(&self) -> Result<TcpStream, NoRows> {
+        let (place, within) = (format!("{}:{}", self.host, self.port), self.within);
         let tried = timeout(within, TcpStream::connect((self.host.as_str(), self.port))).await;
         let silent = |_| NoRows::Unreachable(format!("{place} does not answer within {within:?}"));
         tried.map_err(silent)?.map_err(|error| NoRows::Unreachable(format!("{place}: {error}")))
@@ -143,17 +145,20 @@ async fn asked<S, T>(
     query: &str,
     values: &[Value],
     within: Duration,
-) -> Result<Value, NoRows>
+) -> Result<Rows, NoRows>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
+    let started = Instant::now();
     let reading = async {
         let read = read(&client, query, values).await;
         drop(client);
-        read
+        read.map(|json| Rows { json, took: started.elapsed(), certificate_ends_s: None })
     };
-    pin_mut!(reading, connection);
+    // Owned, so that its end drops it: only then does a question that waits for it end too.
+    let connection = Box::pin(connection);
+    pin_mut!(reading);
     let first = timeout(within + GRACE, select(reading, connection)).await;
     match first.map_err(|_| NoRows::silent(within))? {
         Either::Left((read, connection)) => {
@@ -163,11 +168,14 @@ where
             }
             read
         }
-        Either::Right((ended, reading)) => match (ended, reading.await) {
-            // What the connection says of its end is nearer to the cause.
-            (Err(error), Err(NoRows::Lost(_))) if !error.is_closed() => Err(NoRows::asking(&error)),
-            (_, read) => read,
-        },
+        Either::Right((ended, reading)) => {
+            let read = timeout(GRACE, reading).await.map_err(|_| NoRows::silent(within))?;
+            match (ended, read) {
+                // What the connection says of its end is nearer to the cause.
+                (Err(error), Err(NoRows::Lost(_))) if !error.is_closed() => Err(NoRows::asking(&error)),
+                (_, read) => read,
+            }
+        }
     }
 }
 

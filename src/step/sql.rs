@@ -23,7 +23,9 @@ use tokio::time::Instant;
 pub struct Sql {
     /// The database, as the target file names it.
     on: At<String>,
-    /// One query. Values stand in it as `$1`, `$2`, …, and never as `$(…)`.
+    /// One query. Values stand in it as `$1`, `$2`, …, and never as `$(…)`. Its rows become a list of maps from column to
+    /// value: numbers, truth values, json and lists are what they are, `bytea` is base64, and `numeric`, moments, `uuid`
+    /// and enums are text. Cast other types: `x::text`.
     query: At<String>,
     /// The values, in their order: the server reads each as the type that it wants there.
     #[serde(default)]
@@ -34,7 +36,7 @@ pub struct Sql {
     until: Option<ExpectRows>,
     /// The beat of `until`; 500 ms if absent. Scaled by the target's pace.
     every: Option<Span>,
-    /// The longest time for the query, which the server keeps too; with `until` the deadline. The target's
+    /// The longest time for the query, which the server keeps to as well (connecting may take `answer_within`); with `until` the deadline. The target's
     /// `answer_within` if absent. Scaled by the target's pace.
     within: Option<Span>,
     /// What is taken from the rows: name to JSON path, such as `$[0].count`.
@@ -50,7 +52,7 @@ pub(super) struct ExpectRows {
     /// JSON paths (RFC 9535) to conditions, as in `call`. The first row is `$[0]`.
     #[serde(default)]
     body: BTreeMap<At<String>, Data>,
-    /// The longest time, inclusive. Scaled by the target's pace.
+    /// The longest time from the question to the last row, inclusive. Scaled by the target's pace.
     latency: Option<Span>,
 }
 

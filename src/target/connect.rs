@@ -83,9 +83,13 @@ fn databases(file: &TargetFile, secrets: &Secrets) -> Result<BTreeMap<String, Po
     let named = file.databases.iter().map(|(name, database)| {
         let wrong =
             |why| ConnectError::Database { target: file.name.value.clone(), name: name.value.clone(), why };
-        Ok((name.value.clone(), database.connect(name, secrets).map_err(wrong)?))
+        Ok((name.value.clone(), database.connect(name, secrets, answer_within(file)).map_err(wrong)?))
     });
     named.collect()
+}
+
+fn answer_within(file: &TargetFile) -> Duration {
+    file.answer_within.map_or(ANSWER_WITHIN, |within| within.0)
 }
 
 /// The URL of a proxy's address: `host:port` means TLS.
@@ -121,7 +125,7 @@ impl Target {
 
     /// The longest wait for one answer.
     pub fn answer_within(&self) -> Duration {
-        self.file.answer_within.map_or(ANSWER_WITHIN, |within| within.0)
+        answer_within(&self.file)
     }
 
     /// Which way operations are called unless a step says otherwise.

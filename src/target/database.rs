@@ -10,6 +10,7 @@ use crate::files;
 use crate::source::{At, Problem, What, Whole, read};
 use serde::Deserialize;
 use std::path::Path;
+use std::time::Duration;
 
 /// A database that is asked directly, and only ever read.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -103,11 +104,16 @@ impl Database {
         found
     }
 
-    /// The way to it; nothing is sent yet.
+    /// The way to it, on which a connection may take `within`; nothing is sent yet.
     ///
     /// # Errors
     /// A file that cannot be read, or does not hold what it should.
-    pub(super) fn connect(&self, name: &str, secrets: &Secrets) -> Result<Postgres, String> {
+    pub(super) fn connect(
+        &self,
+        name: &str,
+        secrets: &Secrets,
+        within: Duration,
+    ) -> Result<Postgres, String> {
         let (host, port) = host_and_port(&self.postgres).ok_or_else(|| "it has no address".to_owned())?;
         let texts = match &self.tls {
             TlsPlace::Off => None,
@@ -115,7 +121,15 @@ impl Database {
         };
         let password = secrets.of_database(name).map(crate::secret::Secret::reveal);
         let trust = texts.as_ref().map(Texts::trust);
-        Postgres::new(&Login { host, port, database: &self.database, user: &self.user, password, trust })
+        Postgres::new(&Login {
+            host,
+            port,
+            database: &self.database,
+            user: &self.user,
+            password,
+            trust,
+            within,
+        })
     }
 }
 

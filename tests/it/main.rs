@@ -6,6 +6,7 @@ mod cli;
 mod cluster;
 mod contract;
 mod cron_jobs;
+mod databases;
 mod defects;
 mod doctor;
 mod documents;

@@ -88,7 +88,10 @@ impl NoRows {
         }
         match cause::<std::io::Error>(error) {
             Some(broken) => Self::Unreachable(format!("it accepts the connection and breaks off ({broken})")),
+            None if error.is_closed() => Self::Unreachable("it accepts the connection and closes it".into()),
             None if tls_began == Some(false) => Self::Tls("it offers none".into()),
+            // What has no cause is no refusal: something else speaks there.
+            None if error.source().is_none() => Self::Unreachable(error.to_string()),
             None => Self::Login(with_causes(error)),
         }
     }
@@ -105,11 +108,15 @@ impl NoRows {
     pub(super) fn asking(error: &tokio_postgres::Error) -> Self {
         match error.as_db_error() {
             Some(server) => Self::of_statement(server),
-            None => match cause::<rustls::Error>(error) {
-                Some(tls) => of_tls(tls),
-                None if error.is_closed() => Self::Lost("the server closed it".into()),
-                None if cause::<std::io::Error>(error).is_some() => Self::Lost(with_causes(error)),
-                None => Self::Refused(with_causes(error)),
+            None => match (cause::<rustls::Error>(error), cause::<std::io::Error>(error)) {
+                (Some(tls), _) => of_tls(tls),
+                // Under TLS a connection that just ends is an end that was not expected.
+                (None, Some(ended)) if ended.kind() == std::io::ErrorKind::UnexpectedEof => {
+                    Self::Lost("the server closed it".into())
+                }
+                (None, Some(_)) => Self::Lost(with_causes(error)),
+                (None, None) if error.is_closed() => Self::Lost("the server closed it".into()),
+                (None, None) => Self::Refused(with_causes(error)),
             },
         }
     }
