@@ -16,6 +16,7 @@
 #   tls           what `muster doctor` says of an API behind good and bad certificates
 #   mail          mailboxes of other makes (maildev, dovecot), read by `receive`
 #   outages-WHAT  what a probe finds of outages made by a schedule, of ten minutes without any, and how exact its beat is
+#   database      the step kind `sql` against a real PostgreSQL: types, refusals, certificates, outages, a restore drill
 #   troubles      what can go wrong on a real Kubernetes while a platform is disrupted, and what is said of it
 #   sweep-LAYOUT  every pod of the fake platform on a real Kubernetes, one after the other, in both layouts
 set -euo pipefail
@@ -114,6 +115,13 @@ outages_stage() {
   return "$code"
 }
 
+database_stage() {
+  local folder="$1" code=0
+  "$root/ci/database/run.sh" "$muster" >"$folder/output.txt" 2>&1 || code="$?"
+  paste -sd ';' <"$folder/output.txt" >"$folder/found"
+  return "$code"
+}
+
 tls_stage() {
   local folder="$1" code=0
   "$root/ci/tls/run.py" "$muster" >"$folder/output.txt" 2>&1 || code="$?"
@@ -153,6 +161,7 @@ names() {
   echo mail
   echo tls
   printf 'outages-%s\n' made none beat
+  echo database
   echo troubles
   printf 'sweep-%s\n' default server
 }
@@ -174,6 +183,7 @@ while read -r name; do
     defect-*) stage "$name" defect_stage "${name#defect-}" ;;
     seed-*) stage "$name" seed_stage ;;
     deaths-*) stage "$name" deaths_stage "${name#deaths-}" ;;
+    database) stage "$name" database_stage ;;
     readers) stage "$name" readers_stage ;;
     tls) stage "$name" tls_stage ;;
     mail) stage "$name" mail_stage ;;

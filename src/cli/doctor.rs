@@ -1,10 +1,11 @@
 //! `muster doctor`: whether a target file leads somewhere, in plain words, before anything is run against it.
 //!
 //! Lives here: the order of the examination and how its findings are told. What is examined has a file each:
-//! addresses and clocks (`network`), the cluster (`cluster`), mail and the logs of pods (`mailboxes`), identities and
-//! what else is asked of the platform (`requests`).
+//! addresses and clocks (`network`), the cluster (`cluster`), databases (`database`), mail and the logs of pods
+//! (`mailboxes`), identities and what else is asked of the platform (`requests`).
 
 mod cluster;
+mod database;
 mod mailboxes;
 mod network;
 mod requests;
@@ -58,6 +59,7 @@ pub(super) fn doctor(arguments: &DoctorArguments) -> Ended {
     let is_reached = findings.iter().all(|finding| finding.advice.is_none());
     findings.extend(runtime.block_on(cluster::examined(&target, &needed)));
     findings.extend(runtime.block_on(mailboxes::examined(&target)));
+    findings.extend(runtime.block_on(database::examined(&target)));
     drop(runtime);
     if is_reached {
         findings.extend(requests::examined(arguments, &target.file, &sources)?);

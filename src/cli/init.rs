@@ -215,11 +215,11 @@ fn filled(answers: &Answers, shown: Option<&Shown>, file: &str, secret_variable:
     let (provides, lacks) = match shown {
         Some(_) => (
             "mailbox, free-tier, kubernetes",
-            "clock, registry-ttl, live-switches, invite-only, payments, expected-images, ingress, certificates, secrets",
+            "clock, registry-ttl, live-switches, invite-only, payments, expected-images, ingress, certificates, secrets, backup, database",
         ),
         None => (
             "mailbox, free-tier",
-            "kubernetes, clock, registry-ttl, live-switches, invite-only, payments, expected-images, ingress, certificates, secrets",
+            "kubernetes, clock, registry-ttl, live-switches, invite-only, payments, expected-images, ingress, certificates, secrets, backup, database",
         ),
     };
     include_str!("init.yaml")

@@ -1,14 +1,15 @@
 //! The wire: how muster speaks to a target.
 //!
-//! Lives here: HTTP (`http`), gRPC with JSON (`grpc`), Kubernetes (`kube`) and mail (`mail`), each thin over a proven library and
-//! without retries of its own, and what can go wrong on the way. Does not: which addresses exist (`target`), or what
-//! an answer means (`judge`).
+//! Lives here: HTTP (`http`), gRPC with JSON (`grpc`), Kubernetes (`kube`), PostgreSQL (`postgres`) and mail (`mail`), each
+//! thin over a proven library and without retries of its own, and what can go wrong on the way. Does not: which addresses
+//! exist (`target`), or what an answer means (`judge`).
 
 mod connections;
 mod grpc;
 mod http;
 pub mod kube;
 pub mod mail;
+pub mod postgres;
 mod reach;
 
 pub use connections::{Connection, Unusable};

@@ -115,7 +115,7 @@ fn causes(error: &reqwest::Error) -> String {
 }
 
 /// When a certificate (DER) ends, in seconds since the Unix epoch.
-fn ends_s(der: &[u8]) -> Option<i64> {
+pub(super) fn ends_s(der: &[u8]) -> Option<i64> {
     let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
     Some(certificate.validity().not_after.timestamp())
 }

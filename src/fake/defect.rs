@@ -140,6 +140,9 @@ defects! {
     ProxyIngressMissing "proxy-ingress-missing" false "no ingress leads to the proxy";
     CertificateRunsOut "certificate-runs-out" false "a certificate ends in three days, for its renewal has failed";
     SecretKeyMissing "secret-key-missing" false "the key slack of micro-secrets is empty";
+    BackupMissing "backup-missing" false "the database has no backup job";
+    BackupSuspended "backup-suspended" false "the backup job of the database is suspended";
+    BackupFails "backup-fails" false "the backup job of the database runs and no longer succeeds";
     NamespaceLabelMissing "namespace-label-missing" false "the Kubernetes namespaces lack the label owner=micro";
     RulesForgottenOnRestart "rules-forgotten-on-restart" false "a replaced auth pod forgets the rules and is open to all";
     AccountsForgottenOnRestart "accounts-forgotten-on-restart" false "a replaced auth pod refuses the tokens of before";

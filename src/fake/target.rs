@@ -23,9 +23,10 @@ pub(crate) struct Places<'a> {
 /// The target file's text.
 pub(crate) fn text(places: &Places<'_>) -> String {
     let (kubernetes, provides) = match places.kubernetes {
-        Some((server, uid)) => {
-            (format!("kubernetes: {{ server: \"http://{server}\", cluster_uid: {uid} }}"), "kubernetes, ")
-        }
+        Some((server, uid)) => (
+            format!("kubernetes: {{ server: \"http://{server}\", cluster_uid: {uid} }}"),
+            "kubernetes, backup, ",
+        ),
         None => ("# kubernetes: not part of this fake".to_owned(), ""),
     };
     include_str!("target.yaml")

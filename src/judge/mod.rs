@@ -1,7 +1,8 @@
 //! Records in, failures out: pure functions, tested without sockets or sleeps.
 //!
-//! Lives here: what a reply must be (`reply`), which replies are refusals (`refusal`), who may call what (`access`),
-//! which message is meant (`message`), what samples say of a service (`sample`, `steady`, `recovery`), the verdicts on a recovery (`clock`). Does not:
+//! Lives here: what a reply must be (`reply`), what rows must be (`rows`), which replies are refusals (`refusal`), who may
+//! call what (`access`), which message is meant (`message`), what samples say of a service (`sample`, `steady`,
+//! `recovery`), the verdicts on a recovery (`clock`). Does not:
 //! anything that sends, waits or masks.
 
 mod access;
@@ -11,6 +12,7 @@ pub mod message;
 pub mod recovery;
 mod refusal;
 mod reply;
+mod rows;
 pub mod sample;
 pub mod steady;
 
@@ -18,3 +20,4 @@ pub use access::{Around, Cell, Seen, allowed, denied};
 pub use check::{Check, JsonType, instant};
 pub use refusal::{Form, Refusals};
 pub use reply::{Expectation, Mismatch, Reply, Transport, select};
+pub use rows::RowsExpectation;

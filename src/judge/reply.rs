@@ -99,7 +99,7 @@ impl Expectation {
                 .filter_map(|check| check.wrong_with(&[&text]))
                 .map(|wrong| Mismatch { kind: "expect.text", message: format!("body: {wrong}") }),
         );
-        broken.extend(self.too_slow(reply));
+        broken.extend(too_slow(self.latency, reply.took));
         broken
     }
 
@@ -132,21 +132,27 @@ impl Expectation {
         let Some(json) = reply.json() else {
             return vec![Mismatch { kind: "expect.body", message: "body: wanted JSON, found none".into() }];
         };
-        let wrong_at = |(path, checks): &(JsonPath, Vec<Check>)| {
-            let found = path.query(&json).all();
-            let wrong: Vec<String> = checks.iter().filter_map(|check| check.wrong_with(&found)).collect();
-            wrong.into_iter().map(|wrong| format!("{path}: {wrong}")).collect::<Vec<_>>()
-        };
-        self.body.iter().flat_map(wrong_at).map(|message| Mismatch { kind: "expect.body", message }).collect()
+        wrong_values(&self.body, &json)
     }
+}
 
-    fn too_slow(&self, reply: &Reply) -> Option<Mismatch> {
-        let most = self.latency.filter(|most| reply.took > *most)?;
-        Some(Mismatch {
-            kind: "expect.latency",
-            message: format!("latency: wanted at most {most:?}, found {:?}", reply.took),
-        })
-    }
+/// Every condition that the values at its path do not meet.
+pub(super) fn wrong_values(body: &[(JsonPath, Vec<Check>)], json: &Value) -> Vec<Mismatch> {
+    let wrong_at = |(path, checks): &(JsonPath, Vec<Check>)| {
+        let found = path.query(json).all();
+        let wrong: Vec<String> = checks.iter().filter_map(|check| check.wrong_with(&found)).collect();
+        wrong.into_iter().map(|wrong| format!("{path}: {wrong}")).collect::<Vec<_>>()
+    };
+    body.iter().flat_map(wrong_at).map(|message| Mismatch { kind: "expect.body", message }).collect()
+}
+
+/// What is wrong with a time beyond a limit.
+pub(super) fn too_slow(latency: Option<Duration>, took: Duration) -> Option<Mismatch> {
+    let most = latency.filter(|most| took > *most)?;
+    Some(Mismatch {
+        kind: "expect.latency",
+        message: format!("latency: wanted at most {most:?}, found {took:?}"),
+    })
 }
 
 fn wrong_header(name: &str, checks: &[Check], reply: &Reply) -> Vec<Mismatch> {

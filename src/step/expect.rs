@@ -91,7 +91,7 @@ impl Expect {
 }
 
 /// Tells at load what would be wrong with a condition that holds no expression.
-fn constant<T>(data: &Data, parse: fn(&Value) -> Result<T, String>, look: &mut Look<'_>) {
+pub(crate) fn constant<T>(data: &Data, parse: fn(&Value) -> Result<T, String>, look: &mut Look<'_>) {
     if let Some(Err(why)) = data.constant().map(|value| parse(&value)) {
         look.problem(Problem::new(data.at, why));
     }
@@ -139,7 +139,7 @@ fn check(name: &str, value: &Value) -> Result<Check, String> {
         "absent" => {
             value.as_bool().map(Check::Absent).ok_or(format!("`absent` wants true or false, found {value}"))
         }
-        "length" => range(value).map(Check::Length),
+        "length" => range("length", value).map(Check::Length),
         "not_before" => instant_of(name, value).map(Check::NotBefore),
         "not_after" => instant_of(name, value).map(Check::NotAfter),
         "type" => serde_json::from_value::<JsonType>(value.clone()).map(Check::Type).map_err(|_| {
@@ -167,8 +167,9 @@ fn pattern(value: &Value) -> Result<Check, String> {
     Ok(Check::Matches(regex))
 }
 
-fn range(value: &Value) -> Result<RangeInclusive<u64>, String> {
-    let wrong = || format!("`length` wants a number, or `at_least` and `at_most`, found {value}");
+/// A number, or a range of them that not every number is in.
+pub(crate) fn range(key: &str, value: &Value) -> Result<RangeInclusive<u64>, String> {
+    let wrong = || format!("`{key}` wants a number, or `at_least` and `at_most`, found {value}");
     match value {
         Value::Number(number) => number.as_u64().map(|it| it..=it).ok_or_else(wrong),
         Value::Object(map)
@@ -295,6 +296,12 @@ pub(crate) fn capture(
     Ok(())
 }
 
+/// Makes every value that is captured as a secret one.
+pub(crate) fn learn_secrets(captures: &Captures, json: &Value, stage: &Stage<'_>) {
+    let secret = captures.values().filter(|from| from.is_secret);
+    secret.filter_map(|from| from.value_in(json)).for_each(|value| stage.learn(&value));
+}
+
 /// Compiles a JSON path.
 pub(crate) fn json_path(text: &str) -> Result<JsonPath, String> {
     JsonPath::parse(text).map_err(|error| format!("`{text}` is no JSON path: {error}"))
@@ -332,6 +339,23 @@ mod tests {
         );
         assert!(checks(&json!({"length": {"at_least": 0}})).is_err());
         assert!(checks(&json!({"one_of": []})).is_err());
+    }
+
+    #[test]
+    fn a_moment_is_compared_as_a_moment() {
+        let fresh = checks(&json!({ "not_before": "2026-11-25T08:00:00Z" })).unwrap();
+        let wrong = |found: &str| fresh[0].wrong_with(&[&json!(found)]);
+        assert_eq!(wrong("2026-11-25T08:00:00Z"), None);
+        assert_eq!(wrong("2026-11-25T09:30:00+01:30"), None);
+        assert_eq!(
+            wrong("2026-11-25T07:59:59Z").unwrap(),
+            "wanted a moment not before 2026-11-25T08:00:00Z, found \"2026-11-25T07:59:59Z\""
+        );
+        assert!(wrong("yesterday").is_some() && fresh[0].wrong_with(&[]).is_some());
+        assert_eq!(
+            checks(&json!({ "not_before": "2h" })).unwrap_err(),
+            "`not_before` wants a moment such as `2026-11-25T08:00:00Z`, found \"2h\""
+        );
     }
 
     #[test]

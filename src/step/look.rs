@@ -20,6 +20,8 @@ pub struct Uses {
     pub kube_paths: BTreeSet<String>,
     /// The mailboxes that it reads.
     pub mailboxes: BTreeSet<String>,
+    /// The databases that it asks, as the target file names them.
+    pub databases: BTreeSet<String>,
     /// Whether the clock of a fake is moved, or the case must be alone for another reason.
     pub is_alone: bool,
 }
@@ -36,6 +38,7 @@ impl Uses {
         self.faults.extend(other.faults);
         self.kube_paths.extend(other.kube_paths);
         self.mailboxes.extend(other.mailboxes);
+        self.databases.extend(other.databases);
         self.is_alone |= other.is_alone;
     }
 }

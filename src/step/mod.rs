@@ -26,6 +26,7 @@ mod redeploying;
 mod request;
 mod send;
 mod snapshot;
+mod sql;
 mod stage;
 mod template;
 mod watching;
@@ -99,6 +100,8 @@ kinds! {
     "access" => Access(access::Access),
     /// A fault under probes.
     "disrupt" => Disrupt(disrupt::Disrupt),
+    /// A question to a database.
+    "sql" => Sql(sql::Sql),
     /// A stored reply.
     "snapshot" => Snapshot(snapshot::Snapshot),
     /// Time that passes.

@@ -14,9 +14,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// The beat if none is written.
-const EVERY: Duration = Duration::from_millis(500);
+pub(super) const EVERY: Duration = Duration::from_millis(500);
 /// A beat is never shorter than this, whatever the pace.
-const SHORTEST_BEAT: Duration = Duration::from_millis(2);
+pub(super) const SHORTEST_BEAT: Duration = Duration::from_millis(2);
 
 with_request! {
     /// A read repeated until it meets its expectations.

@@ -67,7 +67,7 @@ pub struct Scene<'a> {
     pub own_pod: Option<String>,
     /// A fault from which the platform has not recovered.
     pub unrecovered: RefCell<Option<String>>,
-    /// The wall clock, for times that are only shown.
+    /// The wall clock, for times that are shown.
     pub now: &'a dyn Fn() -> jiff::Timestamp,
 }
 

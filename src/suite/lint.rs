@@ -141,7 +141,7 @@ fn unknown_cases(suites: &Suites, source: &Source, invalid: &mut Invalid) {
     }
 }
 
-/// What is wrong between suites and a target: flows, operations and groups that the one names and the other lacks.
+/// What is wrong between suites and a target: flows, operations, groups and databases that the one names and the other lacks.
 pub fn lint_target(suites: &Suites, file: &TargetFile, source: &Source) -> Invalid {
     let mut look = Look::new(&suites.book, Vec::<String>::new());
     for kind in file.identities.values() {
@@ -198,6 +198,11 @@ fn wrong_for(case: &Case, file: &TargetFile) -> Vec<Problem> {
         let hint = did_you_mean(&identity.kind, file.identities.keys().map(|it| it.value.as_str()));
         let text = format!("the target `{}` has no identity `{}`", file.name.value, identity.kind.value);
         found.push(Problem::new(identity.kind.at, text).maybe_hint(hint));
+    }
+    for name in case.uses.databases.iter().filter(|it| !file.databases.keys().any(|key| key.value == **it)) {
+        let hint = did_you_mean(name, file.databases.keys().map(|it| it.value.as_str()));
+        let text = format!("the target `{}` has no database `{name}`", file.name.value);
+        found.push(Problem::new(case.id.at, text).maybe_hint(hint));
     }
     found
 }

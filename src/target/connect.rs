@@ -5,6 +5,7 @@ use super::mailbox::{MailPlace, Tls};
 use super::{Secrets, TargetFile};
 use crate::client::kube::{Kube, Place};
 use crate::client::mail::{Mail, Protection, Server};
+use crate::client::postgres::Postgres;
 use crate::client::{Grpc, Http, Unusable};
 use crate::files;
 use crate::secret::Secret;
@@ -30,6 +31,8 @@ pub struct Target {
     pub admin: Option<Http>,
     /// Its mailboxes that are read as mail, by name.
     pub mail: BTreeMap<String, Mail>,
+    /// The databases, by name.
+    pub databases: BTreeMap<String, Postgres>,
     clock: Clock,
 }
 
@@ -60,12 +63,22 @@ pub enum ConnectError {
         /// What the disk says.
         why: files::FileError,
     },
+    /// The way to a database cannot be made.
+    #[error("the database `{name}` of target `{target}`: {why}")]
+    Database {
+        /// The target.
+        target: String,
+        /// The database.
+        name: String,
+        /// What is wrong.
+        why: String,
+    },
 }
 
 /// Makes the connections that a target file describes; they are opened when they are first used.
 ///
 /// # Errors
-/// If an address of the file cannot be used.
+/// If an address of the file, or a certificate that it names, cannot be used.
 pub fn connect(file: TargetFile, secrets: Secrets) -> Result<Target, ConnectError> {
     let wrong = |key| {
         let target = file.name.value.clone();
@@ -82,8 +95,9 @@ pub fn connect(file: TargetFile, secrets: Secrets) -> Result<Target, ConnectErro
             mail.insert(name.value.clone(), door);
         }
     }
+    let databases = databases(&file, &secrets)?;
     let clock = Clock { connected_at: Instant::now(), moved: Cell::default() };
-    Ok(Target { http, rpc, admin, mail, file, secrets, clock })
+    Ok(Target { http, rpc, admin, mail, databases, file, secrets, clock })
 }
 
 /// The certificates that a mailbox names, as PEM.
@@ -111,6 +125,19 @@ fn door(place: &MailPlace, secret: Option<&Secret>, trusted: Option<String>) -> 
             Mail::over_http(url, user.zip(secret))
         }
     }
+}
+
+fn databases(file: &TargetFile, secrets: &Secrets) -> Result<BTreeMap<String, Postgres>, ConnectError> {
+    let named = file.databases.iter().map(|(name, database)| {
+        let wrong =
+            |why| ConnectError::Database { target: file.name.value.clone(), name: name.value.clone(), why };
+        Ok((name.value.clone(), database.connect(name, secrets, answer_within(file)).map_err(wrong)?))
+    });
+    named.collect()
+}
+
+fn answer_within(file: &TargetFile) -> Duration {
+    file.answer_within.map_or(ANSWER_WITHIN, |within| within.0)
 }
 
 /// The URL of a proxy's address: `host:port` means TLS.
@@ -146,7 +173,7 @@ impl Target {
 
     /// The longest wait for one answer.
     pub fn answer_within(&self) -> Duration {
-        self.file.answer_within.map_or(ANSWER_WITHIN, |within| within.0)
+        answer_within(&self.file)
     }
 
     /// Which way operations are called unless a step says otherwise.

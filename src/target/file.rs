@@ -1,5 +1,6 @@
 //! The target file.
 
+use super::database::Database;
 use super::mailbox::{self, Mailbox};
 use crate::source::{At, Invalid, Problem, Problems, Source, Span, Whole, did_you_mean, read, tree};
 use serde::Deserialize;
@@ -41,6 +42,9 @@ pub struct TargetFile {
     /// Messages that can be received, by name.
     #[serde(default)]
     pub mailbox: BTreeMap<At<String>, Mailbox>,
+    /// Databases that are asked directly, by name.
+    #[serde(default)]
+    pub databases: BTreeMap<At<String>, Database>,
     /// Groups of pods, by name.
     #[serde(default)]
     pub groups: BTreeMap<At<String>, Group>,
@@ -233,6 +237,7 @@ fn look_over(file: &TargetFile) -> Vec<Problem> {
     found.extend(unknown_groups(file));
     found.extend(file.identities.iter().flat_map(|(name, kind)| wrong_identity(name, kind)));
     found.extend(file.mailbox.iter().flat_map(|(name, mailbox)| mailbox::wrong(name, mailbox, file)));
+    found.extend(file.databases.iter().flat_map(|(name, database)| database.problems(name)));
     let empty = file.groups.iter().filter(|(_, group)| group.members.is_empty());
     found.extend(
         empty.map(|(name, _)| Problem::new(name.at, format!("the group `{}` has no members", name.value))),

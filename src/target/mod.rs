@@ -1,14 +1,17 @@
 //! The platform under test, live or fake: where it is, who may speak to it, what it has, and what may be done to it.
 //!
-//! Lives here: the target file (`file`, its mailboxes in `mailbox`), its secrets (`secrets`), and the connections made from it (`connect`). Does
+//! Lives here: the target file (`file`, its mailboxes in `mailbox`, its databases in `database`), its secrets (`secrets`),
+//! and the connections made from it (`connect`). Does
 //! not: what is asked of a target (`step`), or how a fake comes to be (`fake`).
 
 mod connect;
+mod database;
 mod file;
 mod mailbox;
 mod secrets;
 
 pub use connect::{ConnectError, Target, as_url, connect};
+pub use database::{Database, TlsFiles, TlsPlace};
 pub use file::{
     Group, IdentityKind, KubernetesPlace, Life, Permits, Registry, SecretPlace, TargetFile, Via, WritePermit,
     read_target,

@@ -7,11 +7,12 @@ use crate::secret::{SHORTEST_SECRET_BYTES, Secret};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The secrets of a target's accounts by identity kind, and of its mailboxes by name.
+/// The secrets of a target's accounts by identity kind, and of its mailboxes and databases by name.
 #[derive(Default)]
 pub struct Secrets {
     accounts: BTreeMap<String, Secret>,
     mailboxes: BTreeMap<String, Secret>,
+    databases: BTreeMap<String, Secret>,
 }
 
 impl Secrets {
@@ -25,9 +26,14 @@ impl Secrets {
         self.mailboxes.get(name)
     }
 
+    /// The password of a database.
+    pub fn of_database(&self, name: &str) -> Option<&Secret> {
+        self.databases.get(name)
+    }
+
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &Secret> {
-        self.accounts.values().chain(self.mailboxes.values())
+        self.accounts.values().chain(self.mailboxes.values()).chain(self.databases.values())
     }
 }
 
@@ -39,7 +45,7 @@ pub enum MissingSecret {
         "the environment variable {variable}, which holds the secret of `{kind}`, is not set\nhint: export {variable}=… before muster is started"
     )]
     Variable {
-        /// The identity kind, or `mailbox` and its name.
+        /// The identity kind; or `mailbox` or `database` and its name.
         kind: String,
         /// The variable.
         variable: String,
@@ -47,7 +53,7 @@ pub enum MissingSecret {
     /// The file cannot be read.
     #[error("the secret of `{kind}` is not to be had: {why}")]
     File {
-        /// The identity kind, or `mailbox` and its name.
+        /// The identity kind; or `mailbox` or `database` and its name.
         kind: String,
         /// What the disk says.
         why: files::FileError,
@@ -55,7 +61,7 @@ pub enum MissingSecret {
     /// The file has no such line.
     #[error("the secret of `{kind}` is not to be had: {path} has no line `{key}=…`")]
     Line {
-        /// The identity kind, or `mailbox` and its name.
+        /// The identity kind; or `mailbox` or `database` and its name.
         kind: String,
         /// The file.
         path: String,
@@ -67,7 +73,7 @@ pub enum MissingSecret {
         "the secret of `{kind}` is shorter than {SHORTEST_SECRET_BYTES} bytes: it could not be hidden in reports"
     )]
     Short {
-        /// The identity kind, or `mailbox` and its name.
+        /// The identity kind; or `mailbox` or `database` and its name.
         kind: String,
     },
 }
@@ -90,6 +96,12 @@ pub fn read_secrets(
         if let Some(place) = mailbox.mail.as_ref().and_then(|mail| mail.secret.as_ref()) {
             let whose = format!("mailbox {}", name.value);
             secrets.mailboxes.insert(name.value.clone(), secret(&whose, place, environment)?);
+        }
+    }
+    for (name, database) in &file.databases {
+        if let Some(place) = &database.secret {
+            let told = format!("database {}", name.value);
+            secrets.databases.insert(name.value.clone(), secret(&told, place, environment)?);
         }
     }
     Ok(secrets)

@@ -5,7 +5,7 @@
 
 use crate::program::{muster, same_names, stderr, stdout, summary};
 use muster::fake::Defect;
-use muster::suite::{Folder, Suites, load, sources};
+use muster::suite::{Case, Folder, Suites, load, sources};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -47,11 +47,27 @@ fn every_defect_is_in_the_table_and_every_case_is_failed_by_one() {
     same_names(&listed, &known, "the table names each defect of the fakes");
     assert!(rows.iter().all(|row| !row.wanted.is_empty()), "a defect that no case catches");
     let suites = suites();
-    let cases: BTreeSet<&str> = suites.cases.iter().map(|case| case.id.value.as_str()).collect();
+    let cases: BTreeSet<&str> = on_fakes(&suites).map(|case| case.id.value.as_str()).collect();
     let all = rows.iter().flat_map(|row| &row.wanted);
     let failed: BTreeSet<&str> =
         all.filter(|(_, outcome)| *outcome == "fail").map(|(id, _)| bare(id)).collect();
     same_names(&failed, &cases, "each case is failed by a defect of the table");
+}
+
+/// The fakes have no database: cases that ask one are turned red on a real one, by `ci/database/verdicts.py`.
+fn on_fakes(suites: &Suites) -> impl Iterator<Item = &Case> {
+    suites.cases.iter().filter(|case| case.uses.databases.is_empty())
+}
+
+#[test]
+fn each_case_that_asks_a_database_is_turned_red_on_a_real_one() {
+    let suites = suites();
+    let script = include_str!("../../ci/database/verdicts.py");
+    let (_, table) = script.split_once("OUR_OWN = {").unwrap();
+    let table = table.split_once("\n}").unwrap().0;
+    let listed: BTreeSet<&str> = table.split('"').skip(1).step_by(4).collect();
+    let asking = suites.cases.iter().filter(|case| !case.uses.databases.is_empty());
+    same_names(&listed, &asking.map(|case| case.id.value.as_str()).collect(), "OUR_OWN names each of them");
 }
 
 /// The rows as runs: the ids that break something one by one and first, for they take longest; the rest of a row at

@@ -5,6 +5,8 @@ mod architecture;
 mod cli;
 mod cluster;
 mod contract;
+mod cron_jobs;
+mod databases;
 mod defects;
 mod doctor;
 mod documents;

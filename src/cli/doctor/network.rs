@@ -9,7 +9,7 @@ use std::time::Duration;
 /// The longest wait for each part of a look at an address.
 const WITHIN: Duration = Duration::from_secs(10);
 /// A certificate that ends sooner than this is told.
-const CERTIFICATE_DAYS: i64 = 14;
+pub(super) const CERTIFICATE_DAYS: i64 = 14;
 /// Clocks may be apart by this, inclusive: codes and tokens are dated by the platform's, expectations by ours.
 const SKEW_S: i64 = 30;
 const DAY_S: i64 = 86_400;
@@ -46,7 +46,7 @@ fn advice(key: &str, error: &Unreached) -> String {
 
 /// What the server showed of itself; the clock only of the API, which tells the time in each answer.
 fn of_reached(key: &str, address: &str, reached: &Reached, now_s: i64) -> Vec<Finding> {
-    let mut findings = vec![match reached.certificate_ends_s.map(|end| (end - now_s).div_euclid(DAY_S)) {
+    let mut findings = vec![match reached.certificate_ends_s.map(|end| days_left(end, now_s)) {
         None => Finding::good(key, format!("{address} answers")),
         Some(days) if days >= CERTIFICATE_DAYS => {
             Finding::good(key, format!("{address} answers; its certificate is good for {days} days"))
@@ -61,6 +61,11 @@ fn of_reached(key: &str, address: &str, reached: &Reached, now_s: i64) -> Vec<Fi
         findings.push(clock(theirs - now_s));
     }
     findings
+}
+
+/// Whole days until a moment; below 0 once it is past.
+pub(super) fn days_left(end_s: i64, now_s: i64) -> i64 {
+    (end_s - now_s).div_euclid(DAY_S)
 }
 
 fn clock(ahead_s: i64) -> Finding {

@@ -72,6 +72,10 @@ impl State {
         for object in state.settings.objects.clone() {
             state.place(object);
         }
+        for job in state.settings.cron_jobs.clone() {
+            state.create_cron_job(&job);
+        }
+        state.run_cron_jobs();
         for deployment in state.settings.deployments.clone() {
             state.apply(&deployment);
         }
@@ -275,6 +279,7 @@ impl State {
             })),
             "nodes": of(Kind::Node, &|object| object["spec"].clone()),
             "budgets": of(Kind::Budget, &|object| object["spec"].clone()),
+            "cronJobs": of(Kind::CronJob, &|object| object["spec"].clone()),
             "leases": of(Kind::Lease, &|object| object["spec"]["holderIdentity"].clone()),
         })
     }

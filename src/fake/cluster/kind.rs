@@ -17,6 +17,7 @@ pub(super) enum Kind {
     Secret,
     Ingress,
     Certificate,
+    CronJob,
 }
 
 /// What the discovery documents say of a kind.
@@ -90,6 +91,16 @@ const LEASE: Resource = Resource {
     is_namespaced: true,
     verbs: ALL_VERBS,
 };
+const CRON_JOB: Resource = Resource {
+    group: "batch",
+    plural: "cronjobs",
+    singular: "cronjob",
+    kind: "CronJob",
+    short: &["cj"],
+    categories: &["all"],
+    is_namespaced: true,
+    verbs: READ,
+};
 
 const NODE: Resource = Resource {
     group: "",
@@ -134,7 +145,7 @@ const CERTIFICATE: Resource = Resource {
 
 impl Kind {
     /// Every kind, in the order of the discovery documents.
-    pub(super) const ALL: [Kind; 9] = [
+    pub(super) const ALL: [Kind; 10] = [
         Kind::Namespace,
         Kind::Pod,
         Kind::Deployment,
@@ -144,6 +155,7 @@ impl Kind {
         Kind::Secret,
         Kind::Ingress,
         Kind::Certificate,
+        Kind::CronJob,
     ];
 
     /// What discovery says of it.
@@ -158,6 +170,7 @@ impl Kind {
             Kind::Secret => &SECRET,
             Kind::Ingress => &INGRESS,
             Kind::Certificate => &CERTIFICATE,
+            Kind::CronJob => &CRON_JOB,
         }
     }
 

@@ -7,6 +7,7 @@
 mod controller;
 mod door;
 mod exec;
+mod jobs;
 mod kind;
 mod object;
 mod object_door;
@@ -20,7 +21,7 @@ mod store;
 mod table;
 mod watch;
 
-pub use settings::{Budget, Defects, Settings};
+pub use settings::{Budget, CronJob, Defects, Settings};
 
 use super::pod::{Deployment, Pod, PodChange};
 use controller::State;

@@ -43,6 +43,8 @@ pub(super) enum Act {
     Start,
     BecomeReady,
     Remove,
+    /// Not of a pod: what runs by the clock.
+    RunJobs,
 }
 
 /// What a deletion asks for.
@@ -58,6 +60,7 @@ impl State {
     pub(super) fn carry_out(&mut self, act: Act, (namespace, name): &Place, uid: &str) {
         let pod = self.store.get(Kind::Pod, namespace, name).filter(|pod| text(pod, "/metadata/uid") == uid);
         match (act, pod) {
+            (Act::RunJobs, _) => self.run_cron_jobs(),
             (Act::Start, Some(pod)) if !is_leaving(&pod) => self.start(&pod),
             (Act::BecomeReady, Some(pod)) if !is_leaving(&pod) => self.become_ready(&pod),
             (Act::Remove, Some(_)) => drop(self.store.remove(Kind::Pod, namespace, name)),

@@ -23,6 +23,8 @@ pub struct Settings {
     pub namespaces: Vec<(String, Vec<(String, String)>)>,
     /// What runs from the start; these first pods start without delay.
     pub deployments: Vec<Deployment>,
+    /// What runs by the clock.
+    pub cron_jobs: Vec<CronJob>,
     /// Disruption budgets that evictions must respect.
     pub budgets: Vec<Budget>,
     /// Objects that are there from the start and do nothing: secrets, ingresses, certificates. What each must have
@@ -54,6 +56,7 @@ impl Settings {
                 ("kube-system".to_owned(), Vec::new()),
             ],
             deployments: Vec::new(),
+            cron_jobs: Vec::new(),
             budgets: Vec::new(),
             objects: Vec::new(),
             start_seconds: (1.0, 8.0),
@@ -62,6 +65,23 @@ impl Settings {
             defects: Defects::default(),
         }
     }
+}
+
+/// A job that runs by the clock; the fakes have no pods for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CronJob {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The image of its one container.
+    pub image: String,
+    /// It runs with each hour of the day (UTC) that is a multiple of this; at least 1.
+    pub every_hours: u32,
+    /// Whether it no longer runs.
+    pub is_suspended: bool,
+    /// Whether it runs and no longer succeeds.
+    pub fails: bool,
 }
 
 /// How many of some pods must stay healthy when pods are evicted.

@@ -38,6 +38,10 @@ fn columns(kind: Kind) -> Columns {
             always: &["Name", "Min Available", "Max Unavailable", "Allowed Disruptions", "Age"],
             wide: &[],
         },
+        Kind::CronJob => Columns {
+            always: &["Name", "Schedule", "Timezone", "Suspend", "Active", "Last Schedule", "Age"],
+            wide: &[],
+        },
         Kind::Lease => Columns { always: &["Name", "Holder", "Age"], wide: &[] },
         Kind::Node => Columns { always: &["Name", "Status", "Roles", "Age", "Version"], wide: &[] },
         Kind::Secret => Columns { always: &["Name", "Type", "Data", "Age"], wide: &[] },
@@ -77,6 +81,11 @@ fn cells(kind: Kind, object: &Value, now: Timestamp) -> Value {
         Kind::Deployment => deployment_cells(object, &age),
         Kind::Budget => {
             json!([name, object["spec"]["minAvailable"], "N/A", object["status"]["disruptionsAllowed"], age])
+        }
+        Kind::CronJob => {
+            let (spec, last) = (&object["spec"], since(text(object, "/status/lastScheduleTime"), now));
+            let suspended = if spec["suspend"] == true { "True" } else { "False" };
+            json!([name, spec["schedule"], "<none>", suspended, 0, last, age])
         }
         Kind::Lease => json!([name, object["spec"]["holderIdentity"], age]),
         Kind::Node => node_cells(object, &age),
@@ -152,8 +161,11 @@ fn selector(deployment: &Value) -> String {
 
 /// As `kubectl` shows ages: seconds below two minutes, then minutes, hours, days.
 fn age(object: &Value, now: Timestamp) -> String {
-    let created = text(object, "/metadata/creationTimestamp").parse::<Timestamp>();
-    let Ok(created) = created else { return "<unknown>".to_owned() };
+    since(text(object, "/metadata/creationTimestamp"), now)
+}
+
+fn since(moment: &str, now: Timestamp) -> String {
+    let Ok(created) = moment.parse::<Timestamp>() else { return "<unknown>".to_owned() };
     match now.as_second().saturating_sub(created.as_second()).max(0) {
         seconds if seconds < 120 => format!("{seconds}s"),
         seconds if seconds < 3 * 3_600 => format!("{}m", seconds / 60),
