@@ -18,7 +18,7 @@ image() {
     files+=("$(realpath "$library")=$library")
   done
   for command in sh kill cat; do files+=("@busybox=/bin/$command"); done
-  python3 "$here/image.py" "$work/muster.tar" registry.local/muster:1,registry.local/muster:2 "$work/muster=/bin/muster" \
+  python3 "$here/image.py" "$work/muster.tar" registry.local/muster:1,registry.local/muster:2,registry.local/cockroach-backup:1 "$work/muster=/bin/muster" \
     "$(command -v busybox)=/bin/busybox" "${files[@]}" -- /bin/muster
   "$here/import.sh" "$dir" "$work/muster.tar" >/dev/null
 }
@@ -48,6 +48,8 @@ surroundings() {
   "${in_cluster[@]}" kubectl wait --for=condition=Established crd/certificates.cert-manager.io --timeout=60s >/dev/null
   sed -e "s/ CORE / $core /" -e "s/ENDS_AT/$(date -u -d '+60 days' +%Y-%m-%dT%H:%M:%SZ)/" "$from/surroundings.yaml" |
     "${in_cluster[@]}" kubectl apply -f - >/dev/null
+  "${in_cluster[@]}" kubectl -n "$core" patch cronjob cockroach-backup --subresource=status --type=merge \
+    -p "{\"status\":{\"lastSuccessfulTime\":\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\"}}" >/dev/null
   for name in api proxy; do
     "${in_cluster[@]}" kubectl -n "$core" patch ingress "$name" --subresource=status --type=merge \
       -p '{"status":{"loadBalancer":{"ingress":[{"ip":"127.0.0.1"}]}}}' >/dev/null
