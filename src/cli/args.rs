@@ -88,6 +88,9 @@ pub(crate) struct RunArguments {
     /// The longest the run may take, such as `10m`; what is not run by then is Inconclusive.
     #[arg(long, value_name = "TIME", value_parser = crate::source::span)]
     pub(crate) timeout: Option<std::time::Duration>,
+    /// Waits so long at most for the target to answer; one that does not by then is not judged at all: exit code 3.
+    #[arg(long, value_name = "TIME", value_parser = crate::source::span)]
+    pub(crate) wait_for_target: Option<std::time::Duration>,
     /// Stops at the first failure.
     #[arg(long)]
     pub(crate) fail_fast: bool,
@@ -229,6 +232,9 @@ pub(crate) struct CleanupArguments {
     /// One run only.
     #[arg(long, value_name = "ID")]
     pub(crate) run: Option<String>,
+    /// Every run: what is done if no run is named.
+    #[arg(long, conflicts_with = "run")]
+    pub(crate) all: bool,
     /// Prints what would be put back, and changes nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,

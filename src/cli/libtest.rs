@@ -65,6 +65,7 @@ fn run_arguments(filters: Vec<String>, folder: &std::path::Path) -> RunArguments
         jobs: 16,
         timeout: None,
         fail_fast: false,
+        wait_for_target: None,
         dry_run: false,
         reports: vec![],
         report_dir: folder.to_path_buf(),

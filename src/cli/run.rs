@@ -18,6 +18,7 @@ use crate::target::Target;
 use crate::{files, host};
 use std::cell::RefCell;
 use std::path::Path;
+use std::time::Duration;
 
 /// Runs what was asked for.
 pub(super) fn run(arguments: &RunArguments) -> Ended {
@@ -148,19 +149,17 @@ impl Prepared<'_> {
         let stop = runtime.block_on(async { signals::listen() })?;
         let mask = Mask::new();
         self.target.secrets.all().for_each(|secret| mask.learn(secret.reveal()));
+        let in_vain = self
+            .arguments
+            .wait_for_target
+            .filter(|within| !runtime.block_on(run::wait_for(self.target, *within, &stop)));
         for earlier in state.open_runs(self.target.name())? {
-            if let Some(elsewhere) = cleanup::elsewhere(state, self.target, &earlier)? {
-                host::tell(&elsewhere);
-                continue;
-            }
-            let recovered =
-                runtime.block_on(cleanup::recover(state, self.target, &earlier, &mask, &stop, self.seed))?;
-            if !recovered.is_whole() {
-                let why = mask.mask(&recovered.summary(&earlier));
-                sink.take(Event::Applied { ending: Ending::LeftBehind, why });
-                host::tell(&recovered.told(&earlier));
-            } else if tells {
-                host::tell(&format!("run {earlier}: everything is put back\n"));
+            let left = match in_vain {
+                Some(_) => Some(format!("run {earlier} cannot be put back while the target does not answer")),
+                None => runtime.block_on(self.put_back(state, &earlier, &mask, &stop))?,
+            };
+            if let Some(left) = left {
+                sink.take(Event::Applied { ending: Ending::LeftBehind, why: mask.mask(&left) });
             }
         }
         let run_folder = state.run(self.target.name(), &run);
@@ -168,7 +167,7 @@ impl Prepared<'_> {
         let journal = Journal::open(&run_folder.join("journal"))?;
         journal.begin(&run, self.target.name(), &self.target.file.api)?;
         let lent = Lent { run: &run, mask: &mask, journal: &journal, accounts: &accounts, sink: &sink };
-        runtime.block_on(self.executed(&lent, stop.clone()));
+        runtime.block_on(self.executed(&lent, stop.clone(), in_vain));
         // What was put back and could not be noted is put back once more by `muster cleanup`.
         match journal.close() {
             Ok(true) => files::remove_folder(&run_folder)?,
@@ -189,7 +188,28 @@ impl Prepared<'_> {
         Ok(outcome)
     }
 
-    async fn executed(&self, lent: &Lent<'_>, stop: Stop) {
+    /// Puts back what an earlier run has left. What is left even so, in one line.
+    async fn put_back(
+        &self,
+        state: &State,
+        earlier: &str,
+        mask: &Mask,
+        stop: &Stop,
+    ) -> Result<Option<String>, Refusal> {
+        if let Some(elsewhere) = cleanup::elsewhere(state, self.target, earlier)? {
+            host::tell(&elsewhere);
+            return Ok(None);
+        }
+        let recovered = cleanup::recover(state, self.target, earlier, mask, stop, self.seed).await?;
+        if recovered.is_whole() {
+            host::tell(&format!("run {earlier}: everything is put back\n"));
+            return Ok(None);
+        }
+        host::tell(&recovered.told(earlier));
+        Ok(Some(recovered.summary(earlier)))
+    }
+
+    async fn executed(&self, lent: &Lent<'_>, stop: Stop, waited_in_vain: Option<Duration>) {
         let keys = Keys::default();
         let snapshots = self.stored();
         let scene = Scene {
@@ -214,6 +234,7 @@ impl Prepared<'_> {
             jobs: usize::from(self.arguments.jobs),
             timeout: self.arguments.timeout,
             fail_fast: self.arguments.fail_fast,
+            waited_in_vain,
             stop,
             version: env!("CARGO_PKG_VERSION").into(),
         };

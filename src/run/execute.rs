@@ -21,6 +21,8 @@ pub struct Settings {
     pub timeout: Option<Duration>,
     /// Whether the first failure stops the run.
     pub fail_fast: bool,
+    /// How long the target was waited for in vain, if so: nothing is run then.
+    pub waited_in_vain: Option<Duration>,
     /// Hears when to stop.
     pub stop: Stop,
     /// The version of muster, for the record.
@@ -32,6 +34,7 @@ pub struct Settings {
 enum Halt {
     FirstFailure,
     Timeout,
+    NoTarget(Duration),
 }
 
 struct Running<'a> {
@@ -50,11 +53,11 @@ pub async fn execute(plan: &Plan<'_>, scene: &Scene<'_>, accounts: &Accounts, se
         accounts,
         settings,
         started: Instant::now(),
-        halted: Cell::new(None),
+        halted: Cell::new(settings.waited_in_vain.map(Halt::NoTarget)),
         has_panicked: Cell::new(false),
     };
     (scene.events)(Event::RunStarted(Box::new(running.start(plan))));
-    if plan.cases.iter().any(|planned| planned.unrun.is_none()) {
+    if settings.waited_in_vain.is_none() && plan.cases.iter().any(|planned| planned.unrun.is_none()) {
         sign_in_operator(scene).await;
     }
     let (shared, alone) =
@@ -94,6 +97,10 @@ impl Running<'_> {
         let stopped_by = match self.halted.get() {
             Some(Halt::Timeout) => Some(Masked::fixed("the run's time was up")),
             Some(Halt::FirstFailure) => Some(Masked::fixed("a case failed, and --fail-fast was given")),
+            Some(Halt::NoTarget(within)) => {
+                let why = format!("target.down: the target's API did not answer within {within:?}");
+                Some(self.scene.mask.mask(&why))
+            }
             None if self.settings.stop.level() > Level::GoOn => Some(Masked::fixed("a signal")),
             None => None,
         };

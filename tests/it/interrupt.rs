@@ -1,8 +1,11 @@
 //! Deaths in the middle of a run: nothing is left behind.
 
-use crate::program::{Bench, code, stderr, stdout};
+use crate::program::{Bench, code, stderr, stdout, summary};
 use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A case that has signed somebody up and then waits for what never comes.
 const WAITING: &str = "title: Waiting
@@ -66,7 +69,7 @@ fn a_killed_run_is_cleaned_up_by_cleanup() {
     let cleaned = bench.muster(&["cleanup"]).output().unwrap();
     assert_eq!(code(&cleaned), 0, "{}", stderr(&cleaned));
     assert_eq!(bench.state(), before);
-    let again = bench.muster(&["cleanup"]).output().unwrap();
+    let again = bench.muster(&["cleanup", "--all"]).output().unwrap();
     assert!(stdout(&again).contains("nothing is left"), "{}", stdout(&again));
 }
 
@@ -286,4 +289,58 @@ fn a_run_on_another_platform_of_the_same_name_is_left_as_it_is() {
     let cleaned = bench.muster(&["cleanup"]).output().unwrap();
     assert_eq!(code(&cleaned), 0, "{}", stderr(&cleaned));
     assert_eq!(bench.state(), before);
+}
+
+/// A door before the API: it hangs up on everybody until it is told to open.
+fn shut_door(bench: &Bench) -> Arc<AtomicBool> {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let door = listener.local_addr().unwrap();
+    let target = std::fs::read_to_string(bench.path("target.yaml")).unwrap();
+    let api = target.split("api: http://").nth(1).unwrap().lines().next().unwrap().to_owned();
+    bench.rewrite_target(|text| text.replace(&format!("api: http://{api}"), &format!("api: http://{door}")));
+    let is_open = Arc::new(AtomicBool::new(false));
+    let told = is_open.clone();
+    std::thread::spawn(move || {
+        let callers = listener.incoming().map_while(Result::ok);
+        callers.filter(|_| told.load(Ordering::Relaxed)).for_each(|caller| relay(caller, &api));
+    });
+    is_open
+}
+
+fn relay(caller: TcpStream, api: &str) {
+    let server = TcpStream::connect(api).unwrap();
+    let ways = [(caller.try_clone().unwrap(), server.try_clone().unwrap()), (server, caller)];
+    for (mut from, mut to) in ways {
+        std::thread::spawn(move || {
+            std::io::copy(&mut from, &mut to).ok();
+            to.shutdown(std::net::Shutdown::Write).ok();
+        });
+    }
+}
+
+#[test]
+fn a_target_that_never_answers_is_not_judged_at_all() {
+    let bench = Bench::new();
+    shut_door(&bench);
+    let output = bench.muster(&["run", "--wait-for-target", "600ms", "health"]).output().unwrap();
+    assert_eq!(code(&output), 3, "{}", stdout(&output));
+    let summary = summary(&bench.path("reports"));
+    let totals = &summary["totals"];
+    assert!(totals["not_run"].as_u64() > Some(0) && totals["not_run"] == totals["planned"], "{totals}");
+    let told = "target.down: the target's API did not answer within 600ms";
+    assert!(stdout(&output).contains(told), "{}", stdout(&output));
+    assert!(summary.to_string().contains(told), "{summary}");
+}
+
+#[test]
+fn a_target_that_comes_up_late_is_waited_for() {
+    let bench = Bench::new();
+    let is_open = shut_door(&bench);
+    let mut run = bench.muster(&["run", "--wait-for-target", "2m", "--exact", "health-answers-both-ways"]);
+    let mut run = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    assert!(run.try_wait().unwrap().is_none(), "it did not wait");
+    is_open.store(true, Ordering::Relaxed);
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
 }

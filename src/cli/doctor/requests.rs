@@ -79,6 +79,7 @@ fn run_arguments(arguments: &DoctorArguments, folder: &Path) -> RunArguments {
         jobs: 1,
         timeout: None,
         fail_fast: false,
+        wait_for_target: None,
         dry_run: false,
         reports: vec![],
         report_dir: folder.join("report"),
