@@ -260,6 +260,9 @@ impl Prepared<'_> {
             unrecorded(sink, mask, &trouble.to_string());
             self.write(RECORD, &Recorded::of(sink)?, sink, mask);
         }
+        if mask.finds_in(&files::read_bytes(sink.path())?) {
+            sink.mask_anew(mask)?;
+        }
         let recorded = Recorded::of(sink)?;
         let others = report::KINDS.iter().filter(|kind| !matches!(kind.name, RECORD | LAST));
         others.filter(asked).for_each(|kind| self.write(kind.name, &recorded, sink, mask));

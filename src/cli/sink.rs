@@ -1,15 +1,18 @@
 //! Where events go: the record on disk, the console, and the memory from which reports are folded.
 
+use super::Refusal;
 use crate::files::{Appender, FileError};
 use crate::outcome::{self, Event, Record};
 use crate::report::Console;
+use crate::secret::Mask;
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Takes every event of a run.
 pub(super) struct Sink {
     started: Instant,
+    path: PathBuf,
     taken: RefCell<Taken>,
 }
 
@@ -27,7 +30,7 @@ impl Sink {
         crate::files::remove(&path)?;
         let file = Some(Appender::open(&path, None)?);
         let taken = Taken { file, trouble: None, records: vec![], console };
-        Ok(Self { started: Instant::now(), taken: RefCell::new(taken) })
+        Ok(Self { started: Instant::now(), path, taken: RefCell::new(taken) })
     }
 
     /// Takes one event.
@@ -49,6 +52,11 @@ impl Sink {
         }
     }
 
+    /// Where the record is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Everything taken so far.
     pub(super) fn records(&self) -> Vec<Record> {
         self.taken.borrow().records.clone()
@@ -57,6 +65,22 @@ impl Sink {
     /// How many were taken so far.
     pub(super) fn count(&self) -> usize {
         self.taken.borrow().records.len()
+    }
+
+    /// Masks once more what was taken before a secret was known: the code that another case is about to receive stands in
+    /// an error, say. The record on disk becomes the masked one.
+    pub(super) fn mask_anew(&self, mask: &Mask) -> Result<(), Refusal> {
+        let mut taken = self.taken.borrow_mut();
+        let wrong = |error: serde_json::Error| Refusal::new(error);
+        let masked = taken.records.iter().map(|record| outcome::masked_anew(record, mask));
+        taken.records = masked.collect::<Result<_, _>>().map_err(wrong)?;
+        if taken.file.is_some() {
+            let lines: Result<String, _> = taken.records.iter().map(outcome::line).collect();
+            let lines = lines.map_err(wrong)?;
+            crate::files::write_whole(&self.path, lines.as_bytes())?;
+            taken.file = Some(Appender::open(&self.path, None)?);
+        }
+        Ok(())
     }
 
     /// Makes the record on disk durable. An error, of this or of an earlier write, is given once.

@@ -16,5 +16,5 @@ pub use event::{
 };
 pub use failure::{Evidence, Failure, Spot};
 pub use fold::{CaseOutcome, Outcome, Totals, fold};
-pub use record::{RecordError, line, read_record};
+pub use record::{RecordError, line, masked_anew, read_record};
 pub use verdict::Verdict;
