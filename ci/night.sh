@@ -174,6 +174,7 @@ if [ "${1:-}" = --table ]; then
   exit 0
 fi
 
+chosen="$(names | grep -E -e "${1:-.}")" || { echo "error: no stage is called like ${1:-.}" >&2; exit 1; }
 cargo build --quiet --release --bins --examples
 mkdir -p "$night"
 [ "$state" != uncommitted ] || rm -f "$night/outline.snap"
@@ -193,6 +194,6 @@ while read -r name; do
     troubles) stage "$name" troubles_stage ;;
     sweep-*) stage "$name" sweep_stage "${name#sweep-}" ;;
   esac
-done < <(names | grep -e "${1:-.}")
+done <<<"$chosen"
 echo "$failed stages failed; what they found is kept in $night"
 [ "$failed" = 0 ]
