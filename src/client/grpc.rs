@@ -104,14 +104,20 @@ async fn answer(response: reqwest::Response, started: Instant) -> Result<Answer,
     })
 }
 
-fn first_message(mut bytes: BytesMut) -> Result<Bytes, SendError> {
+/// The first message of the body of a gRPC answer; empty if there is none.
+///
+/// # Errors
+/// If its head or its end is missing, or if it is compressed: nothing was asked for that would be.
+pub fn first_message(mut bytes: BytesMut) -> Result<Bytes, SendError> {
     if bytes.is_empty() {
         return Ok(Bytes::new());
     }
     if bytes.len() < 5 {
         return Err(SendError::Cut("a message without its head".into()));
     }
-    bytes.advance(1);
+    if bytes.get_u8() != 0 {
+        return Err(SendError::Broken("a compressed message, which nobody asked for".into()));
+    }
     let length = bytes.get_u32() as usize;
     if bytes.len() < length {
         return Err(SendError::Cut("a message without its end".into()));

@@ -13,6 +13,6 @@ pub mod postgres;
 mod reach;
 
 pub use connections::{Connection, Unusable};
-pub use grpc::Grpc;
+pub use grpc::{Grpc, first_message};
 pub use http::{Answer, BODY_LIMIT_BYTES, Http, Request, SendError};
 pub use reach::{Reached, Unreached, reach};
