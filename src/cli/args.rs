@@ -20,7 +20,7 @@ pub(crate) enum Command {
     List(ListArguments),
     /// Reads all suites, and a target file if one is given, and tells every problem.
     Check(CheckArguments),
-    /// Explains a step kind, a case, a fault, or a target file.
+    /// Explains a step kind, a case, a fault, a target file, or the language of suites.
     Explain(ExplainArguments),
     /// Prints the JSON Schema of a kind of file.
     Schema(SchemaArguments),

@@ -12,6 +12,9 @@ use serde_json::Value;
 /// A target file with comments: every key that there is.
 const TARGET: &str = include_str!("../../fixtures/targets/explained.yaml");
 
+/// What may stand in any step.
+const LANGUAGE: &str = include_str!("language.txt");
+
 /// Explains what was asked for.
 pub(super) fn explain(arguments: &ExplainArguments) -> Ended {
     let text = match (arguments.what.as_str(), &arguments.name) {
@@ -22,9 +25,11 @@ pub(super) fn explain(arguments: &ExplainArguments) -> Ended {
         ("fault", Some(name)) => fault(name)?,
         ("fault", None) => FAULTS.iter().map(|(name, about)| format!("{name}: {about}\n")).collect(),
         ("target", _) => TARGET.to_owned(),
+        ("language", _) => LANGUAGE.to_owned(),
         (other, _) => {
-            let text =
-                format!("nothing to explain about `{other}`\nhint: step KIND, case ID, fault NAME, target");
+            let text = format!(
+                "nothing to explain about `{other}`\nhint: step KIND, case ID, fault NAME, target, language"
+            );
             return Err(Refusal::new(text));
         }
     };
@@ -117,4 +122,22 @@ fn case(arguments: &ExplainArguments, id: &str) -> Result<String, Refusal> {
         text.push_str(&format!("    - {}\n", step.label()));
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::step::{CONDITIONS, STANDING_NAMES, filter_names};
+
+    #[test]
+    fn the_page_on_the_language_names_everything() {
+        let told = |word: &str| {
+            LANGUAGE
+                .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+                .any(|it| it == word)
+        };
+        let all = CONDITIONS.iter().chain(&STANDING_NAMES).copied().chain(filter_names());
+        let missing: Vec<&str> = all.filter(|word| !told(word)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
 }

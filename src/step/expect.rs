@@ -112,13 +112,13 @@ fn statuses(value: &Value) -> Result<Vec<u16>, String> {
 }
 
 /// The names of the conditions.
-const OPERATORS: [&str; 8] =
+pub(crate) const CONDITIONS: [&str; 8] =
     ["equals", "matches", "one_of", "absent", "length", "type", "not_before", "not_after"];
 
 /// A map whose keys are all names of conditions is a list of conditions; anything else must be equal.
 pub(crate) fn checks(value: &Value) -> Result<Vec<Check>, String> {
     match value {
-        Value::Object(map) if !map.is_empty() && map.keys().any(|key| OPERATORS.contains(&key.as_str())) => {
+        Value::Object(map) if !map.is_empty() && map.keys().any(|key| CONDITIONS.contains(&key.as_str())) => {
             if map.len() > 1 && map.get("absent") == Some(&Value::Bool(true)) {
                 return Err("`absent: true` stands alone: what is absent meets no other condition".into());
             }
@@ -147,7 +147,7 @@ fn check(name: &str, value: &Value) -> Result<Check, String> {
         }),
         other => Err(format!(
             "`{other}` is no condition (wanted {}; to compare with a map, use `equals`)",
-            OPERATORS.join(", ")
+            CONDITIONS.join(", ")
         )),
     }
 }

@@ -60,7 +60,7 @@ pub struct Look<'a> {
 /// Identities that every case has.
 pub const STANDING_IDENTITIES: [&str; 2] = ["operator", "anonymous"];
 /// Names that every template can use.
-const STANDING_NAMES: [&str; 4] = ["run", "case", "target", "now"];
+pub(crate) const STANDING_NAMES: [&str; 4] = ["run", "case", "target", "now"];
 /// What is known of every identity.
 const FIELDS: [&str; 6] = ["id", "name", "email", "secret", "namespace", "token"];
 

@@ -33,12 +33,18 @@ mod watching;
 
 pub use crate::judge::Refusals;
 pub use book::{Book, Unread};
+#[cfg(test)]
+pub(crate) use expect::CONDITIONS;
 pub use expect::{CaptureFrom, Captures, Expect};
 pub use flow::{Flow, FlowSyntax, InputType};
+#[cfg(test)]
+pub(crate) use look::STANDING_NAMES;
 pub use look::{Look, STANDING_IDENTITIES, Uses, Within};
 pub use member::selector_of;
 pub use operation::{Effect, FormSyntax, LookUp, Operation, Residue, UndoBy};
 pub use stage::{Scene, Snapshots, Stage};
+#[cfg(test)]
+pub(crate) use template::filter_names;
 pub use template::{Data, Names, Template, TemplateError};
 
 use crate::outcome::{Event, Failure, StepEnd, Verdict};

@@ -296,6 +296,12 @@ const FILTERS: &[(&str, TextFilter)] = &[
     ("json", |text| Value::from(text).to_string()),
 ];
 
+/// The names of all filters.
+#[cfg(test)]
+pub(crate) fn filter_names() -> impl Iterator<Item = &'static str> {
+    FILTERS.iter().map(|(name, _)| *name).chain(["default", "plus", "minus"])
+}
+
 fn filtered(name: &str, filter: TextFilter, value: &minijinja::Value) -> Result<String, minijinja::Error> {
     let text = value.as_str().ok_or_else(|| {
         let why = format!("`{name}` takes a text, not a value of kind {}", value.kind());
