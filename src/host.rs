@@ -5,6 +5,9 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -138,6 +141,64 @@ pub fn signals<L: Copy + Send + Sync + 'static>(
     Ok(Signals { levels, first })
 }
 
+/// How often a watchdog looks.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often a runtime that turns shows it.
+const TURN_EVERY: Duration = Duration::from_millis(200);
+
+/// A watchdog; it watches until it is dropped.
+pub struct Watchdog {
+    _turns: Arc<AtomicU64>,
+}
+
+/// Tells `said` and ends the process with `code` if the runtime in which this is called has not turned for `within`: a step
+/// that never yields would otherwise keep the process for good, and deaf to signals. Time in which the whole process was
+/// stopped does not count; time in which nobody drives the runtime does.
+pub fn end_if_stuck(within: Duration, code: u8, said: &'static str) -> Watchdog {
+    let turns = Arc::new(AtomicU64::new(0));
+    let (seen, turning) = (Arc::downgrade(&turns), Arc::downgrade(&turns));
+    tokio::spawn(async move {
+        while let Some(turns) = turning.upgrade() {
+            turns.fetch_add(1, Ordering::Relaxed);
+            drop(turns);
+            tokio::time::sleep(TURN_EVERY).await;
+        }
+    });
+    std::thread::spawn(move || {
+        let mut still = Still::default();
+        while let Some(turns) = seen.upgrade() {
+            if still.looks(turns.load(Ordering::Relaxed)) >= within {
+                tell(said);
+                leave(code);
+            }
+            drop(turns);
+            std::thread::sleep(LOOK_EVERY);
+        }
+    });
+    Watchdog { _turns: turns }
+}
+
+#[expect(clippy::exit, reason = "an engine that is stuck cannot end in its own way")]
+fn leave(code: u8) -> ! {
+    std::process::exit(code.into())
+}
+
+/// For how many looks in a row a count has stood still.
+#[derive(Default)]
+struct Still {
+    last: Option<u64>,
+    looks: u32,
+}
+
+impl Still {
+    /// Looks once more. How long it has stood still by now, counted in looks: whoever is stopped does not look.
+    fn looks(&mut self, count: u64) -> Duration {
+        self.looks = if self.last == Some(count) { self.looks + 1 } else { 0 };
+        self.last = Some(count);
+        LOOK_EVERY * self.looks
+    }
+}
+
 /// Ends the process at once when it gets SIGQUIT, as a Go program does: also as the first process of a container, which
 /// the system spares what it does not listen to. Must be called within a runtime.
 ///
@@ -186,6 +247,14 @@ mod tests {
             "/home/ann/.local/state/muster"
         );
         assert_eq!(of(&[("XDG_STATE_HOME", "")]), ".muster");
+    }
+
+    #[test]
+    fn an_engine_is_stuck_only_if_look_after_look_it_has_not_turned() {
+        let mut still = Still::default();
+        let looks: Vec<u64> =
+            [1, 1, 1, 2, 2, 3].into_iter().map(|count| still.looks(count).as_secs()).collect();
+        assert_eq!(looks, [0, 1, 2, 0, 1, 0]);
     }
 
     #[test]

@@ -138,7 +138,7 @@ pub(crate) struct CheckArguments {
 pub(crate) struct ExplainArguments {
     #[command(flatten)]
     pub(crate) suites: SuitesArguments,
-    /// `step`, `case`, `fault` or `target`.
+    /// `step`, `case`, `fault`, `target` or `language`.
     pub(crate) what: String,
     /// Which step kind, case or fault.
     pub(crate) name: Option<String>,

@@ -110,6 +110,7 @@ pub(super) async fn recover(
         unrecovered: RefCell::default(),
         now: &host::now,
     };
+    let _watchdog = signals::watch_over();
     run::sign_in_operator(&scene).await;
     let leftovers = run::put_back(&scene, &changes, stop).await;
     if journal.close()? {

@@ -238,6 +238,7 @@ impl Prepared<'_> {
             stop,
             version: env!("CARGO_PKG_VERSION").into(),
         };
+        let _watchdog = signals::watch_over();
         run::execute(&self.plan, &scene, lent.accounts, &settings).await;
     }
 
