@@ -122,6 +122,15 @@ defects! {
     TagUpdateUnchecked "tag-update-unchecked" false "a description of a tag that does not exist is confirmed";
     ServiceUpdateLost "service-update-lost" false "an update of a service is confirmed and not made";
     CardUnchecked "card-unchecked" false "an empty payment method is taken";
+    CardNotRequired "card-not-required" false "a paid signup completes without a payment method";
+    PaidSignupNotBilled "paid-signup-not-billed" false "a paid signup makes no subscription";
+    JoinerNotBilled "joiner-not-billed" false "who joins a paid namespace has no subscription, and its owner pays for nobody more";
+    CancelKeepsAccount "cancel-keeps-account" false "a cancelled subscription leaves the customer, the account and the namespace";
+    CancelKeepsJoiners "cancel-keeps-joiners" false "who joined a namespace stays a customer when its owner cancels";
+    UnknownCardAccepted "unknown-card-accepted" false "a payment method that the provider does not know is taken";
+    CancelKeepsProviderCustomer "cancel-keeps-provider-customer" false "a cancelled subscription leaves its customer at the payment provider, who goes on paying";
+    CancelOpenToAnybody "cancel-open-to-anybody" false "anybody may cancel anybody's subscription";
+    ProviderKeyWrong "provider-key-wrong" false "the key of the payment provider is one that it does not accept";
     RegistryListsInfrastructure "registry-lists-infrastructure" false "the registry names the database among the services";
     MailUnchecked "mail-unchecked" false "a mail to nobody is confirmed";
     RpcLosesAMember "rpc-loses-a-member" false "replies over the gRPC proxy lose their last member";

@@ -149,6 +149,11 @@ impl<'a> Look<'a> {
 
     /// Looks over a JSON path.
     pub fn json_path(&mut self, path: &At<String>) {
+        // It would find nothing, and `absent` would hold.
+        if path.value.contains("$(") {
+            let text = format!("`{}` holds an expression, and a JSON path is taken as it stands", path.value);
+            self.problem(Problem::new(path.at, text).hint("write the expression in the condition"));
+        }
         if let Err(why) = super::expect::json_path(path) {
             self.problem(Problem::new(path.at, why));
         }

@@ -94,7 +94,7 @@ impl Bench {
         let address = target.lines().find_map(|line| line.strip_prefix("admin: http://")).unwrap();
         let mut state: Value = serde_json::from_str(&get(address, "/state")).unwrap();
         let micro = state.pointer_mut("/databases/micro").and_then(Value::as_object_mut).unwrap();
-        for table in ["customers", "namespaces", "signup", "store", "invite"] {
+        for table in ["customers", "namespaces", "signup", "store", "invite", "subscriptions"] {
             micro.remove(table);
         }
         // Declared: a namespace whose settings were all deleted keeps an empty record of them.

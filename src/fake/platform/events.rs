@@ -21,6 +21,26 @@ pub(crate) enum Event {
         /// Its customer.
         customer: String,
     },
+    /// A customer has a subscription.
+    SubscriptionCreated {
+        /// The customer's id.
+        customer: String,
+    },
+    /// A customer's subscription has been cancelled.
+    SubscriptionCancelled {
+        /// The customer's id.
+        customer: String,
+    },
+}
+
+impl Event {
+    /// The services that consume it.
+    fn consumers(&self) -> &'static [&'static str] {
+        match self {
+            Self::SignupCompleted { .. } => &["customers", "signup"],
+            Self::SubscriptionCreated { .. } | Self::SubscriptionCancelled { .. } => &["customers"],
+        }
+    }
 }
 
 /// An event on its way to one consumer.
@@ -36,7 +56,7 @@ pub(crate) struct Delivery {
 
 /// Publishes an event to all who consume it.
 pub(crate) fn publish(state: &mut State, event: &Event) {
-    for consumer in ["customers", "signup"] {
+    for consumer in event.consumers() {
         let delay_ms = state.rng.random_range(200..1500) + late(state);
         let due_ms = state.clock.now_ms() + scaled(delay_ms, state.pace);
         state.deliveries.push(Delivery { due_ms, consumer, event: event.clone() });
@@ -58,10 +78,11 @@ pub(crate) fn deliver(state: &mut State) {
     state.deliveries = rest;
     let due: Vec<Delivery> = due;
     for mut delivery in due {
-        if can_take(state, delivery.consumer) {
-            consume(state, &delivery);
-        } else {
+        if !can_take(state, delivery.consumer) {
             delivery.due_ms = now_ms + scaled(1000, state.pace);
+            state.deliveries.push(delivery);
+        } else if !consume(state, &delivery) {
+            delivery.due_ms = now_ms + scaled(ACK_WAIT_MS, state.pace);
             state.deliveries.push(delivery);
         }
     }
@@ -71,11 +92,21 @@ fn can_take(state: &State, consumer: &str) -> bool {
     ["broker", "store", consumer].iter().all(|service| state.nodes.is_up("micro", service))
 }
 
-fn consume(state: &mut State, delivery: &Delivery) {
-    let Event::SignupCompleted { email, customer } = &delivery.event;
-    match delivery.consumer {
-        "customers" if !state.has(Defect::CustomerNeverActive) => customers::activate(state, customer),
-        "signup" if !state.has(Defect::CodeReusable) => signup::forget_codes(state, email),
+/// Gives the event to its consumer and says whether that is done with it.
+fn consume(state: &mut State, delivery: &Delivery) -> bool {
+    match (&delivery.event, delivery.consumer) {
+        (Event::SignupCompleted { email, .. }, "signup") if !state.has(Defect::CodeReusable) => {
+            signup::forget_codes(state, email);
+        }
+        (Event::SignupCompleted { customer, .. } | Event::SubscriptionCreated { customer }, "customers")
+            if !state.has(Defect::CustomerNeverActive) =>
+        {
+            customers::activate(state, customer);
+        }
+        (Event::SubscriptionCancelled { customer }, _) if !state.has(Defect::CancelKeepsAccount) => {
+            return customers::leave(state, customer);
+        }
         _ => {}
     }
+    true
 }

@@ -8,6 +8,7 @@ pub(crate) mod events;
 pub(crate) mod nodes;
 pub(crate) mod profile;
 pub(crate) mod protobuf;
+pub(crate) mod provider;
 pub(crate) mod records;
 pub(crate) mod rules;
 pub(crate) mod schema;
@@ -22,6 +23,7 @@ use super::defect::{Defect, Defects};
 use super::pod::{Order, Pod};
 use events::Delivery;
 use nodes::{HEARTBEAT_MS, Nodes, TTL_MS, scaled};
+use provider::Provider;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
 use records::Records;
@@ -87,6 +89,8 @@ pub(crate) struct State {
     pub(crate) mails: Vec<Mail>,
     /// Those of them that are still to be handed over.
     pub(crate) outbox: Vec<Mail>,
+    /// The payment provider.
+    pub(crate) provider: Provider,
     /// Statistics by namespace and service.
     pub(crate) tallies: BTreeMap<(String, String), Tally>,
     /// Secrets in clear, by namespace and id, for defects that show them; in no picture of the state.
@@ -119,6 +123,7 @@ impl State {
             published: Vec::new(),
             mails: Vec::new(),
             outbox: Vec::new(),
+            provider: Provider::default(),
             tallies: BTreeMap::new(),
             clear: BTreeMap::new(),
             recoveries: BTreeMap::new(),

@@ -4,9 +4,9 @@
 //! anything that happens later.
 
 use super::rules::{GRANTED, Resource, Rule};
-use super::serve;
 use super::service::{auth, config, rules, runtime};
 use super::{MICRO, State};
+use super::{provider, serve};
 use crate::fake::defect::Defect;
 use crate::fake::pod::{Deployment, Order};
 use rand::RngExt as _;
@@ -51,6 +51,8 @@ pub(crate) fn after_runbook(state: &mut State, secret: Option<String>) -> String
     for (path, value) in settings() {
         config::put(state, path, &value);
     }
+    let key = if state.has(Defect::ProviderKeyWrong) { "sk_test_none" } else { provider::ACCEPTED_KEY };
+    config::put_secret(state, "micro.payments.stripe.api_key", &json!(key));
     for service in ["alert", "auth", "signup", "status"] {
         rules::add(state, MICRO, &rule(service, "", "service", service));
     }
@@ -102,7 +104,10 @@ fn rule(id: &str, scope: &str, kind: &str, name: &str) -> Rule {
     Rule { id: id.to_owned(), scope: scope.to_owned(), resource, access: GRANTED, priority: 0 }
 }
 
-fn settings() -> [(&'static str, Value); 9] {
+/// What the runbook sets, but for the key of the payment provider. People sign up without paying; what paying needs is
+/// set all the same: the key [`provider::ACCEPTED_KEY`], which the pretend provider and nobody else accepts, and its
+/// plan and prices. Whoever sets `micro.signup.no_payment` to false has a platform where people pay.
+fn settings() -> [(&'static str, Value); 13] {
     [
         ("micro.alert.slack.enabled", json!(false)),
         ("micro.emails.enabled", json!(false)),
@@ -113,6 +118,10 @@ fn settings() -> [(&'static str, Value); 9] {
         ("micro.status.services", json!(STATUS)),
         ("micro.signup.no_payment", json!(true)),
         ("micro.signup.message", json!("Finishing signup for %s")),
+        ("micro.subscriptions.plan_id", json!(provider::PLAN)),
+        ("micro.subscriptions.additional_users_price_id", json!(provider::USERS_PRICE)),
+        ("micro.subscriptions.additional_services_price_id", json!(provider::SERVICES_PRICE)),
+        ("micro.billing.max_included_services", json!(3)),
     ]
 }
 

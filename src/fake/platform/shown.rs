@@ -26,6 +26,7 @@ pub(crate) fn picture(state: &State) -> Value {
         "pods": pods(state),
         "events": state.deliveries.len(),
         "mails": mails,
+        "provider": state.provider,
         "defects": state.defects.names(),
     })
 }

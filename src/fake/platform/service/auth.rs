@@ -76,6 +76,11 @@ pub(crate) fn has_accounts(state: &State, namespace: &str) -> bool {
     !state.records.keys(MICRO, TABLE, &format!("account/{namespace}/")).is_empty()
 }
 
+/// How many accounts of people a namespace has.
+pub(crate) fn count_users(state: &State, namespace: &str) -> usize {
+    accounts(state, namespace).iter().filter(|account| account.kind == "user").count()
+}
+
 /// Whether a namespace has an account of this id.
 pub(crate) fn exists(state: &State, namespace: &str, id: &str) -> bool {
     state.records.get(MICRO, TABLE, &format!("account/{namespace}/{id}")).is_some()

@@ -30,6 +30,11 @@ pub(crate) fn text_at(state: &State, path: &str) -> Option<String> {
     Some(value_at(state, path)?.as_str()?.to_owned())
 }
 
+/// A text of namespace micro, also if the operator has set it as a secret.
+pub(crate) fn secret_text_at(state: &State, path: &str) -> Option<String> {
+    Some(readable(state, &value_at(state, path)?, true).as_str()?.to_owned())
+}
+
 /// A switch that the operator has set in namespace micro.
 pub(crate) fn is_on(state: &State, path: &str) -> bool {
     value_at(state, path).and_then(|value| value.as_bool()).unwrap_or_default()
@@ -40,6 +45,12 @@ pub(crate) fn put(state: &mut State, path: &str, value: &Value) {
     let mut root = root(state, MICRO).unwrap_or_else(|| json!({}));
     place(&mut root, &steps(path), value.clone(), true);
     keep(state, MICRO, &root);
+}
+
+/// Sets a secret value of namespace micro.
+pub(crate) fn put_secret(state: &mut State, path: &str, value: &Value) {
+    let hidden = conceal(state, value);
+    put(state, path, &hidden);
 }
 
 fn value_at(state: &State, path: &str) -> Option<Value> {

@@ -50,6 +50,18 @@ pub(crate) fn activate(state: &mut State, id: &str) {
     }
 }
 
+/// A subscription has been cancelled: its customer goes. Says whether that could be done.
+pub(crate) fn leave(state: &mut State, id: &str) -> bool {
+    let Some(customer) = by_id(state, id).filter(|customer| customer.status != "deleted") else {
+        return true;
+    };
+    let has_left = leave_namespaces(state, id).is_ok();
+    if has_left {
+        set_status(state, customer, "deleted");
+    }
+    has_left
+}
+
 fn by_id(state: &State, id: &str) -> Option<Customer> {
     state.records.load(MICRO, TABLE, &format!("customers/{id}"))
 }

@@ -5,6 +5,7 @@
 
 mod alert;
 pub(crate) mod auth;
+mod billing;
 mod broker;
 mod client;
 pub(crate) mod config;
@@ -28,6 +29,7 @@ mod status;
 mod store;
 mod subscriptions;
 mod tags;
+mod usage;
 
 use super::serve::reachable;
 use super::token::Claims;
@@ -56,6 +58,7 @@ pub(crate) fn answer(state: &mut State, request: &Request) -> Reply {
         "alert" => alert::answer(state, request),
         "auth" if request.endpoint.starts_with("Rules.") => rules::answer(state, request),
         "auth" => auth::answer(state, request),
+        "billing" => billing::answer(request),
         "broker" => broker::answer(request),
         "client" => client::answer(state, request),
         "config" => config::answer(state, request),
@@ -66,7 +69,7 @@ pub(crate) fn answer(state: &mut State, request: &Request) -> Reply {
         "invite" => invite::answer(state, request),
         "namespaces" => namespaces::answer(state, request),
         "network" => network::answer(state, request),
-        "payments" => payments::answer(request),
+        "payments" => payments::answer(state, request),
         "platform" => platform::answer(state, request),
         "posts" => posts::answer(state, request),
         "registry" => registry::answer(state, request),
@@ -75,9 +78,10 @@ pub(crate) fn answer(state: &mut State, request: &Request) -> Reply {
         "signup" => signup::answer(state, request),
         "status" => status::answer(state, request),
         "store" => store::answer(state, request),
-        "subscriptions" => subscriptions::answer(request),
+        "subscriptions" => subscriptions::answer(state, request),
         "tags" => tags::answer(state, request),
         "tests" => wire::empty(),
+        "usage" => usage::answer(state, request),
         _ => Err(unknown(request)),
     }
 }

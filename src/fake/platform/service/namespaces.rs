@@ -77,6 +77,13 @@ fn find(state: &State, id: &str, action: &str) -> Result<Namespace, Refusal> {
     }
 }
 
+/// The names of all namespaces that were not deleted, in order.
+pub(crate) fn names(state: &State) -> Vec<String> {
+    let keys = state.records.keys(MICRO, TABLE, "namespace/");
+    let found = keys.iter().filter_map(|key| state.records.load::<Namespace>(MICRO, TABLE, key));
+    found.filter(|one| one.status != "deleted").map(|one| one.id).collect()
+}
+
 fn shown(namespace: &Namespace) -> Value {
     json!({
         "id": namespace.id, "owners": namespace.owners, "users": namespace.users, "created": namespace.created,

@@ -58,6 +58,11 @@ pub(crate) fn run(state: &mut State, namespace: &str, running: &Running) {
     }
 }
 
+/// How many services shall run in a namespace.
+pub(crate) fn count(state: &State, namespace: &str) -> usize {
+    state.records.keys(MICRO, TABLE, &format!("service:{namespace}:")).len()
+}
+
 fn key(namespace: &str, name: &str, version: &str) -> String {
     format!("service:{namespace}:{name}:{version}")
 }

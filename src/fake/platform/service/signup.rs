@@ -155,6 +155,10 @@ fn set_payment_method(state: &mut State, request: &Request) -> Reply {
     if method.is_empty() && !state.has(Defect::CardUnchecked) {
         return invalid("No payment method provided");
     }
+    if !method.is_empty() && !state.has(Defect::UnknownCardAccepted) {
+        let method = json!({ "payment_method": method });
+        call_as(state, "signup", "payments", "Provider.VerifyPaymentMethod", method)?;
+    }
     state.records.save(MICRO, TABLE, &format!("payment-method/{email}"), &json!(method));
     empty()
 }
@@ -212,21 +216,52 @@ fn open_account(state: &mut State, account: &auth::Account) -> Result<(), Refusa
 /// The namespace of the new account: the one that was invited to and asked for, else a new one.
 fn settle(state: &mut State, wanted: &str, invited: &[String], code: &Code) -> Result<String, Refusal> {
     let joins = !wanted.is_empty() && invited.first().is_some_and(|first| first == wanted);
+    let is_paid = !config::is_on(state, "micro.signup.no_payment");
     if joins && !state.has(Defect::JoinGivesWrongNamespace) {
-        let user = json!({ "user": code.customer_id, "namespace": wanted });
-        let joined = call_as(state, "signup", "namespaces", "Namespaces.AddUser", user);
-        return joined
-            .map(|_| wanted.to_owned())
-            .map_err(|_| internal("signup.CompleteSignup.join_namespace"));
+        return join(state, wanted, code, is_paid);
     }
-    if !config::is_on(state, "micro.signup.no_payment") && !has_card(state, &code.email) {
-        return Err(internal("signup.CompleteSignup"));
+    if is_paid {
+        subscribe(state, code)?;
     }
     let owners = json!({ "owners": [code.customer_id] });
     let made = call_as(state, "signup", "namespaces", "Namespaces.Create", owners);
     let made: Message = made.map_err(|_| internal("signup.CompleteSignup.join.subscription"))?;
     let namespace = made.get("namespace").and_then(Value::as_object);
     Ok(namespace.map(|namespace| text(namespace, "id").to_owned()).unwrap_or_default())
+}
+
+/// The new account joins a namespace; where people pay, its owner pays for one more.
+fn join(state: &mut State, wanted: &str, code: &Code, is_paid: bool) -> Result<String, Refusal> {
+    let failed = |_| internal("signup.CompleteSignup.join_namespace");
+    if is_paid {
+        let read = call_as(state, "signup", "namespaces", "Namespaces.Read", json!({ "id": wanted }));
+        let read = read.map_err(failed)?;
+        let owner = read.get("namespace").and_then(|namespace| namespace.get("owners")?.get(0)).cloned();
+        let both = json!({ "ownerID": owner.unwrap_or_default(), "newUserID": code.customer_id });
+        let added = call_as(state, "signup", "subscriptions", "Subscriptions.AddUser", both);
+        added.map_err(|_| internal("signup.CompleteSignup.join_amespace"))?;
+    }
+    let user = json!({ "user": code.customer_id, "namespace": wanted });
+    call_as(state, "signup", "namespaces", "Namespaces.AddUser", user).map_err(failed)?;
+    Ok(wanted.to_owned())
+}
+
+/// Who has a card pays by it from now on; nobody else gets a namespace of their own.
+fn subscribe(state: &mut State, code: &Code) -> Result<(), Refusal> {
+    let key = format!("payment-method/{}", code.email);
+    let card = match state.records.load::<String>(MICRO, TABLE, &key) {
+        Some(card) => card,
+        None if state.has(Defect::CardNotRequired) => return Ok(()),
+        None => return Err(internal("signup.CompleteSignup")),
+    };
+    if state.has(Defect::PaidSignupNotBilled) {
+        return Ok(());
+    }
+    let wanted = json!({
+        "customerID": code.customer_id, "type": "developer", "paymentMethodID": card, "email": code.email,
+    });
+    let made = call_as(state, "signup", "subscriptions", "Subscriptions.Create", wanted);
+    made.map(drop).map_err(|_| internal("signup.CompleteSignup.new_namespace"))
 }
 
 fn recover(state: &mut State, request: &Request) -> Reply {
