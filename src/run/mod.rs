@@ -8,6 +8,7 @@ mod execute;
 mod plan;
 mod select;
 mod sign_in;
+mod stall;
 mod stop;
 mod undo;
 mod wait;

@@ -1,6 +1,7 @@
 //! Putting changes back: the same flows whether a case has ended, a run was stopped, or a later process cleans up.
 
 use super::sign_in::renew_operator;
+use super::stall::watched;
 use super::stop::{Level, Stop};
 use crate::client::kube::{KubeError, is_image};
 use crate::files::FileError;
@@ -16,6 +17,11 @@ use std::time::Duration;
 const UNDO_WITHIN: Duration = Duration::from_secs(180);
 /// And never less than this.
 const UNDO_AT_LEAST: Duration = Duration::from_secs(15);
+
+/// The process may stand still for so long within an attempt.
+const STALL_AT_MOST: Duration = Duration::from_secs(2);
+/// How often an undo is attempted while the process keeps standing still.
+const MOST_ATTEMPTS: usize = 3;
 
 /// How often a rollout that goes back is looked at.
 const ROLLOUT_LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -51,7 +57,19 @@ fn noted(written: Result<(), FileError>) -> Result<(), String> {
     written.map_err(|error| error.to_string())
 }
 
+/// An attempt in which the whole process stood still says nothing, and is made again: an undo may be repeated.
 async fn undone(scene: &Scene<'_>, change: &Change) -> Result<(), String> {
+    let mut done = watched(STALL_AT_MOST, attempted(scene, change)).await;
+    for _ in 1..MOST_ATTEMPTS {
+        match done {
+            (Err(_), true) => done = watched(STALL_AT_MOST, attempted(scene, change)).await,
+            _ => break,
+        }
+    }
+    done.0
+}
+
+async fn attempted(scene: &Scene<'_>, change: &Change) -> Result<(), String> {
     let within = scene.target.paced(UNDO_WITHIN).max(UNDO_AT_LEAST);
     let undone = async {
         match &change.undo {
