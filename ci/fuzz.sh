@@ -18,16 +18,17 @@ cd "$root/tests/fuzz"
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] || mapfile -t targets < <(sed -n 's/^name = "\(.*\)"$/\1/p' Cargo.toml | tail -n +2)
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$root/target/fuzz}"
-fuzz() { "$cache/bin/cargo-fuzz" "$@"; }
+readonly programs="$CARGO_TARGET_DIR/$(rustc -vV | sed -n 's/^host: //p')/release"
 total=0
 failed=0
-RUSTUP_TOOLCHAIN=nightly fuzz build --fuzz-dir . --sanitizer none >"$CARGO_TARGET_DIR.log" 2>&1 || { tail -n 20 "$CARGO_TARGET_DIR.log"; exit 1; }
+mkdir -p "$CARGO_TARGET_DIR"
+RUSTUP_TOOLCHAIN=nightly "$cache/bin/cargo-fuzz" build --fuzz-dir . --sanitizer none >"$CARGO_TARGET_DIR/build.log" 2>&1 || { tail -n 20 "$CARGO_TARGET_DIR/build.log"; exit 1; }
 for target in "${targets[@]}"; do
   work="$CARGO_TARGET_DIR/corpus/$target"
-  mkdir -p "$work" "seeds/$target"
+  mkdir -p "$work"
   code=0
-  RUSTUP_TOOLCHAIN=nightly fuzz run --fuzz-dir . --sanitizer none "$target" "$work" "seeds/$target" -- \
-    -max_total_time="$seconds" -timeout=1 -rss_limit_mb=512 -print_final_stats=1 -verbosity=0 >"$CARGO_TARGET_DIR/$target.log" 2>&1 || code=$?
+  (cd "$CARGO_TARGET_DIR" && exec "$programs/$target" "$work" "$root/tests/fuzz/seeds/$target" -artifact_prefix="$CARGO_TARGET_DIR/$target-" \
+    -max_total_time="$seconds" -timeout=1 -rss_limit_mb=512 -print_final_stats=1 -verbosity=0) >"$CARGO_TARGET_DIR/$target.log" 2>&1 || code=$?
   runs="$(sed -n 's/^stat::number_of_executed_units: *//p' "$CARGO_TARGET_DIR/$target.log")"
   total=$((total + ${runs:-0}))
   if [ "$code" = 0 ]; then
@@ -35,7 +36,7 @@ for target in "${targets[@]}"; do
   else
     failed=$((failed + 1))
     printf '%-12s FOUND: %s\n' "$target" "$(grep -m 1 -E 'panicked|ALARM|timeout|out-of-memory|ERROR' "$CARGO_TARGET_DIR/$target.log" || tail -n 1 "$CARGO_TARGET_DIR/$target.log")"
-    grep -m 1 -A 1 'Failing input' "$CARGO_TARGET_DIR/$target.log" || true
+    grep -m 1 'Test unit written to' "$CARGO_TARGET_DIR/$target.log" || true
   fi
 done
 printf '%s executions in all, %s targets found something\n' "$total" "$failed"
