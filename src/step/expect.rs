@@ -303,7 +303,15 @@ pub(crate) fn learn_secrets(captures: &Captures, json: &Value, stage: &Stage<'_>
 }
 
 /// Compiles a JSON path.
-pub(crate) fn json_path(text: &str) -> Result<JsonPath, String> {
+///
+/// # Errors
+/// If it is none, as RFC 9535 has it.
+pub fn json_path(text: &str) -> Result<JsonPath, String> {
+    // The library panics at a text that ends within such an escape.
+    let is_open = text.rsplit_once("\\u").is_some_and(|(_, rest)| !rest.contains(['\'', '"']));
+    if is_open {
+        return Err(format!("`{text}` is no JSON path: a text with `\\u` is never closed"));
+    }
     JsonPath::parse(text).map_err(|error| format!("`{text}` is no JSON path: {error}"))
 }
 
@@ -356,6 +364,18 @@ mod tests {
             checks(&json!({ "not_before": "2h" })).unwrap_err(),
             "`not_before` wants an instant as in RFC 3339 or seconds since 1970, such as $(now|minus('2h')), found \"2h\""
         );
+    }
+
+    #[test]
+    fn a_path_that_ends_within_an_escape_is_refused() {
+        for text in [r"$.s[?@['@.k\u52", r"$['\uD834", r"$['\uD834\u", r"$['\u"] {
+            let why = format!("`{text}` is no JSON path: a text with `\\u` is never closed");
+            assert_eq!(json_path(text).unwrap_err(), why);
+        }
+        for text in [r"$['\u52']", r"$['\uD834']", r"$['\uD834\']"] {
+            assert!(json_path(text).is_err(), "{text}");
+        }
+        assert!(json_path(r"$['\u0041']").is_ok());
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub use crate::judge::Refusals;
 pub use book::{Book, Unread};
 #[cfg(test)]
 pub(crate) use expect::CONDITIONS;
-pub use expect::{CaptureFrom, Captures, Expect};
+pub use expect::{CaptureFrom, Captures, Expect, json_path};
 pub use flow::{Flow, FlowSyntax, InputType};
 #[cfg(test)]
 pub(crate) use look::STANDING_NAMES;
