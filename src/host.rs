@@ -178,7 +178,10 @@ pub fn end_if_stuck(within: Duration, code: u8, said: &'static str) -> Watchdog 
     Watchdog { _turns: turns }
 }
 
-#[expect(clippy::exit, reason = "an engine that is stuck cannot end in its own way")]
+#[expect(
+    clippy::exit,
+    reason = "an engine that is stuck cannot end in its own way, and SIGQUIT wants no tidying up"
+)]
 fn leave(code: u8) -> ! {
     std::process::exit(code.into())
 }
@@ -208,15 +211,10 @@ pub fn quit_at_once() -> std::io::Result<()> {
     let mut quit = signal(SignalKind::quit())?;
     tokio::spawn(async move {
         if quit.recv().await.is_some() {
-            leave_at_once();
+            leave(2);
         }
     });
     Ok(())
-}
-
-#[expect(clippy::exit, reason = "whoever sends SIGQUIT wants no tidying up")]
-fn leave_at_once() -> ! {
-    std::process::exit(2)
 }
 
 #[cfg(test)]

@@ -95,13 +95,8 @@ fn with_member(path: &str, member: Option<&(String, Value)>) -> String {
 fn of_mailbox(name: &str, file: &TargetFile) -> Option<(String, [Right; 2])> {
     let (_, mailbox) = file.mailbox.iter().find(|(key, _)| key.value == name)?;
     let Some(Way::Pods(pods)) = mailbox.way() else { return None };
-    let right = |resource: &'static str, verb| Right {
-        group: "".into(),
-        resource: resource.into(),
-        verb,
-        name: None,
-    };
-    Some((pods.namespace.clone(), [right("pods", "list"), right("pods/log", "get")]))
+    let rights = [rights::right("", "pods", "list"), rights::right("", "pods/log", "get")];
+    Some((pods.namespace.clone(), rights))
 }
 
 /// `/apis/apps/v1/namespaces/NAMESPACE/deployments[/NAME]`: the namespace (none if it is known only later) and the right.

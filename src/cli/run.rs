@@ -261,7 +261,8 @@ impl Prepared<'_> {
             unrecorded(sink, mask, &trouble.to_string());
             self.write(RECORD, &Recorded::of(sink)?, sink, mask);
         }
-        if mask.finds_in(&files::read_bytes(sink.path())?) {
+        // One that somebody has taken away shows nothing; the reports are searched below all the same.
+        if files::exists(sink.path()) && mask.finds_in(&files::read_bytes(sink.path())?) {
             sink.mask_anew(mask)?;
         }
         let recorded = Recorded::of(sink)?;

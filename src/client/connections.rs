@@ -89,6 +89,11 @@ pub(super) fn address(base: &str) -> Result<reqwest::Url, Unusable> {
     if is_web { Ok(url) } else { Err(Unusable::Address(base.into())) }
 }
 
+/// What TLS says against a certificate, if a failure is about one.
+pub(super) fn against_certificate(why: &str) -> Option<&str> {
+    why.rsplit_once("invalid peer certificate: ").map(|(_, said)| said)
+}
+
 /// A client that opens at most `idle` spare connections. Over plain HTTP no certificates are loaded (10 ms saved).
 pub(super) fn build(
     base: &reqwest::Url,

@@ -97,11 +97,6 @@ pub enum KubeError {
 }
 
 impl KubeError {
-    /// Whether the API says that what was asked for is not there.
-    pub fn is_not_found(&self) -> bool {
-        matches!(self, KubeError::Refused { code: 404, .. })
-    }
-
     /// The HTTP status, if the API answered with a refusal.
     pub fn code(&self) -> Option<u16> {
         match self {

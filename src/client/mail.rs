@@ -6,7 +6,7 @@
 mod http;
 mod imap;
 
-use super::connections::Unusable;
+use super::connections::{Unusable, against_certificate};
 use crate::secret::Secret;
 use std::time::Duration;
 
@@ -122,12 +122,9 @@ impl Mail {
     }
 }
 
-/// What TLS says of a certificate begins like this.
-const CERTIFICATE: &str = "invalid peer certificate";
-
 fn unreachable(why: String) -> MailError {
-    match why.strip_prefix(CERTIFICATE) {
-        Some(rest) => MailError::Certificate(rest.trim_start_matches([':', ' ']).to_owned()),
+    match against_certificate(&why) {
+        Some(said) => MailError::Certificate(said.to_owned()),
         None => MailError::Unreachable(why),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Lives here: one look at an address, for whoever examines a target. Does not: what to make of it (`cli::doctor`).
 
-use super::connections::{Protocol, Unusable, address, build};
+use super::connections::{Protocol, Unusable, address, against_certificate, build};
 use std::net::IpAddr;
 use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
@@ -49,12 +49,9 @@ pub enum Unreached {
     Answer(String),
 }
 
-/// What TLS says of a certificate begins like this.
-const CERTIFICATE: &str = "invalid peer certificate: ";
-
 fn unanswered(why: String) -> Unreached {
-    match why.rsplit_once(CERTIFICATE) {
-        Some((_, said)) => Unreached::Certificate(said.to_owned()),
+    match against_certificate(&why) {
+        Some(said) => Unreached::Certificate(said.to_owned()),
         None => Unreached::Answer(why),
     }
 }

@@ -3,7 +3,7 @@
 //! Lives here: passing orders and defects on. Does not: what the cluster makes of them (`cluster`), nor how pods serve
 //! (`door::pods`).
 
-use super::cluster::{Cluster, CronJob, Defects as Misbehaviour, Settings};
+use super::cluster::{Cluster, Defects as Misbehaviour, Settings};
 use super::defect::{Defect, Defects};
 use super::infrastructure;
 use super::platform::nodes::namespace_of;
@@ -64,24 +64,11 @@ pub(crate) async fn start(
     if wanted.defects.has(Defect::NamespaceLabelMissing) {
         settings.namespaces.iter_mut().for_each(|(_, labels)| labels.clear());
     }
-    settings.cron_jobs = cron_jobs(&wanted.defects);
+    settings.cron_jobs = infrastructure::cron_jobs(&wanted.defects);
     let first = settings.deployments.clone();
     let cluster = Arc::new(Cluster::start(settings, changes).await?);
     tokio::spawn(carry_out(cluster.clone(), first, orders));
     Ok(cluster)
-}
-
-/// The backup of the database, as the platform's manifests have it.
-fn cron_jobs(defects: &Defects) -> Vec<CronJob> {
-    let backup = CronJob {
-        namespace: "default".to_owned(),
-        name: "cockroach-backup".to_owned(),
-        image: "ghcr.io/m3o/cockroach-backup".to_owned(),
-        every_hours: 2,
-        is_suspended: defects.has(Defect::BackupSuspended),
-        fails: defects.has(Defect::BackupFails),
-    };
-    if defects.has(Defect::BackupMissing) { vec![] } else { vec![backup] }
 }
 
 async fn carry_out(

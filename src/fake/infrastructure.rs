@@ -1,8 +1,10 @@
-//! What stands around the platform's own pods in its cluster: the way in from outside, certificates, secrets.
+//! What stands around the platform's own pods in its cluster: the way in from outside, certificates, secrets, the
+//! backup of the database.
 //!
 //! Lives here: those objects, as the platform's install script leaves them. Does not: how a cluster keeps and serves
 //! them (`cluster`). None of the secrets is one that anything accepts.
 
+use super::cluster::CronJob;
 use super::defect::{Defect, Defects};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -26,6 +28,19 @@ pub(super) fn objects(defects: &Defects, now: Timestamp) -> Vec<Value> {
         all.push(pending_pod());
     }
     all
+}
+
+/// The backup of the database, as the platform's manifests have it.
+pub(super) fn cron_jobs(defects: &Defects) -> Vec<CronJob> {
+    let backup = CronJob {
+        namespace: "default".to_owned(),
+        name: "cockroach-backup".to_owned(),
+        image: "ghcr.io/m3o/cockroach-backup".to_owned(),
+        every_hours: 2,
+        is_suspended: defects.has(Defect::BackupSuspended),
+        fails: defects.has(Defect::BackupFails),
+    };
+    if defects.has(Defect::BackupMissing) { vec![] } else { vec![backup] }
 }
 
 fn ingress(name: &str, hosts: &[&str], service: &str, port: u16) -> Value {

@@ -7,8 +7,8 @@ use crate::client::kube::Right;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-/// One right.
-pub(super) const fn right(group: &'static str, resource: &'static str, verb: &'static str) -> Right {
+/// One right, on any object of its kind.
+pub const fn right(group: &'static str, resource: &'static str, verb: &'static str) -> Right {
     Right { group: Cow::Borrowed(group), resource: Cow::Borrowed(resource), verb, name: None }
 }
 

@@ -71,7 +71,8 @@ fn goes_on(after: &str) -> bool {
     }
 }
 
-fn first_group(text: &str, pattern: &Regex) -> Option<String> {
+/// What the first group of a pattern takes from a text.
+pub fn first_group(text: &str, pattern: &Regex) -> Option<String> {
     Some(pattern.captures(text)?.get(1)?.as_str().to_owned())
 }
 

@@ -105,7 +105,7 @@ async fn image_given_back(
     let kube = scene.kube().await?;
     let told = |error: KubeError| error.to_string();
     let current = match kube.image(namespace, deployment).await {
-        Err(error) if error.is_not_found() => return Ok(()),
+        Err(error) if error.code() == Some(404) => return Ok(()),
         found => found.map_err(told)?,
     };
     if current != image {

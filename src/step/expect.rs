@@ -26,7 +26,7 @@ pub struct Expect {
     /// JSON paths (RFC 9535) to conditions: a value, or `equals`, `matches`, `one_of`, `absent`, `length`, `type`,
     /// `not_before`, `not_after`.
     #[serde(default)]
-    pub body: BTreeMap<At<String>, Data>,
+    pub body: Body,
     /// A condition on the body as text.
     pub text: Option<Data>,
     /// The longest time to the last byte, inclusive. Scaled by the target's pace.
@@ -53,11 +53,7 @@ impl Expect {
             look.data(status);
             constant(status, statuses, look);
         }
-        for (path, data) in &self.body {
-            look.json_path(path);
-            look.data(data);
-            constant(data, checks, look);
-        }
+        look_body(&self.body, look);
         for data in self.headers.values().chain(self.text.iter()) {
             look.data(data);
             constant(data, checks, look);
@@ -78,16 +74,32 @@ impl Expect {
             .iter()
             .map(|(name, data)| Ok((name.value.to_lowercase(), stage.parsed(data, checks)?)))
             .collect::<Result<_, Vec<Failure>>>()?;
-        let body = self
-            .body
-            .iter()
-            .map(|(path, data)| Ok((stage.json_path(path)?, stage.parsed(data, checks)?)))
-            .collect::<Result<_, Vec<Failure>>>()?;
+        let body = rendered_body(&self.body, stage)?;
         let text = self.text.as_ref().map(|it| stage.parsed(it, checks)).transpose()?.unwrap_or_default();
         let refused: Option<Refusals> = self.refused.map(|_| stage.scene.book.refusals.clone());
         let latency = self.latency.map(|most| stage.scene.target.paced(most.0));
         Ok(Expectation { status, headers, body, text, latency, refused })
     }
+}
+
+/// JSON paths to conditions, as they are written.
+pub(crate) type Body = BTreeMap<At<String>, Data>;
+
+/// Looks over conditions at JSON paths.
+pub(crate) fn look_body(body: &Body, look: &mut Look<'_>) {
+    for (path, data) in body {
+        look.json_path(path);
+        look.data(data);
+        constant(data, checks, look);
+    }
+}
+
+/// Conditions at JSON paths, with their templates rendered.
+pub(crate) fn rendered_body(
+    body: &Body,
+    stage: &Stage<'_>,
+) -> Result<Vec<(JsonPath, Vec<Check>)>, Vec<Failure>> {
+    body.iter().map(|(path, data)| Ok((stage.json_path(path)?, stage.parsed(data, checks)?))).collect()
 }
 
 /// Tells at load what would be wrong with a condition that holds no expression.

@@ -10,7 +10,7 @@ use super::send::Prepared;
 use super::stage::Stage;
 use super::{Data, Names};
 use crate::client::mail::{Letter, Mail, MailError, Seen, Wanted};
-use crate::judge::message::{Message, holds_address, newest, newest_line};
+use crate::judge::message::{Message, first_group, holds_address, newest, newest_line};
 use crate::judge::{Reply, select};
 use crate::outcome::{Evidence, Failure};
 use crate::source::{At, Place, Whole};
@@ -101,7 +101,7 @@ impl<'a> Reader<'a> {
         match way {
             By::Operation { prepared, path, decode } => {
                 let reply = aside.exchange(prepared).await?;
-                let found = message(&reply, path, *decode).and_then(|text| taken(&text, pattern));
+                let found = message(&reply, path, *decode).and_then(|text| first_group(&text, pattern));
                 Ok(Sight { found, unread: None, evidence: shown(aside, &prepared.shown(), &reply) })
             }
             By::Log { prepared, lines } => {
@@ -160,10 +160,6 @@ fn message(reply: &Reply, path: &JsonPath, decode: Decode) -> Option<String> {
         Decode::None => Some(text.to_owned()),
         Decode::Base64 => String::from_utf8(BASE64_STANDARD.decode(text).ok()?).ok(),
     }
-}
-
-fn taken(text: &str, pattern: &Regex) -> Option<String> {
-    Some(pattern.captures(text)?.get(1)?.as_str().to_owned())
 }
 
 /// The log lines in an answer.

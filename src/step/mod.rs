@@ -8,6 +8,7 @@ mod book;
 mod call;
 mod disrupt;
 mod expect;
+mod filter;
 mod flow;
 mod following;
 mod guarding;
@@ -36,6 +37,8 @@ pub use book::{Book, Unread};
 #[cfg(test)]
 pub(crate) use expect::CONDITIONS;
 pub use expect::{CaptureFrom, Captures, Expect, json_path};
+#[cfg(test)]
+pub(crate) use filter::filter_names;
 pub use flow::{Flow, FlowSyntax, InputType};
 #[cfg(test)]
 pub(crate) use look::STANDING_NAMES;
@@ -43,8 +46,6 @@ pub use look::{Look, STANDING_IDENTITIES, Uses, Within};
 pub use member::selector_of;
 pub use operation::{Effect, FormSyntax, LookUp, Operation, Residue, UndoBy};
 pub use stage::{Scene, Snapshots, Stage};
-#[cfg(test)]
-pub(crate) use template::filter_names;
 pub use template::{Data, Names, Template, TemplateError};
 
 use crate::outcome::{Event, Failure, StepEnd, Verdict};

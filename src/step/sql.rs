@@ -3,7 +3,7 @@
 //! Values never become part of the query: they are bound to it, and the server reads them.
 
 use super::Data;
-use super::expect::{self, Captures, checks, constant, range};
+use super::expect::{self, Captures, constant, range};
 use super::look::Look;
 use super::poll::{EVERY, SHORTEST_BEAT};
 use super::stage::Stage;
@@ -13,7 +13,6 @@ use crate::outcome::{Evidence, Failure};
 use crate::source::{At, Place, Problem, Span};
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -51,7 +50,7 @@ pub(super) struct ExpectRows {
     rows: Option<Data>,
     /// JSON paths (RFC 9535) to conditions, as in `call`. The first row is `$[0]`.
     #[serde(default)]
-    body: BTreeMap<At<String>, Data>,
+    body: expect::Body,
     /// The longest time from the question to the last row, inclusive. Scaled by the target's pace.
     latency: Option<Span>,
 }
@@ -71,20 +70,12 @@ impl ExpectRows {
             look.data(rows);
             constant(rows, count, look);
         }
-        for (path, data) in &self.body {
-            look.json_path(path);
-            look.data(data);
-            constant(data, checks, look);
-        }
+        expect::look_body(&self.body, look);
     }
 
     fn rendered(&self, stage: &Stage<'_>) -> Result<RowsExpectation, Vec<Failure>> {
         let rows = self.rows.as_ref().map(|it| stage.parsed(it, count)).transpose()?;
-        let body = self
-            .body
-            .iter()
-            .map(|(path, data)| Ok((stage.json_path(path)?, stage.parsed(data, checks)?)))
-            .collect::<Result<_, Vec<Failure>>>()?;
+        let body = expect::rendered_body(&self.body, stage)?;
         let latency = self.latency.map(|most| stage.scene.target.paced(most.0));
         Ok(RowsExpectation { rows, body, latency })
     }

@@ -98,9 +98,7 @@ impl Database {
             let text = format!("wanted host:port, found `{}`", self.postgres.value);
             found.push(Problem::new(self.postgres.at, text).hint("PostgreSQL's usual port is 5432"));
         }
-        if self.secret.as_ref().is_some_and(|place| place.env.is_some() == place.file.is_some()) {
-            found.push(Problem::new(name.at, "wanted either `env` or `file` for its secret"));
-        }
+        found.extend(self.secret.iter().filter_map(|place| place.problem(name.at)));
         found
     }
 

@@ -2,7 +2,7 @@
 
 use super::database::Database;
 use super::mailbox::{self, Mailbox};
-use crate::source::{At, Invalid, Problem, Problems, Source, Span, Whole, did_you_mean, read, tree};
+use crate::source::{At, Invalid, Place, Problem, Problems, Source, Span, Whole, did_you_mean, read, tree};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -179,6 +179,14 @@ pub struct SecretPlace {
     pub key: Option<String>,
 }
 
+impl SecretPlace {
+    /// What is wrong with it, told at the place of whoever has it.
+    pub(super) fn problem(&self, at: Place) -> Option<Problem> {
+        let is_one = self.env.is_some() != self.file.is_some();
+        (!is_one).then(|| Problem::new(at, "wanted either `env` or `file` for its secret"))
+    }
+}
+
 /// A group of pods.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 pub struct Group {
@@ -278,7 +286,6 @@ fn wrong_identity(name: &At<String>, kind: &IdentityKind) -> Vec<Problem> {
     if kind.id.is_some() && kind.minted_by.is_some() {
         found.push(Problem::new(name.at, format!("`{}` has both `id` and `minted_by`", name.value)));
     }
-    let places = kind.secret.iter().filter(|place| place.env.is_some() == place.file.is_some());
-    found.extend(places.map(|_| Problem::new(name.at, "wanted either `env` or `file` for its secret")));
+    found.extend(kind.secret.iter().filter_map(|place| place.problem(name.at)));
     found
 }

@@ -229,8 +229,7 @@ fn wrong_mail(name: &At<String>, mail: &MailPlace) -> Vec<Problem> {
                 .hint("add `user: NAME` and `secret: { env: NAME }` or `secret: { file: PATH }`"),
         );
     }
-    let places = mail.secret.iter().filter(|place| place.env.is_some() == place.file.is_some());
-    found.extend(places.map(|_| Problem::new(name.at, "wanted either `env` or `file` for its secret")));
+    found.extend(mail.secret.iter().filter_map(|place| place.problem(name.at)));
     found
 }
 

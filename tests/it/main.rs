@@ -17,6 +17,7 @@ mod imap;
 mod interrupt;
 mod invalid_suites;
 mod kube_client;
+mod kubectl;
 mod mail;
 mod mailbox;
 mod planted;

@@ -114,7 +114,7 @@ impl State {
     }
 
     /// Keeps an object of the start as it is; one of a kind that is not served is none.
-    fn place(&mut self, mut object: Value) {
+    pub(super) fn place(&mut self, mut object: Value) {
         let Some(kind) = Kind::of(&object) else { return };
         let uid = self.uid(&[kind.resource().plural, namespace_of(&object), name_of(&object)]);
         object["metadata"]["uid"] = json!(uid);

@@ -41,9 +41,7 @@ impl State {
     /// Creates a CronJob, and its namespace if it is new.
     pub(super) fn create_cron_job(&mut self, wanted: &CronJob) {
         self.create_namespace(&wanted.namespace, &[]);
-        let uid = self.uid(&["cronjob", &wanted.namespace, &wanted.name]);
-        let job = object(wanted, &uid, &self.now());
-        self.store.put(Kind::CronJob, job);
+        self.place(object(wanted));
     }
 
     /// Brings every CronJob to what the clock says, and comes back when that changes.
@@ -84,13 +82,13 @@ fn shown(second: i64) -> String {
     epoch.checked_add(SignedDuration::from_secs(second)).unwrap_or(epoch).to_string()
 }
 
-fn object(wanted: &CronJob, uid: &str, at: &str) -> Value {
+fn object(wanted: &CronJob) -> Value {
     let hours = if wanted.every_hours > 1 { format!("*/{}", wanted.every_hours) } else { "*".to_owned() };
     let container = json!({ "name": wanted.name, "image": wanted.image });
     json!({
         "kind": "CronJob", "apiVersion": "batch/v1",
         "metadata": {
-            "name": wanted.name, "namespace": wanted.namespace, "uid": uid, "creationTimestamp": at, "generation": 1,
+            "name": wanted.name, "namespace": wanted.namespace, "generation": 1,
         },
         "spec": {
             "schedule": format!("0 {hours} * * *"), "suspend": wanted.is_suspended, "concurrencyPolicy": "Allow",
@@ -123,7 +121,7 @@ mod tests {
     #[test]
     fn the_schedule_says_the_hours() {
         let job = |every_hours| CronJob { every_hours, ..CronJob::default() };
-        assert_eq!(object(&job(2), "", "")["spec"]["schedule"], "0 */2 * * *");
-        assert_eq!(object(&job(1), "", "")["spec"]["schedule"], "0 * * * *");
+        assert_eq!(object(&job(2))["spec"]["schedule"], "0 */2 * * *");
+        assert_eq!(object(&job(1))["spec"]["schedule"], "0 * * * *");
     }
 }

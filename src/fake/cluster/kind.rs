@@ -101,7 +101,6 @@ const CRON_JOB: Resource = Resource {
     is_namespaced: true,
     verbs: READ,
 };
-
 const NODE: Resource = Resource {
     group: "",
     plural: "nodes",
