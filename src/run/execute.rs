@@ -1,4 +1,5 @@
-//! Running a plan: many cases at once, then those that run alone, then those that break something.
+//! Running a plan: many cases at once, then those that are given the same, then those that run alone, then those that
+//! break something.
 
 use super::sign_in::{Accounts, RUN_CASE, renew_operator, sign_in_operator};
 use super::stop::{Level, Stop};
@@ -6,7 +7,7 @@ use super::{Lane, Plan, Planned, Unrun, put_back};
 use crate::outcome::{CaseEnd, Ending, Event, Failure, RunEnd, RunStart, Verdict};
 use crate::secret::Masked;
 use crate::step::{Scene, Stage};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, StreamExt, TryFutureExt};
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
@@ -60,15 +61,14 @@ pub async fn execute(plan: &Plan<'_>, scene: &Scene<'_>, accounts: &Accounts, se
     if settings.waited_in_vain.is_none() && plan.cases.iter().any(|planned| planned.unrun.is_none()) {
         sign_in_operator(scene).await;
     }
-    let (shared, alone) =
-        plan.cases.split_at(plan.cases.partition_point(|planned| planned.lane == Lane::Shared));
-    futures_util::stream::iter(shared)
-        .map(|planned| running.case(planned))
-        .buffer_unordered(settings.jobs.max(1))
-        .collect::<()>()
-        .await;
+    let (shared, rest) = plan.cases.split_at(plan.cases.partition_point(|it| it.lane == Lane::Shared));
+    let (given, alone) = rest.split_at(rest.partition_point(|it| it.lane == Lane::Given));
+    running.together(shared, &[]).await;
+    for group in given.chunk_by(|one, other| one.given() == other.given()) {
+        running.given(group).await;
+    }
     for planned in alone {
-        running.case(planned).await;
+        running.case(planned, &[]).await;
     }
     running.put_back(RUN_CASE).await;
     (scene.events)(Event::RunEnded(running.end()));
@@ -116,7 +116,35 @@ impl Running<'_> {
         self.settings.stop.level() == Level::GoOn && self.halted.get().is_none()
     }
 
-    async fn case(&self, planned: &Planned<'_>) {
+    /// Runs cases beside each other. What they lack is why none of them can be run.
+    async fn together(&self, cases: &[Planned<'_>], lacks: &[Failure]) {
+        futures_util::stream::iter(cases)
+            .map(|planned| self.case(planned, lacks))
+            .buffer_unordered(self.settings.jobs.max(1))
+            .collect::<()>()
+            .await;
+    }
+
+    /// Runs the flow that these cases are given, then the cases, and puts back what the flow changed.
+    async fn given(&self, cases: &[Planned<'_>]) {
+        let runs = cases.iter().find(|planned| planned.unrun.is_none()).filter(|_| self.is_going_on());
+        let Some((first, flow)) = runs.and_then(|first| Some((first, first.case.given.as_ref()?))) else {
+            return self.together(cases, &[]).await;
+        };
+        let own = format!("(given {})", flow.value);
+        let limit = cases.iter().map(|planned| planned.case.limit).max().unwrap_or_default();
+        renew_operator(self.scene, limit).await;
+        let mut stage = Stage::new(self.scene, &own, &first.case.source.name);
+        stage.enter_given(flow);
+        let run = stage.run_flow(&flow.value, serde_json::Map::new()).map_ok(drop);
+        let made = self.bounded(limit, run).await;
+        let made = self.judged(made, &mut stage, |stage| stage.enter_given(flow));
+        self.together(cases, &made.failures).await;
+        self.put_back(&own).await;
+        self.scene.keys.release(&own);
+    }
+
+    async fn case(&self, planned: &Planned<'_>, lacks: &[Failure]) {
         if !self.is_going_on() {
             return;
         }
@@ -125,7 +153,11 @@ impl Running<'_> {
         let mut stage = Stage::new(self.scene, &planned.name, &planned.case.source.name);
         let ended = match &planned.unrun {
             Some(unrun) => Ended::unrun(unrun, planned, &stage),
-            None => self.steps(planned, &mut stage).await,
+            None if !lacks.is_empty() => Ended::of(lacks.to_vec()),
+            None => {
+                let done = self.bounded(planned.case.limit, self.acts(planned, &mut stage)).await;
+                self.judged(done, &mut stage, |stage| stage.enter_case(planned.case.place()))
+            }
         };
         self.put_back(&planned.name).await;
         self.scene.keys.release(&planned.name);
@@ -143,40 +175,47 @@ impl Running<'_> {
         })));
     }
 
-    /// Everything a case does, until its end, its limit, the run's, or a signal.
-    async fn steps(&self, planned: &Planned<'_>, stage: &mut Stage<'_>) -> Ended {
-        let limit = planned.case.limit;
+    /// Does something until its end, its limit, the run's, or a signal.
+    async fn bounded(&self, limit: Duration, work: impl Future<Output = Acted>) -> Done {
         let left = self.settings.timeout.map_or(limit, |most| most.saturating_sub(self.started.elapsed()));
-        let work = AssertUnwindSafe(self.acts(planned, stage)).catch_unwind();
+        let work = AssertUnwindSafe(work).catch_unwind();
         let done = tokio::select! {
             biased;
-            () = self.settings.stop.until(Level::DropSteps) => return Ended::given_up(),
+            () = self.settings.stop.until(Level::DropSteps) => return Done::GivenUp,
             done = tokio::time::timeout(limit.min(left), work) => done,
         };
-        let at = planned.case.place();
         match done {
-            Ok(Ok(Ok(()))) => {
-                Ended { verdict: Verdict::Pass, failures: vec![], skipped: None, is_whole: true }
-            }
-            Ok(Ok(Err(failures))) => Ended::of(failures),
-            Ok(Err(_)) => {
-                self.has_panicked.set(true);
-                stage.enter_case(at);
-                Ended::of(vec![stage.doubt("muster.panic", "muster itself panicked in this case")])
-            }
-            Err(_) if left < limit => {
+            Ok(Ok(acted)) => Done::Whole(acted),
+            Ok(Err(_)) => Done::Panicked,
+            Err(_) if left < limit => Done::OutOfTime,
+            Err(_) => Done::TooLong(limit),
+        }
+    }
+
+    /// What is said of it; what it could not judge itself belongs to where `enter` leads.
+    fn judged(&self, done: Done, stage: &mut Stage<'_>, enter: impl Fn(&mut Stage<'_>)) -> Ended {
+        match done {
+            Done::Whole(Ok(())) => Ended::passed(),
+            Done::Whole(Err(failures)) => Ended::of(failures),
+            Done::GivenUp => Ended::given_up(),
+            Done::OutOfTime => {
                 self.halted.set(Some(Halt::Timeout));
                 Ended::given_up()
             }
-            Err(_) => {
-                stage.enter_case(at);
+            Done::Panicked => {
+                self.has_panicked.set(true);
+                enter(stage);
+                Ended::of(vec![stage.doubt("muster.panic", "muster itself panicked in this case")])
+            }
+            Done::TooLong(limit) => {
+                enter(stage);
                 let text = format!("the case took longer than its limit of {limit:.0?}");
                 Ended::of(vec![stage.doubt("case.limit", &text)])
             }
         }
     }
 
-    async fn acts(&self, planned: &Planned<'_>, stage: &mut Stage<'_>) -> Result<(), Vec<Failure>> {
+    async fn acts(&self, planned: &Planned<'_>, stage: &mut Stage<'_>) -> Acted {
         if let Some((variable, value)) = &planned.member {
             stage.names.insert(variable.clone(), value.clone());
         }
@@ -215,6 +254,23 @@ impl Running<'_> {
     }
 }
 
+/// What steps come to.
+type Acted = Result<(), Vec<Failure>>;
+
+/// How steps came to their end.
+enum Done {
+    /// All were run, or one did not pass.
+    Whole(Acted),
+    /// Muster itself panicked.
+    Panicked,
+    /// The run's time was up.
+    OutOfTime,
+    /// They had a limit of their own.
+    TooLong(Duration),
+    /// A signal said so.
+    GivenUp,
+}
+
 /// How a case ended.
 struct Ended {
     verdict: Verdict,
@@ -225,6 +281,10 @@ struct Ended {
 }
 
 impl Ended {
+    fn passed() -> Self {
+        Self { verdict: Verdict::Pass, failures: vec![], skipped: None, is_whole: true }
+    }
+
     fn of(failures: Vec<Failure>) -> Self {
         let verdict = Verdict::of(failures.iter().map(|failure| failure.verdict));
         Self { verdict, failures, skipped: None, is_whole: true }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 /// Which cases are run, in which order.
 #[derive(Debug)]
 pub struct Plan<'a> {
-    /// The cases: those that run beside each other first, then those that run alone, then those that break something.
+    /// The cases, lane by lane; those that are given the same stand together.
     pub cases: Vec<Planned<'a>>,
     /// Disruptive cases that were left out because disruption is not allowed.
     pub disruptive_left_out: usize,
@@ -42,6 +42,8 @@ pub struct Planned<'a> {
 pub enum Lane {
     /// Beside others.
     Shared,
+    /// Beside those that are given the same.
+    Given,
     /// Alone.
     Alone,
     /// Alone and last: it breaks something.
@@ -72,7 +74,7 @@ pub fn plan<'a>(
     cases.retain(|planned| may_disrupt || planned.lane != Lane::Disruptive || planned.unrun.is_some());
     let disruptive_left_out = before - cases.len();
     cases.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-    cases.sort_by_key(|planned| planned.lane);
+    cases.sort_by_key(|planned| (planned.lane, planned.given()));
     let known_failures = suites
         .known_failures
         .iter()
@@ -122,6 +124,8 @@ fn lane(case: &Case) -> Lane {
         Lane::Disruptive
     } else if case.is_alone || case.uses.is_alone {
         Lane::Alone
+    } else if case.given.is_some() {
+        Lane::Given
     } else {
         Lane::Shared
     }
@@ -154,7 +158,12 @@ fn withheld(case: &Case, target: &TargetFile) -> Option<String> {
     (!is_permitted).then(|| format!("the target does not permit to disrupt `{}`", group.value))
 }
 
-impl Planned<'_> {
+impl<'a> Planned<'a> {
+    /// The flow that is run once before it and all others that name it.
+    pub fn given(&self) -> Option<&'a str> {
+        self.case.given.as_ref().map(|given| given.value.as_str())
+    }
+
     /// What the event log says of it.
     pub fn described(&self) -> PlannedCase {
         PlannedCase {

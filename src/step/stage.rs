@@ -197,6 +197,11 @@ impl<'a> Stage<'a> {
         self.enter(&format!("identity {name} ({kind})"), at);
     }
 
+    /// What follows belongs to the flow that a case and others are given.
+    pub fn enter_given(&mut self, flow: &At<String>) {
+        self.enter(&format!("given {}", flow.value), flow.at);
+    }
+
     /// What follows belongs to the case as a whole.
     pub fn enter_case(&mut self, at: Place) {
         self.enter("case", at);

@@ -104,7 +104,21 @@ fn look_at(case: &Case, book: &Book, needs: &BTreeMap<String, String>) -> (Uses,
     }
     look_identities(case, &mut look);
     case.steps.iter().for_each(|step| step.look(&mut look));
+    look_given(case, &mut look);
     (look.uses, look.problems)
+}
+
+/// What is given to a case is given to others at the same time: none of them may want the platform to itself.
+fn look_given(case: &Case, look: &mut Look<'_>) {
+    let Some(given) = &case.given else { return };
+    look.flow(given, &BTreeMap::new());
+    if case.is_alone || look.uses.is_alone || look.uses.disrupts() {
+        let text =
+            "a case with `given` runs beside those that are given the same, and this one must run alone";
+        look.problem(
+            Problem::new(given.at, text).hint("take `given` away, and begin the case with a `flow` step"),
+        );
+    }
 }
 
 fn look_identities(case: &Case, look: &mut Look<'_>) {

@@ -50,6 +50,8 @@ pub struct Case {
     pub for_each: Option<(At<String>, Members)>,
     /// Whether nothing else may run beside it.
     pub is_alone: bool,
+    /// The flow that is run once before it and all other cases that name it, which run beside each other alone.
+    pub given: Option<At<String>>,
     /// The longest it may take. Not scaled.
     pub limit: Duration,
     /// What it does.
@@ -106,6 +108,9 @@ pub(super) struct CaseSyntax {
     /// Whether nothing else may run beside it.
     #[serde(default)]
     alone: bool,
+    /// A flow without inputs that is run once before all cases that name it. They run beside each other and beside
+    /// nothing else; what the flow changed is put back after the last of them.
+    given: Option<At<String>>,
     /// The longest it may take; 5 minutes if absent. Not scaled by the pace.
     limit: Option<Span>,
     /// What it does.
@@ -283,6 +288,7 @@ fn case(syntax: CaseSyntax, family: &str, suite: &str, source: &Source, problems
         identities: syntax.identities.map(|whole| identities(&whole.0, problems)).unwrap_or_default(),
         for_each: syntax.for_each.and_then(|whole| for_each(&whole.0, problems)),
         is_alone: syntax.alone,
+        given: syntax.given,
         limit: syntax.limit.map_or(LIMIT, |limit| limit.0),
         has_steps: !syntax.steps.is_empty(),
         steps: syntax.steps.iter().filter_map(|whole| Step::read(&whole.0, problems)).collect(),

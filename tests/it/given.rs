@@ -1,0 +1,100 @@
+//! What cases are given: a flow that is run once before all cases that name it.
+
+use crate::program::{Bench, code, stderr, stdout, summary};
+use serde_json::Value;
+
+/// What the platform says as long as nobody is given anything.
+const UNTOUCHED: &str = "'\"Finishing signup for %s\"'";
+
+/// Makes a rule, which cannot be made twice, and sets a key that another flow sets too.
+fn flow(name: &str, value: &str) -> (String, String) {
+    let text = format!(
+        "flow: {name}
+why: the platform is as these cases want it
+steps:
+  - call:
+      op: auth.create_rule
+      as: operator
+      json:
+        rule: {{ id: {name}, scope: '*', resource: {{ type: service, name: a, endpoint: '*' }}, access: GRANTED }}
+        options: {{ namespace: micro }}
+  - call:
+      op: config.set
+      as: operator
+      json: {{ namespace: micro, path: micro.signup.message, value: {{ data: '\"{value}\"' }} }}
+"
+    );
+    (format!("{name}.yaml"), text)
+}
+
+/// A case that finds the key as it was given.
+fn case(id: &str, given: &str, value: &str) -> String {
+    format!(
+        "  - id: {id}
+    why: a case finds what it is given
+    {given}
+    steps:
+      - call:
+          op: config.get
+          as: operator
+          json: {{ namespace: micro, path: micro.signup.message }}
+          expect: {{ body: {{ $.value.data: {value} }} }}
+"
+    )
+}
+
+fn run(bench: &Bench, cases: &[String], flows: &[(String, String)]) -> (i32, Value) {
+    let to = bench.suites_without_cases();
+    for (name, text) in flows {
+        std::fs::write(to.join("flows").join(name), text).unwrap();
+    }
+    std::fs::write(to.join("cases.yaml"), format!("title: Given\ncases:\n{}", cases.concat())).unwrap();
+    let output = bench.muster(&["run", "--suites", "suites"]).output().unwrap();
+    assert!(matches!(code(&output), 0 | 1 | 3), "{}{}", stdout(&output), stderr(&output));
+    (code(&output), summary(&bench.path("reports")))
+}
+
+#[test]
+fn what_cases_are_given_is_made_once_and_put_back_after_the_last_of_them() {
+    let bench = Bench::new();
+    let before = bench.state();
+    let cases = [
+        case("one-is-given-blue", "given: blue", "'\"blue\"'"),
+        case("two-is-given-blue", "given: blue", "'\"blue\"'"),
+        case("three-is-given-red", "given: red", "'\"red\"'"),
+        case("four-is-given-red", "given: red", "'\"red\"'"),
+        case("five-is-given-nothing", "tags: [x]", UNTOUCHED),
+        case("six-is-alone", "alone: true", UNTOUCHED),
+    ];
+    let (code, summary) = run(&bench, &cases, &[flow("blue", "blue"), flow("red", "red")]);
+    assert_eq!(code, 0, "{}", summary["cases"]);
+    assert_eq!(summary["totals"]["passed"], 6);
+    assert_eq!(bench.state(), before);
+}
+
+#[test]
+fn what_cannot_be_given_fails_every_case_that_wants_it_and_is_put_back() {
+    let bench = Bench::new();
+    let before = bench.state();
+    let (name, text) = flow("blue", "blue");
+    let refused =
+        "  - call: { op: store.read, as: operator, json: { key: nowhere }, expect: { status: 200 } }\n";
+    let cases = [
+        case("one-is-given-blue", "given: blue", "'\"blue\"'"),
+        case("two-is-given-blue", "given: blue", "'\"blue\"'"),
+        case("three-is-given-nothing", "tags: [x]", UNTOUCHED),
+    ];
+    let (code, summary) = run(&bench, &cases, &[(name, text + refused)]);
+    assert_eq!(code, 1);
+    for case in summary["cases"].as_array().unwrap() {
+        let is_given = case["case"].as_str().unwrap().ends_with("blue");
+        assert_eq!(case["outcome"], if is_given { "fail" } else { "pass" }, "{case}");
+        assert_eq!(case["failures"].as_array().unwrap().len(), usize::from(is_given), "{case}");
+        if is_given {
+            let told = "in flow blue, step `call store.read`: status: wanted 200, found 404";
+            assert_eq!(case["failures"][0]["step"], "given blue", "{case}");
+            assert_eq!(case["failures"][0]["message"], told, "{case}");
+        }
+    }
+    assert_eq!(bench.state(), before);
+}
