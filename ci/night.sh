@@ -15,6 +15,7 @@
 #   readers       junit.xml of a run with every verdict and hostile texts, read by three readers of other makes
 #   tls           what `muster doctor` says of an API behind good and bad certificates
 #   mail          mailboxes of other makes (maildev, dovecot), read by `receive`
+#   bucket        buckets of other makes (versitygw, moto), listed by `objects`
 #   outages-WHAT  what a probe finds of outages made by a schedule, of ten minutes without any, and how exact its beat is
 #   database      the step kind `sql` against a real PostgreSQL: types, refusals, certificates, outages, a restore drill
 #   troubles      what can go wrong on a real Kubernetes while a platform is disrupted, and what is said of it
@@ -115,13 +116,6 @@ outages_stage() {
   return "$code"
 }
 
-database_stage() {
-  local folder="$1" code=0
-  "$root/ci/database/run.sh" "$muster" >"$folder/output.txt" 2>&1 || code="$?"
-  paste -sd ';' <"$folder/output.txt" >"$folder/found"
-  return "$code"
-}
-
 tls_stage() {
   local folder="$1" code=0
   "$root/ci/tls/run.py" "$muster" >"$folder/output.txt" 2>&1 || code="$?"
@@ -129,9 +123,10 @@ tls_stage() {
   return "$code"
 }
 
-mail_stage() {
-  local folder="$1" code=0
-  "$root/ci/mail/run.sh" "$muster" >"$folder/output.txt" 2>&1 || code="$?"
+# A script of ci/ that is given the program and prints a line for each thing it tried.
+script_stage() {
+  local folder="$1" script="$2" code=0
+  "$root/ci/$script/run.sh" "$muster" >"$folder/output.txt" 2>&1 || code="$?"
   tr -s ' ' <"$folder/output.txt" | paste -sd ';' >"$folder/found"
   return "$code"
 }
@@ -159,6 +154,7 @@ names() {
   printf 'deaths-%s\n' signup-flow service-call permission-leak platform-setup
   echo readers
   echo mail
+  echo bucket
   echo tls
   printf 'outages-%s\n' made none beat
   echo database
@@ -184,10 +180,9 @@ while read -r name; do
     defect-*) stage "$name" defect_stage "${name#defect-}" ;;
     seed-*) stage "$name" seed_stage ;;
     deaths-*) stage "$name" deaths_stage "${name#deaths-}" ;;
-    database) stage "$name" database_stage ;;
     readers) stage "$name" readers_stage ;;
     tls) stage "$name" tls_stage ;;
-    mail) stage "$name" mail_stage ;;
+    mail | bucket | database) stage "$name" script_stage "$name" ;;
     outages-made) stage "$name" outages_stage schedule ;;
     outages-none) stage "$name" outages_stage steady 590 ;;
     outages-beat) stage "$name" outages_stage beat 60 ;;

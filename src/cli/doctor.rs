@@ -1,9 +1,10 @@
 //! `muster doctor`: whether a target file leads somewhere, in plain words, before anything is run against it.
 //!
 //! Lives here: the order of the examination and how its findings are told. What is examined has a file each:
-//! addresses and clocks (`network`), the cluster (`cluster`), databases (`database`), mail and the logs of pods
+//! addresses and clocks (`network`), the cluster (`cluster`), databases (`database`), buckets (`bucket`), mail and the logs of pods
 //! (`mailboxes`), identities and what else is asked of the platform (`requests`).
 
+mod bucket;
 mod cluster;
 mod database;
 mod mailboxes;
@@ -35,6 +36,13 @@ impl Finding {
         Self { what: what.into(), seen: seen.into(), advice: Some(advice.into()) }
     }
 
+    /// An error, whose hint is the advice.
+    fn of_error(what: impl Into<String>, error: &dyn std::error::Error, otherwise: &str) -> Self {
+        let told = error.to_string();
+        let (seen, advice) = told.split_once("\nhint: ").unwrap_or((&told, otherwise));
+        Self::bad(what, seen, advice)
+    }
+
     fn line(&self) -> String {
         match &self.advice {
             None => format!("ok      {:<26} {}\n", self.what, self.seen),
@@ -60,6 +68,7 @@ pub(super) fn doctor(arguments: &DoctorArguments) -> Ended {
     findings.extend(runtime.block_on(cluster::examined(&target, &needed)));
     findings.extend(runtime.block_on(mailboxes::examined(&target)));
     findings.extend(runtime.block_on(database::examined(&target)));
+    findings.extend(runtime.block_on(bucket::examined(&target)));
     drop(runtime);
     if is_reached {
         findings.extend(requests::examined(arguments, &target.file, &sources)?);

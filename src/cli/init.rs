@@ -215,11 +215,11 @@ fn filled(answers: &Answers, shown: Option<&Shown>, file: &str, secret_variable:
     let (provides, lacks) = match shown {
         Some(_) => (
             "mailbox, free-tier, kubernetes",
-            "clock, registry-ttl, live-switches, invite-only, payments, expected-images, ingress, certificates, secrets, backup, database",
+            "clock, registry-ttl, live-switches, invite-only, payments, expected-images, ingress, certificates, secrets, backup, backup-bucket, database",
         ),
         None => (
             "mailbox, free-tier",
-            "kubernetes, clock, registry-ttl, live-switches, invite-only, payments, expected-images, ingress, certificates, secrets, backup, database",
+            "kubernetes, clock, registry-ttl, live-switches, invite-only, payments, expected-images, ingress, certificates, secrets, backup, backup-bucket, database",
         ),
     };
     include_str!("init.yaml")

@@ -1,9 +1,10 @@
 //! The wire: how muster speaks to a target.
 //!
-//! Lives here: HTTP (`http`), gRPC with JSON (`grpc`), Kubernetes (`kube`), PostgreSQL (`postgres`) and mail (`mail`), each
-//! thin over a proven library and without retries of its own, and what can go wrong on the way. Does not: which addresses
+//! Lives here: HTTP (`http`), gRPC with JSON (`grpc`), Kubernetes (`kube`), PostgreSQL (`postgres`), mail (`mail`) and buckets
+//! (`bucket`), each thin over a proven library and without retries of its own, and what can go wrong on the way. Does not: which addresses
 //! exist (`target`), or what an answer means (`judge`).
 
+pub mod bucket;
 mod connections;
 mod grpc;
 mod http;

@@ -152,6 +152,8 @@ defects! {
     BackupMissing "backup-missing" false "the database has no backup job";
     BackupSuspended "backup-suspended" false "the backup job of the database is suspended";
     BackupFails "backup-fails" false "the backup job of the database runs and no longer succeeds";
+    BackupNotUploaded "backup-not-uploaded" false "the backup job succeeds, and for a day has uploaded nothing";
+    BackupIsEmpty "backup-is-empty" false "the dumps in the bucket are empty";
     NamespaceLabelMissing "namespace-label-missing" false "the Kubernetes namespaces lack the label owner=micro";
     RulesForgottenOnRestart "rules-forgotten-on-restart" false "a replaced auth pod forgets the rules and is open to all";
     AccountsForgottenOnRestart "accounts-forgotten-on-restart" false "a replaced auth pod refuses the tokens of before";

@@ -4,6 +4,7 @@
 //! no other module of the crate, so that a mistake cannot be made on both sides at once.
 
 mod alone;
+mod bucket;
 mod clock;
 pub mod cluster;
 mod clustered;

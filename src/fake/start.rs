@@ -2,6 +2,7 @@
 //!
 //! Lives here: the thread and the runtime in which all doors live. Does not: what they answer.
 
+use super::bucket::{self, Bucket};
 use super::cluster::Cluster;
 use super::clustered::{self, Wanted};
 use super::defect::{Defect, Defects};
@@ -192,7 +193,14 @@ async fn open(options: &Options, defects: Defects) -> Result<Ready, StartError> 
             String::new()
         }
     });
+    let bucket_secret = shared.with(State::uuid);
+    let secrets = format!("{secrets}MUSTER_BACKUPS={bucket_secret}\n");
     let mut gates = gates(options, &shared)?;
+    let bucket_door = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).map_err(StartError::Door)?;
+    let bucket_at = bucket_door.local_addr().map_err(StartError::Door)?;
+    let clock = shared.clone();
+    let now = move || clock.with(|state| (state.clock.now_s(), state.defects.clone()));
+    tokio::spawn(bucket::run(bucket_door, Bucket { secret: bucket_secret, now: Box::new(now) }));
     let admin_door = listen(options.addresses.admin).map_err(StartError::Door)?;
     let mut addresses = Addresses {
         api: gates["api"].address,
@@ -216,7 +224,7 @@ async fn open(options: &Options, defects: Defects) -> Result<Ready, StartError> 
     if let Some(cluster) = &cluster {
         addresses.kubernetes = cluster.address;
     }
-    let target = text(options, &addresses, cluster.as_deref());
+    let target = text(options, &addresses, bucket_at, cluster.as_deref());
     if options.addresses.pods.is_none() {
         let all_up = all_up(&shared, options.profile, cluster.as_deref());
         tokio::time::timeout(START_WITHIN, all_up).await.map_err(|_| StartError::Pods)?;
@@ -252,11 +260,12 @@ fn gates(options: &Options, shared: &Arc<Shared>) -> Result<BTreeMap<&'static st
     Ok(BTreeMap::from([("api", api), ("proxy", proxy)]))
 }
 
-fn text(options: &Options, addresses: &Addresses, cluster: Option<&Cluster>) -> String {
+fn text(options: &Options, addresses: &Addresses, bucket: SocketAddr, cluster: Option<&Cluster>) -> String {
     target::text(&Places {
         api: addresses.api,
         proxy: addresses.proxy,
         kubernetes: cluster.map(|cluster| (cluster.address, cluster.uid_of_kube_system.as_str())),
+        bucket,
         admin: addresses.admin,
         pace: options.pace,
         secrets_file: &options.secrets_file.to_string_lossy(),

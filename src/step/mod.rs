@@ -17,6 +17,7 @@ mod leased;
 mod look;
 mod mailbox;
 mod member;
+mod objects;
 mod operation;
 mod pause;
 mod plant;
@@ -109,6 +110,8 @@ kinds! {
     "disrupt" => Disrupt(disrupt::Disrupt),
     /// A question to a database.
     "sql" => Sql(sql::Sql),
+    /// What lies in a bucket.
+    "objects" => Objects(objects::Objects),
     /// A stored reply.
     "snapshot" => Snapshot(snapshot::Snapshot),
     /// Time that passes.

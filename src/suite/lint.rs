@@ -5,7 +5,7 @@ use super::parse::{Case, Members, Suites};
 use crate::source::{At, Invalid, Problem, Source, did_you_mean};
 use crate::step::{Book, Look, STANDING_IDENTITIES, Uses};
 use crate::target::TargetFile;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Looks over everything, and fills in what each case uses.
 pub(super) fn look_over(suites: &mut Suites, sources: &[Source], invalid: &mut Invalid) {
@@ -155,7 +155,7 @@ fn unknown_cases(suites: &Suites, source: &Source, invalid: &mut Invalid) {
     }
 }
 
-/// What is wrong between suites and a target: flows, operations, groups and databases that the one names and the other lacks.
+/// What is wrong between suites and a target: flows, operations, groups, databases and buckets that the one names and the other lacks.
 pub fn lint_target(suites: &Suites, file: &TargetFile, source: &Source) -> Invalid {
     let mut look = Look::new(&suites.book, Vec::<String>::new());
     for kind in file.identities.values() {
@@ -213,10 +213,25 @@ fn wrong_for(case: &Case, file: &TargetFile) -> Vec<Problem> {
         let text = format!("the target `{}` has no identity `{}`", file.name.value, identity.kind.value);
         found.push(Problem::new(identity.kind.at, text).maybe_hint(hint));
     }
-    for name in case.uses.databases.iter().filter(|it| !file.databases.keys().any(|key| key.value == **it)) {
-        let hint = did_you_mean(name, file.databases.keys().map(|it| it.value.as_str()));
-        let text = format!("the target `{}` has no database `{name}`", file.name.value);
-        found.push(Problem::new(case.id.at, text).maybe_hint(hint));
-    }
+    let databases = file.databases.keys().map(|it| it.value.as_str()).collect();
+    found.extend(unknown_places("database", &case.uses.databases, &databases, case, file));
+    let buckets = file.buckets.keys().map(|it| it.value.as_str()).collect();
+    found.extend(unknown_places("bucket", &case.uses.buckets, &buckets, case, file));
     found
+}
+
+/// Databases or buckets that a case uses and the target file does not name.
+fn unknown_places(
+    what: &str,
+    used: &BTreeSet<String>,
+    known: &BTreeSet<&str>,
+    case: &Case,
+    file: &TargetFile,
+) -> Vec<Problem> {
+    let unknown = used.iter().filter(|name| !known.contains(name.as_str()));
+    let told = |name: &String| {
+        let text = format!("the target `{}` has no {what} `{name}`", file.name.value);
+        Problem::new(case.id.at, text).maybe_hint(did_you_mean(name, known.iter().copied()))
+    };
+    unknown.map(told).collect()
 }

@@ -3,6 +3,7 @@
 use super::file::{KubernetesPlace, Via};
 use super::mailbox::{MailPlace, Tls};
 use super::{Secrets, TargetFile};
+use crate::client::bucket::Bucket;
 use crate::client::kube::{Kube, Place};
 use crate::client::mail::{Mail, Protection, Server};
 use crate::client::postgres::Postgres;
@@ -33,6 +34,8 @@ pub struct Target {
     pub mail: BTreeMap<String, Mail>,
     /// The databases, by name.
     pub databases: BTreeMap<String, Postgres>,
+    /// The buckets, by name.
+    pub buckets: BTreeMap<String, Bucket>,
     clock: Clock,
 }
 
@@ -96,8 +99,9 @@ pub fn connect(file: TargetFile, secrets: Secrets) -> Result<Target, ConnectErro
         }
     }
     let databases = databases(&file, &secrets)?;
+    let buckets = buckets(&file, &secrets).map_err(wrong("buckets"))?;
     let clock = Clock { connected_at: Instant::now(), moved: Cell::default() };
-    Ok(Target { http, rpc, admin, mail, databases, file, secrets, clock })
+    Ok(Target { http, rpc, admin, mail, databases, buckets, file, secrets, clock })
 }
 
 /// The certificates that a mailbox names, as PEM.
@@ -134,6 +138,11 @@ fn databases(file: &TargetFile, secrets: &Secrets) -> Result<BTreeMap<String, Po
         Ok((name.value.clone(), database.connect(name, secrets, answer_within(file)).map_err(wrong)?))
     });
     named.collect()
+}
+
+fn buckets(file: &TargetFile, secrets: &Secrets) -> Result<BTreeMap<String, Bucket>, Unusable> {
+    let named = file.buckets.iter();
+    named.map(|(name, bucket)| Ok((name.value.clone(), bucket.connect(secrets.of_bucket(name))?))).collect()
 }
 
 fn answer_within(file: &TargetFile) -> Duration {

@@ -1,5 +1,6 @@
 //! The target file.
 
+use super::bucket::BucketPlace;
 use super::database::Database;
 use super::mailbox::{self, Mailbox};
 use crate::source::{At, Invalid, Place, Problem, Problems, Source, Span, Whole, did_you_mean, read, tree};
@@ -45,6 +46,9 @@ pub struct TargetFile {
     /// Databases that are asked directly, by name.
     #[serde(default)]
     pub databases: BTreeMap<At<String>, Database>,
+    /// Buckets that are listed, by name.
+    #[serde(default)]
+    pub buckets: BTreeMap<At<String>, BucketPlace>,
     /// Groups of pods, by name.
     #[serde(default)]
     pub groups: BTreeMap<At<String>, Group>,
@@ -246,6 +250,7 @@ fn look_over(file: &TargetFile) -> Vec<Problem> {
     found.extend(file.identities.iter().flat_map(|(name, kind)| wrong_identity(name, kind)));
     found.extend(file.mailbox.iter().flat_map(|(name, mailbox)| mailbox::wrong(name, mailbox, file)));
     found.extend(file.databases.iter().flat_map(|(name, database)| database.problems(name)));
+    found.extend(file.buckets.iter().flat_map(|(name, bucket)| bucket.problems(name)));
     let empty = file.groups.iter().filter(|(_, group)| group.members.is_empty());
     found.extend(
         empty.map(|(name, _)| Problem::new(name.at, format!("the group `{}` has no members", name.value))),

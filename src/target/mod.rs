@@ -1,15 +1,16 @@
 //! The platform under test, live or fake: where it is, who may speak to it, what it has, and what may be done to it.
 //!
-//! Lives here: the target file (`file`, its mailboxes in `mailbox`, its databases in `database`), its secrets (`secrets`),
-//! and the connections made from it (`connect`). Does
-//! not: what is asked of a target (`step`), or how a fake comes to be (`fake`).
+//! Lives here: the target file (`file`, its mailboxes in `mailbox`, its databases in `database`, its buckets in
+//! `bucket`), its secrets (`secrets`), and the connections made from it (`connect`). Does not: what is asked of a target (`step`), or how a fake comes to be (`fake`).
 
+mod bucket;
 mod connect;
 mod database;
 mod file;
 mod mailbox;
 mod secrets;
 
+pub use bucket::BucketPlace;
 pub use connect::{ConnectError, Target, as_url, connect};
 pub use database::{Database, TlsFiles, TlsPlace};
 pub use file::{

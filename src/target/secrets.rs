@@ -7,12 +7,13 @@ use crate::secret::{SHORTEST_SECRET_BYTES, Secret};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The secrets of a target's accounts by identity kind, and of its mailboxes and databases by name.
+/// The secrets of a target's accounts by identity kind, and of its mailboxes, databases and buckets by name.
 #[derive(Default)]
 pub struct Secrets {
     accounts: BTreeMap<String, Secret>,
     mailboxes: BTreeMap<String, Secret>,
     databases: BTreeMap<String, Secret>,
+    buckets: BTreeMap<String, Secret>,
 }
 
 impl Secrets {
@@ -31,9 +32,15 @@ impl Secrets {
         self.databases.get(name)
     }
 
+    /// The secret of a bucket's key.
+    pub fn of_bucket(&self, name: &str) -> Option<&Secret> {
+        self.buckets.get(name)
+    }
+
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &Secret> {
-        self.accounts.values().chain(self.mailboxes.values()).chain(self.databases.values())
+        let places = [&self.accounts, &self.mailboxes, &self.databases, &self.buckets];
+        places.into_iter().flat_map(BTreeMap::values)
     }
 }
 
@@ -45,7 +52,7 @@ pub enum MissingSecret {
         "the environment variable {variable}, which holds the secret of `{kind}`, is not set\nhint: export {variable}=… before muster is started"
     )]
     Variable {
-        /// The identity kind; or `mailbox` or `database` and its name.
+        /// The identity kind; or `mailbox`, `database` or `bucket` and its name.
         kind: String,
         /// The variable.
         variable: String,
@@ -53,7 +60,7 @@ pub enum MissingSecret {
     /// The file cannot be read.
     #[error("the secret of `{kind}` is not to be had: {why}")]
     File {
-        /// The identity kind; or `mailbox` or `database` and its name.
+        /// The identity kind; or `mailbox`, `database` or `bucket` and its name.
         kind: String,
         /// What the disk says.
         why: files::FileError,
@@ -61,7 +68,7 @@ pub enum MissingSecret {
     /// The file has no such line.
     #[error("the secret of `{kind}` is not to be had: {path} has no line `{key}=…`")]
     Line {
-        /// The identity kind; or `mailbox` or `database` and its name.
+        /// The identity kind; or `mailbox`, `database` or `bucket` and its name.
         kind: String,
         /// The file.
         path: String,
@@ -73,7 +80,7 @@ pub enum MissingSecret {
         "the secret of `{kind}` is shorter than {SHORTEST_SECRET_BYTES} bytes: it could not be hidden in reports"
     )]
     Short {
-        /// The identity kind; or `mailbox` or `database` and its name.
+        /// The identity kind; or `mailbox`, `database` or `bucket` and its name.
         kind: String,
     },
 }
@@ -102,6 +109,12 @@ pub fn read_secrets(
         if let Some(place) = &database.secret {
             let told = format!("database {}", name.value);
             secrets.databases.insert(name.value.clone(), secret(&told, place, environment)?);
+        }
+    }
+    for (name, bucket) in &file.buckets {
+        if let Some(place) = &bucket.secret {
+            let told = format!("bucket {}", name.value);
+            secrets.buckets.insert(name.value.clone(), secret(&told, place, environment)?);
         }
     }
     Ok(secrets)

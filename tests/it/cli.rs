@@ -1,6 +1,6 @@
 //! The command line: exit codes, messages, and what is known before anything is sent.
 
-use crate::program::{Bench, code, muster, stderr, stdout, summary};
+use crate::program::{Bench, code, muster, operator_secret, stderr, stdout, summary};
 
 #[test]
 fn help_and_version_go_to_standard_output() {
@@ -176,8 +176,7 @@ fn the_same_seed_gives_the_same_outline() {
 #[test]
 fn no_secret_stands_in_what_is_written() {
     let bench = Bench::new();
-    let secret = std::fs::read_to_string(bench.path("secrets")).unwrap();
-    let secret = secret.lines().find_map(|line| line.strip_prefix("MUSTER_OPERATOR=")).unwrap().to_owned();
+    let secret = operator_secret(&std::fs::read_to_string(bench.path("secrets")).unwrap());
     let output = bench.muster(&["run", "signup", "store-keeps"]).output().unwrap();
     let mut written = vec![output.stdout.clone(), output.stderr.clone()];
     for entry in std::fs::read_dir(bench.path("reports")).unwrap() {

@@ -1,6 +1,6 @@
 //! `muster doctor` against the fakes: what is good, what is not, and what to do about it.
 
-use crate::program::{Bench, code, stderr, stdout};
+use crate::program::{Bench, code, operator_secret, stderr, stdout};
 
 fn told(bench: &Bench) -> (i32, String) {
     let output = bench.muster(&["doctor"]).output().unwrap();
@@ -26,7 +26,9 @@ fn a_good_target_is_ready_and_is_left_as_it_was() {
 #[test]
 fn a_wrong_secret_is_found_where_it_is_used() {
     let bench = Bench::new();
-    std::fs::write(bench.path("secrets"), "MUSTER_OPERATOR=not-this-one\n").unwrap();
+    let secrets = std::fs::read_to_string(bench.path("secrets")).unwrap();
+    std::fs::write(bench.path("secrets"), secrets.replace(&operator_secret(&secrets), "not-this-one"))
+        .unwrap();
     let (code, told) = told(&bench);
     assert_eq!(code, 3, "{told}");
     assert!(told.contains("NOT OK  registry "), "{told}");
@@ -94,8 +96,7 @@ fn a_target_file_from_a_cluster_and_two_answers_is_ready() {
         stderr(&again),
         "error: mine.yaml is there already, and stays as it is\nhint: name another with --write\n"
     );
-    let secret = std::fs::read_to_string(bench.path("secrets")).unwrap();
-    let secret = secret.trim().strip_prefix("MUSTER_OPERATOR=").unwrap();
+    let secret = operator_secret(&std::fs::read_to_string(bench.path("secrets")).unwrap());
     let mut doctor = crate::program::muster();
     doctor.current_dir(bench.folder.path()).args(["doctor", "--target", "mine.yaml", "--state-dir", "state"]);
     let output = doctor.env("MUSTER_OPERATOR", secret).output().unwrap();

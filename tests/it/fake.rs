@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot do without may panic")]
 
 use crate::contract::exchange::exchange;
+use crate::program::operator_secret;
 use muster::fake::{Addresses, Defect, Fake, Options, Profile, StartError, start};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -46,7 +47,7 @@ impl Stage {
 
     fn at_pace(pace: f64, defects: &[Defect]) -> Self {
         let fake = start(Options { pace, ..options(defects) }).unwrap();
-        let secret = fake.secrets.trim().strip_prefix("MUSTER_OPERATOR=").unwrap().to_owned();
+        let secret = operator_secret(&fake.secrets);
         let mut stage = Self { fake, token: String::new() };
         let asked = json!({ "id": "muster", "secret": secret, "token_expiry": 3600 });
         let (status, told) = stage.call("/auth/Auth/Token", asked);

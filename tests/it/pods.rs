@@ -1,6 +1,6 @@
 //! The platform's pods as processes of their own: they come, serve, and go well or badly.
 
-use crate::program::muster;
+use crate::program::{muster, operator_secret};
 use muster::fake::{self, Addresses, Fake, Options, Profile};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ impl Platform {
             addresses: Addresses { pods: Some("127.0.0.1:0".parse().unwrap()), ..Addresses::default() },
         })
         .unwrap();
-        assert_eq!(fake.secrets, "MUSTER_OPERATOR=open sesame\n");
+        assert_eq!(operator_secret(&fake.secrets), "open sesame");
         let state = fake.addresses.pods.unwrap().to_string();
         let pods = services.iter().map(|service| (*service, pod(service, &state, further))).collect();
         let platform = Self { fake, pods };

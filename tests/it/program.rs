@@ -123,6 +123,11 @@ pub(crate) fn muster() -> Command {
     command
 }
 
+/// The operator's secret in the text of a secrets file.
+pub(crate) fn operator_secret(secrets: &str) -> String {
+    secrets.lines().find_map(|line| line.strip_prefix("MUSTER_OPERATOR=")).unwrap().to_owned()
+}
+
 /// A GET by hand: this side shares no code with the clients under test.
 pub(crate) fn get(address: &str, path: &str) -> String {
     exchanged(address, &format!("GET {path} HTTP/1.1\r\n"), "")

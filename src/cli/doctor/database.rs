@@ -35,10 +35,7 @@ async fn of_database(what: &str, database: &Postgres, now_s: i64) -> Vec<Finding
             findings.push(rights(what, &rows));
         }
         Err(why) => {
-            let told = why.to_string();
-            let (seen, advice) =
-                told.split_once("\nhint: ").unwrap_or((&told, "look at this database in the target file"));
-            findings.push(Finding::bad(what, seen, advice));
+            findings.push(Finding::of_error(what, &why, "look at this database in the target file"));
         }
     }
     findings
