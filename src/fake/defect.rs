@@ -127,6 +127,8 @@ defects! {
     JoinerNotBilled "joiner-not-billed" false "who joins a paid namespace has no subscription, and its owner pays for nobody more";
     CancelKeepsAccount "cancel-keeps-account" false "a cancelled subscription leaves the customer, the account and the namespace";
     CancelKeepsJoiners "cancel-keeps-joiners" false "who joined a namespace stays a customer when its owner cancels";
+    UsageRuleLeft "usage-rule-left" false "a public rule was left that opens usage to everybody";
+    UsageCountsWrong "usage-counts-wrong" false "services are not counted in what a namespace uses";
     UnknownCardAccepted "unknown-card-accepted" false "a payment method that the provider does not know is taken";
     CancelKeepsProviderCustomer "cancel-keeps-provider-customer" false "a cancelled subscription leaves its customer at the payment provider, who goes on paying";
     CancelOpenToAnybody "cancel-open-to-anybody" false "anybody may cancel anybody's subscription";

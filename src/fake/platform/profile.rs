@@ -56,6 +56,9 @@ pub(crate) fn after_runbook(state: &mut State, secret: Option<String>) -> String
     for service in ["alert", "auth", "signup", "status"] {
         rules::add(state, MICRO, &rule(service, "", "service", service));
     }
+    if state.has(Defect::UsageRuleLeft) {
+        rules::add(state, MICRO, &rule("usage", "", "service", "usage"));
+    }
     rules::add(state, MICRO, &rule("onlyloggedin", "*", "*", "*"));
     let drawn: String = (0..32)
         .map(|_| char::from(b"abcdefghijkmnpqrstuvwxyz23456789"[state.rng.random_range(0..32)]))

@@ -40,6 +40,11 @@ pub(crate) fn is_on(state: &State, path: &str) -> bool {
     value_at(state, path).and_then(|value| value.as_bool()).unwrap_or_default()
 }
 
+/// A number that the operator has set in namespace micro; 0 if none is.
+pub(crate) fn number_at(state: &State, path: &str) -> i64 {
+    value_at(state, path).and_then(|value| value.as_i64()).unwrap_or_default()
+}
+
 /// Sets a value of namespace micro.
 pub(crate) fn put(state: &mut State, path: &str, value: &Value) {
     let mut root = root(state, MICRO).unwrap_or_else(|| json!({}));

@@ -62,6 +62,11 @@ pub(crate) fn leave(state: &mut State, id: &str) -> bool {
     has_left
 }
 
+/// The address of a customer; empty if there is none.
+pub(crate) fn address(state: &State, id: &str) -> String {
+    by_id(state, id).map(|customer| customer.email).unwrap_or_default()
+}
+
 fn by_id(state: &State, id: &str) -> Option<Customer> {
     state.records.load(MICRO, TABLE, &format!("customers/{id}"))
 }

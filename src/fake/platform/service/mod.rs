@@ -58,7 +58,7 @@ pub(crate) fn answer(state: &mut State, request: &Request) -> Reply {
         "alert" => alert::answer(state, request),
         "auth" if request.endpoint.starts_with("Rules.") => rules::answer(state, request),
         "auth" => auth::answer(state, request),
-        "billing" => billing::answer(request),
+        "billing" => billing::answer(state, request),
         "broker" => broker::answer(request),
         "client" => client::answer(state, request),
         "config" => config::answer(state, request),

@@ -84,6 +84,11 @@ pub(crate) fn names(state: &State) -> Vec<String> {
     found.filter(|one| one.status != "deleted").map(|one| one.id).collect()
 }
 
+/// The first owner of a namespace that was not deleted.
+pub(crate) fn owner(state: &State, id: &str) -> Option<String> {
+    find(state, id, "read").ok()?.owners.into_iter().next()
+}
+
 fn shown(namespace: &Namespace) -> Value {
     json!({
         "id": namespace.id, "owners": namespace.owners, "users": namespace.users, "created": namespace.created,

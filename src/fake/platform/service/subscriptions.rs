@@ -108,6 +108,23 @@ fn create(state: &mut State, request: &Request) -> Reply {
     } }))
 }
 
+/// Whether a customer pays for themselves.
+pub(crate) fn is_paying(state: &State, customer: &str) -> bool {
+    running(state, Some(customer)).iter().any(|one| one.kind != CHILD)
+}
+
+/// What a customer pays for a price: the subscription's id at the provider, and how many; none if nothing.
+fn paid(state: &mut State, customer: &str, price: &str) -> Result<Option<(String, i64)>, Refusal> {
+    let listed = ask(state, customer, "ListSubscriptions", json!({ "price_id": price }))?;
+    let first = listed.get("subscriptions").and_then(|all| all.get(0)).and_then(Value::as_object);
+    Ok(first.map(|one| (text(one, "id").to_owned(), number(one, "quantity"))))
+}
+
+/// How many of a price a customer pays for.
+pub(crate) fn quantity(state: &mut State, customer: &str, price: &str) -> Result<i64, Refusal> {
+    Ok(paid(state, customer, price)?.map_or(0, |(_, quantity)| quantity))
+}
+
 /// Has a customer pay for `quantity(of now)` of a price.
 fn set_quantity(
     state: &mut State,
@@ -115,22 +132,14 @@ fn set_quantity(
     price: &str,
     quantity: impl Fn(i64) -> i64,
 ) -> Result<(), Refusal> {
-    let listed = ask(state, customer, "ListSubscriptions", json!({ "price_id": price }))?;
-    let first = listed.get("subscriptions").and_then(|all| all.get(0)).and_then(Value::as_object);
-    let now = first.map_or(0, |one| number(one, "quantity"));
-    let wanted = quantity(now).max(0);
-    match first {
-        Some(one) => {
-            let change = json!({ "subscription_id": text(one, "id"), "quantity": wanted });
-            ask(state, customer, "UpdateSubscription", change)?;
-        }
-        None if wanted == 0 => {}
-        None => {
-            let contract = json!({ "price_id": price, "quantity": wanted });
-            ask(state, customer, "CreateSubscription", contract)?;
-        }
-    }
-    Ok(())
+    let now = paid(state, customer, price)?;
+    let wanted = quantity(now.as_ref().map_or(0, |(_, now)| *now)).max(0);
+    let (method, more) = match now {
+        Some((id, _)) => ("UpdateSubscription", json!({ "subscription_id": id, "quantity": wanted })),
+        None if wanted == 0 => return Ok(()),
+        None => ("CreateSubscription", json!({ "price_id": price, "quantity": wanted })),
+    };
+    ask(state, customer, method, more).map(drop)
 }
 
 fn add_user(state: &mut State, request: &Request) -> Reply {
