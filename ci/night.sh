@@ -18,6 +18,7 @@
 #   bucket        buckets of other makes (versitygw, moto), listed by `objects`
 #   outages-WHAT  what a probe finds of outages made by a schedule, of ten minutes without any, and how exact its beat is
 #   database      the step kind `sql` against a real PostgreSQL: types, refusals, certificates, outages, a restore drill
+#   another       a platform of another make on a real Kubernetes, from `muster init` to a first verdict
 #   troubles      what can go wrong on a real Kubernetes while a platform is disrupted, and what is said of it
 #   sweep-LAYOUT  every pod of the fake platform on a real Kubernetes, one after the other, in both layouts
 set -euo pipefail
@@ -100,6 +101,15 @@ troubles_stage() {
   return "$code"
 }
 
+another_stage() {
+  local folder="$1" cluster="$1/cluster" code=0
+  "$root/ci/cluster/up.sh" "$cluster" >"$folder/up.txt" 2>&1 || { tail -n 1 "$folder/up.txt" >"$folder/found"; return 1; }
+  MUSTER="$muster" "$root/ci/cluster/another.sh" "$cluster" >"$folder/output.txt" 2>&1 || code="$?"
+  "$root/ci/cluster/down.sh" "$cluster"
+  tail -n 1 "$folder/output.txt" >"$folder/found"
+  return "$code"
+}
+
 readers_stage() {
   local folder="$1" code=0
   "$root/ci/readers/run.sh" >"$folder/output.txt" 2>&1 || code="$?"
@@ -158,6 +168,7 @@ names() {
   echo tls
   printf 'outages-%s\n' made none beat
   echo database
+  echo another
   echo troubles
   printf 'sweep-%s\n' default server
 }
@@ -186,6 +197,7 @@ while read -r name; do
     outages-made) stage "$name" outages_stage schedule ;;
     outages-none) stage "$name" outages_stage steady 590 ;;
     outages-beat) stage "$name" outages_stage beat 60 ;;
+    another) stage "$name" another_stage ;;
     troubles) stage "$name" troubles_stage ;;
     sweep-*) stage "$name" sweep_stage "${name#sweep-}" ;;
   esac

@@ -169,6 +169,9 @@ pub(crate) struct InitArguments {
     /// Where the target file is written.
     #[arg(long, value_name = "FILE", default_value = "target.yaml")]
     pub(crate) write: PathBuf,
+    /// For a platform that is not Micro's: a folder that is made, with suites to begin with.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) starter: Option<PathBuf>,
     /// A name for the target.
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,

@@ -1,22 +1,19 @@
-//! `muster init`: a first target file from a few answers, and from what a cluster shows of itself.
+//! `muster init`: a first target file from a few answers, and from what a cluster shows of itself; for a platform that is not
+//! Micro's, suites to begin with.
 //!
-//! Lives here: the questions, and filling in `init.yaml`. Does not: trying whether the answers are right (`doctor`).
+//! Lives here: the questions, and filling in what is written. Does not: what a cluster shows (`shown`), trying whether the
+//! answers are right (`doctor`).
+
+mod shown;
 
 use super::args::InitArguments;
 use super::{Ended, Refusal};
-use crate::client::kube::{Kube, Place};
-use crate::fault::guard;
+use crate::client::kube::Place;
 use crate::outcome::Ending;
 use crate::source::Source;
 use crate::{files, host, target};
-use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-use std::time::Duration;
-
-const CALL_WITHIN: Duration = Duration::from_secs(30);
-/// The label of pods by which the platform tells its own from its users'.
-const KIND_LABEL: &str = "micro";
+use shown::{Group, Shown};
+use std::path::{Path, PathBuf};
 
 /// What was answered.
 struct Answers {
@@ -34,46 +31,73 @@ struct Cluster {
     lines: String,
 }
 
-/// What a cluster shows of itself.
-struct Shown {
-    uid: String,
-    groups: Vec<Group>,
-}
-
-/// Pods of one namespace and one kind.
-#[derive(Debug, PartialEq, Eq)]
-struct Group {
-    namespace: String,
-    kind: String,
-    members: BTreeSet<String>,
-}
-
-/// Writes a target file; one that is there already stays as it is.
+/// Writes a target file, and suites to begin with if they are asked for; what is there already stays as it is.
 pub(super) fn init(arguments: &InitArguments) -> Ended {
-    if files::exists(&arguments.write) {
-        let there = arguments.write.display();
-        return Err(Refusal::new(format!(
-            "{there} is there already, and stays as it is\nhint: name another with --write"
-        )));
-    }
+    refuse_what_is_there("--write", &arguments.write)?;
+    arguments.starter.iter().try_for_each(|folder| refuse_what_is_there("--starter", folder))?;
     let answers = answers(arguments)?;
     let shown = match &answers.cluster {
         Some(cluster) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            Some(runtime.block_on(look(&cluster.place))?)
+            Some(runtime.block_on(shown::look(&cluster.place))?)
         }
         None => None,
     };
+    let is_other = arguments.starter.is_some() || shown.as_ref().is_some_and(|shown| !shown.is_micro);
+    let filling = Filling { answers: &answers, shown: shown.as_ref(), arguments };
+    let text = if is_other { filling.other() } else { filling.micro() };
     let file = arguments.write.display().to_string();
-    let text = filled(&answers, shown.as_ref(), &file, &arguments.secret_variable);
     target::read_target(&Source::new(file.clone(), text.as_str()))?;
     files::write_whole(&arguments.write, text.as_bytes())?;
-    host::print(&format!(
-        "{}wrote {file}\nnext: {}=… muster doctor --target {file}\n",
-        seen(shown.as_ref()),
-        arguments.secret_variable
-    ));
+    host::print(&format!("{}wrote {file}\n", seen(shown.as_ref())));
+    if let Some(folder) = &arguments.starter {
+        begin(folder, shown.as_ref().map_or(&[], |shown| &shown.groups))?;
+    }
+    host::print(&next(arguments, is_other));
     Ok(Ending::Passed)
+}
+
+fn refuse_what_is_there(flag: &str, path: &Path) -> Result<(), Refusal> {
+    if !files::exists(path) {
+        return Ok(());
+    }
+    let there = path.display();
+    Err(Refusal::new(format!("{there} is there already, and stays as it is\nhint: name another with {flag}")))
+}
+
+/// What to do next.
+fn next(arguments: &InitArguments, is_other: bool) -> String {
+    let file = arguments.write.display();
+    match (&arguments.starter, is_other) {
+        (Some(folder), _) => {
+            format!("next: muster doctor --suites {} --target {file}\n", folder.display())
+        }
+        (None, true) => "this is none of Micro's platforms, so its suites are yours to write\n\
+             next: the same once more with --write OTHER-FILE --starter suites, for suites to begin with\n"
+            .to_owned(),
+        (None, false) => format!("next: {}=… muster doctor --target {file}\n", arguments.secret_variable),
+    }
+}
+
+/// Writes suites to begin with: the platform answers, and each pod of each group comes back.
+fn begin(folder: &Path, groups: &[Group]) -> Result<(), Refusal> {
+    let pods: String = groups
+        .iter()
+        .map(|group| include_str!("init/starter/pod.yaml").replace("{group}", &group.name))
+        .collect();
+    let pods = format!("{}{pods}", include_str!("init/starter/pods.yaml"));
+    let mut all = vec![
+        ("operations.yaml", include_str!("init/starter/operations.yaml")),
+        ("smoke/platform.yaml", include_str!("init/starter/smoke.yaml")),
+    ];
+    if !groups.is_empty() {
+        all.push(("chaos/pods.yaml", pods.as_str()));
+    }
+    for (name, text) in all {
+        files::write_whole(&folder.join(name), text.as_bytes())?;
+        host::print(&format!("wrote {}\n", folder.join(name).display()));
+    }
+    Ok(())
 }
 
 fn answers(arguments: &InitArguments) -> Result<Answers, Refusal> {
@@ -151,89 +175,71 @@ fn kubeconfig(arguments: &InitArguments) -> Result<PathBuf, Refusal> {
     found.ok_or_else(|| Refusal::new("no kubeconfig is named\nhint: muster init --kubeconfig FILE"))
 }
 
-/// Asks the cluster who it is, and for the pods of the namespaces that the platform owns. Nothing is changed.
-async fn look(place: &Place) -> Result<Shown, Refusal> {
-    let kube = Kube::connect(place, CALL_WITHIN).await?;
-    let uid = kube.cluster_uid().await?;
-    let (key, value) = guard::OWNER_LABEL;
-    let owned = kube.list_objects("v1", "Namespace", None, &format!("{key}={value}")).await?;
-    let mut groups = vec![];
-    for namespace in owned.iter().filter_map(|object| object["metadata"]["name"].as_str()) {
-        let pods = kube.list_objects("v1", "Pod", Some(namespace), KIND_LABEL).await?;
-        groups.extend(grouped(namespace, &pods));
-    }
-    Ok(Shown { uid, groups })
+/// What a target file is filled with.
+struct Filling<'a> {
+    answers: &'a Answers,
+    shown: Option<&'a Shown>,
+    arguments: &'a InitArguments,
 }
 
-/// Pods by their kind; a member is what their label `name` says.
-fn grouped(namespace: &str, pods: &[Value]) -> Vec<Group> {
-    let mut kinds: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for pod in pods {
-        let labels = &pod["metadata"]["labels"];
-        if let (Some(kind), Some(name)) = (labels[KIND_LABEL].as_str(), labels["name"].as_str()) {
-            kinds.entry(kind.to_owned()).or_default().insert(name.to_owned());
-        }
-    }
-    kinds
-        .into_iter()
-        .map(|(kind, members)| Group { namespace: namespace.to_owned(), kind, members })
-        .collect()
-}
+/// Needs of Micro's suites that nobody is asked for.
+const LACKED: &str = "clock, registry-ttl, live-switches, invite-only, payments, expected-images, ingress, certificates, \
+                      secrets, backup, backup-bucket, database";
 
-impl Group {
-    fn is_of_services(&self) -> bool {
-        self.kind == "service"
+impl Filling<'_> {
+    /// The target file of one of Micro's platforms.
+    fn micro(&self) -> String {
+        let (provides, lacks) = match self.shown {
+            Some(_) => ("mailbox, free-tier, kubernetes", LACKED.to_owned()),
+            None => ("mailbox, free-tier", format!("kubernetes, {LACKED}")),
+        };
+        self.filled(include_str!("init/micro.yaml"), "")
+            .replace("{provides}", provides)
+            .replace("{lacks}", &lacks)
+            .replace("{operator}", &self.answers.operator)
+            .replace("{operator_namespace}", "micro")
+            .replace("{secret_variable}", &self.arguments.secret_variable)
     }
 
-    /// The group as YAML; the core's pods are named `micro-STORE` where its service is `store`.
-    fn text(&self) -> String {
-        let prefix = if self.members.iter().all(|name| name.starts_with("micro-")) { "micro-" } else { "" };
-        let members: Vec<&str> = self.members.iter().map(|name| name.trim_start_matches(prefix)).collect();
-        format!(
-            "  {}:\n    namespace: {}\n    selector: {KIND_LABEL}={}\n    pod_of: name={prefix}$(member)\n    members: [{}]\n",
-            if self.is_of_services() { "services" } else { "core" },
-            self.namespace,
-            self.kind,
-            members.join(", ")
-        )
+    /// The target file of any other platform.
+    fn other(&self) -> String {
+        let groups = || self.shown.into_iter().flat_map(|shown| &shown.groups);
+        let owner = groups().next().map(|group| {
+            let label = format!("owner={}", self.answers.name);
+            let how = format!("kubectl label namespace {} {label}", group.namespace);
+            format!("\n  owner: {label:<29} # nothing is broken where this label is not: {how}")
+        });
+        let names: Vec<&str> = groups().map(|group| group.name.as_str()).collect();
+        let permitted =
+            if names.is_empty() { String::new() } else { format!(", such as [{}]", names.join(", ")) };
+        let suites = self.arguments.starter.as_ref().map_or("SUITES".into(), |it| it.display().to_string());
+        self.filled(include_str!("init/other.yaml"), &owner.unwrap_or_default())
+            .replace("{suites}", &suites)
+            .replace("{permitted}", &permitted)
     }
-}
 
-fn filled(answers: &Answers, shown: Option<&Shown>, file: &str, secret_variable: &str) -> String {
-    let proxy = match answers.proxy.as_str() {
-        "" => "# proxy: proxy.example.test:443       # the gRPC proxy: host:port means TLS; or http://… and https://…".to_owned(),
-        proxy => format!("proxy: {proxy}\nvia: http                              # which way operations go unless a step says otherwise"),
-    };
-    let kubernetes = match (&answers.cluster, shown) {
-        (Some(cluster), Some(shown)) => format!(
-            "\nkubernetes:                            # the cluster behind it\n{}  cluster_uid: {}   # nothing is broken in any other cluster",
-            cluster.lines, shown.uid
-        ),
-        _ => "\n# kubernetes:                          # without it no pod is looked at, and none is killed"
-            .to_owned(),
-    };
-    let (provides, lacks) = match shown {
-        Some(_) => (
-            "mailbox, free-tier, kubernetes",
-            "clock, registry-ttl, live-switches, invite-only, payments, expected-images, ingress, certificates, secrets, backup, backup-bucket, database",
-        ),
-        None => (
-            "mailbox, free-tier",
-            "kubernetes, clock, registry-ttl, live-switches, invite-only, payments, expected-images, ingress, certificates, secrets, backup, backup-bucket, database",
-        ),
-    };
-    include_str!("init.yaml")
-        .replace("{name}", &answers.name)
-        .replace("{api}", &answers.api)
-        .replace("{proxy}", &proxy)
-        .replace("{kubernetes}", &kubernetes)
-        .replace("{provides}", provides)
-        .replace("{lacks}", lacks)
-        .replace("{operator}", &answers.operator)
-        .replace("{operator_namespace}", "micro")
-        .replace("{secret_variable}", secret_variable)
-        .replace("{file}", file)
-        .replace("{groups}", &groups(shown))
+    /// What both have.
+    fn filled(&self, template: &str, owner: &str) -> String {
+        let proxy = match self.answers.proxy.as_str() {
+            "" => "# proxy: proxy.example.test:443       # the gRPC proxy: host:port means TLS; or http://… and https://…".to_owned(),
+            proxy => format!("proxy: {proxy}\nvia: http                              # which way operations go unless a step says otherwise"),
+        };
+        let kubernetes = match (&self.answers.cluster, self.shown) {
+            (Some(cluster), Some(shown)) => format!(
+                "\nkubernetes:                            # the cluster behind it\n{}  cluster_uid: {}   # nothing is broken in any other cluster{owner}",
+                cluster.lines, shown.uid
+            ),
+            _ => "\n# kubernetes:                          # without it no pod is looked at, and none is killed"
+                .to_owned(),
+        };
+        template
+            .replace("{name}", &self.answers.name)
+            .replace("{api}", &self.answers.api)
+            .replace("{proxy}", &proxy)
+            .replace("{kubernetes}", &kubernetes)
+            .replace("{file}", &self.arguments.write.display().to_string())
+            .replace("{groups}", &groups(self.shown))
+    }
 }
 
 fn groups(shown: Option<&Shown>) -> String {
@@ -250,49 +256,26 @@ fn groups(shown: Option<&Shown>) -> String {
 /// What the cluster showed, as lines for the person who asked.
 fn seen(shown: Option<&Shown>) -> String {
     let Some(shown) = shown else { return String::new() };
-    let (key, value) = guard::OWNER_LABEL;
-    let found: String = shown
-        .groups
-        .iter()
-        .map(|group| {
-            format!(
-                "found {} {}={} in namespace {}\n",
-                group.members.len(),
-                KIND_LABEL,
-                group.kind,
-                group.namespace
-            )
-        })
-        .collect();
-    let none = format!("no pods with the label {KIND_LABEL} in a namespace with the label {key}={value}\n");
+    let found: String = shown.groups.iter().map(Group::told).collect();
+    let none = "found no Deployments that a label names\n".to_owned();
     format!("cluster {}\n{}", shown.uid, if found.is_empty() { none } else { found })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use clap::Parser;
 
-    fn pod(kind: &str, name: &str) -> Value {
-        json!({ "metadata": { "labels": { "micro": kind, "name": name } } })
-    }
-
-    #[test]
-    fn pods_are_grouped_by_what_they_are() {
-        let pods =
-            [pod("runtime", "micro-store"), pod("runtime", "micro-api"), pod("service", "posts"), json!({})];
-        let groups = grouped("micro", &pods);
-        assert_eq!(groups.len(), 2);
-        assert_eq!(
-            groups[0].text(),
-            "  core:\n    namespace: micro\n    selector: micro=runtime\n    pod_of: name=micro-$(member)\n    members: [api, store]\n"
-        );
-        assert!(groups[1].text().contains("pod_of: name=$(member)\n    members: [posts]\n"));
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        init: InitArguments,
     }
 
     #[test]
     fn what_is_written_can_be_read_with_and_without_a_cluster() {
-        let shown = Shown { uid: "u-1".into(), groups: grouped("default", &[pod("server", "micro-store")]) };
+        let arguments = Line::parse_from(["init"]).init;
+        let shown = Shown { uid: "u-1".into(), is_micro: false, groups: vec![] };
         let answers = |cluster| Answers {
             name: "staging".into(),
             api: "https://api.example.test".into(),
@@ -301,16 +284,14 @@ mod tests {
             cluster,
         };
         let cluster = Cluster { place: Place::InCluster, lines: "  context: c\n  config: /k\n".into() };
-        for text in [
-            filled(&answers(None), None, "t.yaml", "MUSTER_OPERATOR"),
-            filled(&answers(Some(cluster)), Some(&shown), "t.yaml", "MUSTER_OPERATOR"),
-        ] {
-            let read = target::read_target(&Source::new("t.yaml", text.as_str()));
-            assert!(read.is_ok(), "{text}");
-            assert!(
-                !text.contains("{name}") && text.contains("disrupt: []"),
-                "nothing may be broken at first"
-            );
+        for (answers, shown) in [(answers(None), None), (answers(Some(cluster)), Some(&shown))] {
+            let filling = Filling { answers: &answers, shown, arguments: &arguments };
+            for text in [filling.micro(), filling.other()] {
+                let read = target::read_target(&Source::new("t.yaml", text.as_str()));
+                assert!(read.is_ok(), "{text}");
+                assert!(!text.contains("{n") && !text.contains("{p"), "{text}");
+                assert!(text.contains("disrupt: []"), "nothing may be broken at first");
+            }
         }
     }
 

@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 
 /// The annotation of the target's namespace that freezes all disruption while it is `true`.
 pub const FREEZE_ANNOTATION: &str = "muster/freeze";
-/// The label that says whose a namespace is.
-pub const OWNER_LABEL: (&str, &str) = ("owner", "micro");
 
 /// All that the guards look at.
 #[derive(Debug, Clone)]
@@ -22,7 +20,9 @@ pub struct Facts {
     pub cluster_uid: String,
     /// The namespace.
     pub namespace: String,
-    /// Its labels.
+    /// The key and the value of the label that says whose a namespace is.
+    pub owner: (String, String),
+    /// The namespace's labels.
     pub labels: BTreeMap<String, String>,
     /// Whether disruption is frozen, and by what.
     pub frozen_by: Option<String>,
@@ -44,7 +44,7 @@ pub const LEASE: &str = "muster-disruption";
 /// Why nothing is broken, if something speaks against it. The first of: permission, identity of the cluster, owner,
 /// freeze, budget, muster itself, an earlier fault.
 pub fn objection(facts: &Facts) -> Option<String> {
-    let (label, owner) = OWNER_LABEL;
+    let (label, owner) = &facts.owner;
     if !facts.is_allowed {
         return Some("disruption is not allowed: add --allow-disruption".into());
     }
@@ -63,7 +63,7 @@ pub fn objection(facts: &Facts) -> Option<String> {
             facts.cluster_uid
         ));
     }
-    if facts.labels.get(label).map(String::as_str) != Some(owner) {
+    if facts.labels.get(label) != Some(owner) {
         return Some(format!(
             "the namespace {} has no label {label}={owner}: it is not ours",
             facts.namespace
@@ -93,6 +93,7 @@ mod tests {
             pinned_uid: Some("u1".into()),
             cluster_uid: "u1".into(),
             namespace: "default".into(),
+            owner: ("owner".into(), "micro".into()),
             labels: [("owner".to_owned(), "micro".to_owned())].into(),
             frozen_by: None,
             exhausted_budget: None,

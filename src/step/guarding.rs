@@ -7,7 +7,7 @@ use super::stage::Stage;
 use crate::client::kube::{Kube, KubeError};
 use crate::fault::{Reach, Traits, guard};
 use crate::outcome::Failure;
-use crate::target::WritePermit;
+use crate::target::{KubernetesPlace, WritePermit};
 
 /// The guards: nothing is broken unless all of them agree.
 pub(super) async fn guarded(
@@ -36,6 +36,10 @@ async fn facts(chosen: &Chosen<'_>, traits: Traits, stage: &Stage<'_>) -> Result
         permitted: file.permits.disrupt.iter().map(|it| it.value.clone()).collect(),
         pinned_uid: place.and_then(|place| place.cluster_uid.clone()),
         cluster_uid: kube.cluster_uid().await?,
+        owner: place
+            .map(KubernetesPlace::owner)
+            .map(|(key, value)| (key.into(), value.into()))
+            .unwrap_or_default(),
         labels: kube.namespace_labels(&namespace).await?,
         frozen_by: frozen_by(kube, &namespace, stage).await?,
         exhausted_budget: exhausted_budget(chosen, traits).await?,

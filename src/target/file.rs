@@ -100,6 +100,26 @@ pub struct KubernetesPlace {
     pub cluster_uid: Option<String>,
     /// A file whose presence freezes all disruption.
     pub freeze_file: Option<String>,
+    /// The label of the namespaces in which something may be broken, as `key=value`.
+    #[serde(default = "default_owner")]
+    pub owner: At<String>,
+}
+
+fn default_owner() -> At<String> {
+    At { value: "owner=micro".into(), at: Place::default() }
+}
+
+impl KubernetesPlace {
+    /// The key and the value of the label of namespaces in which something may be broken.
+    pub fn owner(&self) -> (&str, &str) {
+        self.owner.value.split_once('=').unwrap_or_default()
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        let is_label = |(key, value): (&str, &str)| !key.is_empty() && !value.is_empty();
+        let text = || format!("wanted a label such as `owner=micro`, found `{}`", self.owner.value);
+        if is_label(self.owner()) { vec![] } else { vec![Problem::new(self.owner.at, text())] }
+    }
 }
 
 /// The operation that lists registered nodes.
@@ -245,6 +265,7 @@ fn look_over(file: &TargetFile) -> Vec<Problem> {
     if !(file.pace.value > 0.0 && file.pace.value.is_finite()) {
         found.push(Problem::new(file.pace.at, format!("wanted a pace above 0, found `{}`", file.pace.value)));
     }
+    found.extend(file.kubernetes.iter().flat_map(KubernetesPlace::problems));
     found.extend(contradictions(file));
     found.extend(unknown_groups(file));
     found.extend(file.identities.iter().flat_map(|(name, kind)| wrong_identity(name, kind)));

@@ -104,6 +104,30 @@ fn a_target_file_from_a_cluster_and_two_answers_is_ready() {
 }
 
 #[test]
+fn suites_to_begin_with_are_written_for_a_platform_of_another_make() {
+    let bench = Bench::new();
+    let addresses = bench.fakes.as_ref().unwrap().addresses;
+    let (api, kubernetes) = (format!("http://{}", addresses.api), format!("http://{}", addresses.kubernetes));
+    let mut command = crate::program::muster();
+    command.current_dir(bench.folder.path()).args(["init", "--name", "shop", "--api", &api]);
+    command.args(["--server", &kubernetes, "--write", "shop.yaml", "--starter", "begun"]);
+    let output = command.output().unwrap();
+    let told = stdout(&output);
+    assert_eq!(code(&output), 0, "{told}{}", stderr(&output));
+    assert!(
+        told.ends_with(
+            "wrote shop.yaml\nwrote begun/operations.yaml\nwrote begun/smoke/platform.yaml\nwrote begun/chaos/pods.yaml\n\
+             next: muster doctor --suites begun --target shop.yaml\n"
+        ),
+        "{told}"
+    );
+    let mut check = crate::program::muster();
+    check.current_dir(bench.folder.path()).args(["check", "--suites", "begun", "--target", "shop.yaml"]);
+    let output = check.output().unwrap();
+    assert_eq!(stdout(&output), "3 cases, 1 operations, 0 flows: no problem\n", "{}", stderr(&output));
+}
+
+#[test]
 fn without_a_terminal_what_has_no_usual_answer_must_be_given() {
     let folder = tempfile::tempdir().unwrap();
     let output = crate::program::muster().current_dir(folder.path()).arg("init").output().unwrap();

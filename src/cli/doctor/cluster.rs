@@ -3,7 +3,6 @@
 use super::Finding;
 use crate::cli::rbac::Needed;
 use crate::client::kube::{Kube, KubeError, PodFact};
-use crate::fault::guard;
 use crate::step::selector_of;
 use crate::target::{Group, KubernetesPlace, Target};
 
@@ -18,7 +17,7 @@ pub(super) async fn examined(target: &Target, needed: &Needed) -> Vec<Finding> {
     let mut findings = vec![identity];
     if findings[0].advice.is_none() {
         for (name, group) in &target.file.groups {
-            findings.extend(of_group(&kube, name, group).await);
+            findings.extend(of_group(&kube, place.owner(), name, group).await);
         }
         findings.extend(of_rights(&kube, needed).await);
     }
@@ -49,7 +48,7 @@ async fn identity(kube: &Kube, place: &KubernetesPlace) -> Finding {
 }
 
 /// A group: its namespace's label, and a Ready pod for each member.
-async fn of_group(kube: &Kube, name: &str, group: &Group) -> Vec<Finding> {
+async fn of_group(kube: &Kube, (key, value): (&str, &str), name: &str, group: &Group) -> Vec<Finding> {
     let what = format!("group {name}");
     let doubt = |error: KubeError| {
         vec![Finding::bad(&what, error.to_string(), "look at the group's `namespace`, and at the rights")]
@@ -62,7 +61,6 @@ async fn of_group(kube: &Kube, name: &str, group: &Group) -> Vec<Finding> {
         Ok(pods) => pods,
         Err(error) => return doubt(error),
     };
-    let (key, value) = guard::OWNER_LABEL;
     if labels.get(key).map(String::as_str) != Some(value) {
         let seen = format!("the namespace {} has no label {key}={value}", group.namespace);
         let advice =
