@@ -132,6 +132,10 @@ defects! {
     UnknownCardAccepted "unknown-card-accepted" false "a payment method that the provider does not know is taken";
     CancelKeepsProviderCustomer "cancel-keeps-provider-customer" false "a cancelled subscription leaves its customer at the payment provider, who goes on paying";
     CancelOpenToAnybody "cancel-open-to-anybody" false "anybody may cancel anybody's subscription";
+    OwnCancelRefused "own-cancel-refused" false "nobody but the operator may cancel a subscription, not even who pays";
+    SubscriptionsRuleLeft "subscriptions-rule-left" false "a public rule was left that opens subscriptions to everybody";
+    DeclinedCardAccepted "declined-card-accepted" false "a card that the provider declines pays all the same";
+    FirstCardStays "first-card-stays" false "a card that was given at signup is not replaced by a later one";
     ProviderKeyWrong "provider-key-wrong" false "the key of the payment provider is one that it does not accept";
     RegistryListsInfrastructure "registry-lists-infrastructure" false "the registry names the database among the services";
     MailUnchecked "mail-unchecked" false "a mail to nobody is confirmed";

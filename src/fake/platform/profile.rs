@@ -56,8 +56,9 @@ pub(crate) fn after_runbook(state: &mut State, secret: Option<String>) -> String
     for service in ["alert", "auth", "signup", "status"] {
         rules::add(state, MICRO, &rule(service, "", "service", service));
     }
-    if state.has(Defect::UsageRuleLeft) {
-        rules::add(state, MICRO, &rule("usage", "", "service", "usage"));
+    let left = [(Defect::UsageRuleLeft, "usage"), (Defect::SubscriptionsRuleLeft, "subscriptions")];
+    for (_, service) in left.into_iter().filter(|(defect, _)| state.has(*defect)).collect::<Vec<_>>() {
+        rules::add(state, MICRO, &rule(service, "", "service", service));
     }
     rules::add(state, MICRO, &rule("onlyloggedin", "*", "*", "*"));
     let drawn: String = (0..32)

@@ -4,6 +4,7 @@
 //! provider (`provider`), what is sold (`subscriptions`).
 
 use super::{config, unknown};
+use crate::fake::defect::Defect;
 use crate::fake::platform::provider::{self, Card, Contract};
 use crate::fake::platform::wire::{Refusal, Reply, Request, empty, message, number};
 use crate::fake::platform::{MICRO, State};
@@ -119,7 +120,13 @@ fn create_method(state: &mut State, request: &Request) -> Reply {
     required(request, "id", "payments", "ID required")?;
     let buyer = buyer_of(state, request)?;
     reach(state)?;
-    let card = state.provider.attach(&buyer, request.text("id")).map_err(unexpected)?;
+    let method = request.text("id");
+    let attached = if state.has(Defect::DeclinedCardAccepted) {
+        state.provider.attach_unasked(&buyer, method)
+    } else {
+        state.provider.attach(&buyer, method)
+    };
+    let card = attached.map_err(unexpected)?;
     message(json!({ "payment_method": shown_card(request, &card, "") }))
 }
 

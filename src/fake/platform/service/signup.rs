@@ -159,7 +159,11 @@ fn set_payment_method(state: &mut State, request: &Request) -> Reply {
         let method = json!({ "payment_method": method });
         call_as(state, "signup", "payments", "Provider.VerifyPaymentMethod", method)?;
     }
-    state.records.save(MICRO, TABLE, &format!("payment-method/{email}"), &json!(method));
+    let key = format!("payment-method/{email}");
+    let stays = state.has(Defect::FirstCardStays) && state.records.get(MICRO, TABLE, &key).is_some();
+    if !stays {
+        state.records.save(MICRO, TABLE, &key, &json!(method));
+    }
     empty()
 }
 

@@ -47,7 +47,8 @@ pub(super) fn answer(state: &mut State, request: &Request) -> Reply {
 /// Only the platform; but everybody may cancel what is their own.
 fn may_ask(state: &State, request: &Request) -> bool {
     let cancels = request.endpoint == "Subscriptions.Cancel";
-    let is_own = || request.caller.as_ref().is_some_and(|caller| caller.sub == request.text("customerID"));
+    let is_named = || request.caller.as_ref().is_some_and(|caller| caller.sub == request.text("customerID"));
+    let is_own = || is_named() && !state.has(Defect::OwnCancelRefused);
     is_micro(request) || (cancels && (is_own() || state.has(Defect::CancelOpenToAnybody)))
 }
 
