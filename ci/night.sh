@@ -12,6 +12,7 @@
 #   defect-NAME   every case on fakes with one defect switched on: a case must turn red
 #   seed-NUMBER   every case with a random seed, ten times: every case must pass, and all outlines must be the same
 #   deaths-FAMILY muster killed at every point of every case of a family, then `muster cleanup`: nothing may be left
+#   instants      muster ended at 1,000 random instants, in every way: the platform is as it was, the exit code is right
 #   readers       junit.xml of a run with every verdict and hostile texts, read by three readers of other makes
 #   tls           what `muster doctor` says of an API behind good and bad certificates
 #   mail          mailboxes of other makes (maildev, dovecot), read by `receive`
@@ -89,6 +90,12 @@ deaths_stage() {
   return "$code"
 }
 
+instants_stage() {
+  local folder="$1" code=0
+  "$root/ci/instants.py" "$muster" --count 1000 --within 540 >"$folder/found" 2>&1 || code="$?"
+  return "$code"
+}
+
 troubles_stage() {
   local folder="$1" cluster="$1/cluster" code=0
   "$root/ci/cluster/up.sh" "$cluster" >"$folder/up.txt" 2>&1 || { tail -n 1 "$folder/up.txt" >"$folder/found"; return 1; }
@@ -162,6 +169,7 @@ names() {
   defects | sed 's/^/defect-/'
   seq "$SEEDS" | sed 's/^/seed-/'
   printf 'deaths-%s\n' signup-flow service-call permission-leak platform-setup
+  echo instants
   echo readers
   echo mail
   echo bucket
@@ -191,6 +199,7 @@ while read -r name; do
     defect-*) stage "$name" defect_stage "${name#defect-}" ;;
     seed-*) stage "$name" seed_stage ;;
     deaths-*) stage "$name" deaths_stage "${name#deaths-}" ;;
+    instants) stage "$name" instants_stage ;;
     readers) stage "$name" readers_stage ;;
     tls) stage "$name" tls_stage ;;
     mail | bucket | database) stage "$name" script_stage "$name" ;;
