@@ -12,6 +12,7 @@ mod doctor;
 mod documents;
 mod fake;
 mod faults;
+mod hostile;
 mod identities;
 mod imap;
 mod interrupt;
