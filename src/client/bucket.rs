@@ -148,7 +148,9 @@ fn in_one_namespace(text: &str) -> Cow<'_, str> {
 
 fn unanswered(error: SendError) -> NoListing {
     match error {
-        SendError::TooLarge | SendError::Unsendable(_) => NoListing::Unreadable(error.to_string()),
+        SendError::TooLarge | SendError::Malformed(_) | SendError::Unsendable(_) => {
+            NoListing::Unreadable(error.to_string())
+        }
         _ => NoListing::Unreachable(error.to_string()),
     }
 }

@@ -1,7 +1,7 @@
 //! gRPC with JSON messages (`application/grpc+json`) to one address, over HTTP/2: how the platform's proxy is spoken to.
 
 use super::connections::{Connections, Protocol};
-use super::http::{BODY_LIMIT_BYTES, header_list, innermost, sending};
+use super::http::{header_list, innermost, sending, within_limit};
 use super::{Answer, Connection, SendError, Unusable};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -81,9 +81,7 @@ async fn answer(response: reqwest::Response, started: Instant) -> Result<Answer,
             Ok(data) => bytes.extend_from_slice(&data),
             Err(frame) => trailers = frame.into_trailers().ok(),
         }
-        if bytes.len() > BODY_LIMIT_BYTES {
-            return Err(SendError::TooLarge);
-        }
+        within_limit(&body, bytes.len())?;
     }
     // An error without messages comes as "trailers only": its status stands among the headers.
     let last = if head.headers.contains_key("grpc-status") { Some(&head.headers) } else { trailers.as_ref() };

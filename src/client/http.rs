@@ -5,7 +5,8 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use std::time::{Duration, Instant};
 
-/// Replies are read up to this many bytes; a longer one is [`SendError::TooLarge`].
+/// Replies are read, and held in memory, up to this many bytes; a longer one is [`SendError::TooLarge`], and what is beyond
+/// is not read.
 pub const BODY_LIMIT_BYTES: usize = 16 << 20;
 
 /// A request to the one address of a client.
@@ -51,8 +52,11 @@ pub enum SendError {
     /// The connection ended in the middle of the answer.
     #[error("the answer was cut: {0}")]
     Cut(String),
+    /// What came is no answer of the protocol, or has a head beyond all measure.
+    #[error("the answer cannot be read: {0}")]
+    Malformed(String),
     /// The answer is longer than [`BODY_LIMIT_BYTES`].
-    #[error("the answer is longer than {BODY_LIMIT_BYTES} bytes")]
+    #[error("the answer is longer than {BODY_LIMIT_BYTES} bytes, and the rest of it was not read")]
     TooLarge,
     /// The request cannot be sent as it is: nothing was sent.
     #[error("the request cannot be sent as it is: {0}")]
@@ -67,9 +71,15 @@ impl SendError {
             Self::TimedOut(_) => "transport.timed-out",
             Self::Broken(_) => "transport.broken",
             Self::Cut(_) => "transport.cut",
+            Self::Malformed(_) => "transport.malformed",
             Self::TooLarge => "transport.too-large",
             Self::Unsendable(_) => "transport.unsendable",
         }
+    }
+
+    /// Whether it may be otherwise when the request is sent again.
+    pub fn is_worth_repeating(&self) -> bool {
+        !matches!(self, Self::Unsendable(_) | Self::TooLarge)
     }
 
     /// Whether it is sure that the target saw nothing of the request.
@@ -140,9 +150,17 @@ pub(super) fn sending(error: &reqwest::Error, within: Duration) -> SendError {
         SendError::TimedOut(within)
     } else if error.is_connect() {
         SendError::Refused(why)
+    } else if is_malformed(error) {
+        SendError::Malformed(why)
     } else {
         SendError::Broken(why)
     }
+}
+
+/// Whether what came could not be parsed.
+fn is_malformed(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.filter_map(|error| error.downcast_ref::<hyper::Error>()).any(hyper::Error::is_parse)
 }
 
 /// The innermost cause: the outer ones name the address.
@@ -157,14 +175,13 @@ pub(super) fn innermost(error: &dyn std::error::Error) -> String {
 async fn answer(response: reqwest::Response, started: Instant) -> Result<Answer, SendError> {
     let (head, mut body) = ::http::Response::<reqwest::Body>::from(response).into_parts();
     let mut bytes = BytesMut::new();
+    within_limit(&body, 0)?;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| SendError::Cut(innermost(&error)))?;
         if let Ok(data) = frame.into_data() {
             bytes.extend_from_slice(&data);
         }
-        if bytes.len() > BODY_LIMIT_BYTES {
-            return Err(SendError::TooLarge);
-        }
+        within_limit(&body, bytes.len())?;
     }
     Ok(Answer {
         status: head.status.as_u16(),
@@ -173,6 +190,13 @@ async fn answer(response: reqwest::Response, started: Instant) -> Result<Answer,
         body: bytes.freeze(),
         took: started.elapsed(),
     })
+}
+
+/// Whether what has come and what is announced to come are within the limit.
+pub(super) fn within_limit(body: &reqwest::Body, read: usize) -> Result<(), SendError> {
+    let announced = hyper::body::Body::size_hint(body).lower();
+    let is_within = read as u64 + announced <= BODY_LIMIT_BYTES as u64;
+    if is_within { Ok(()) } else { Err(SendError::TooLarge) }
 }
 
 pub(super) fn header_list(headers: &::http::HeaderMap) -> Vec<(String, String)> {

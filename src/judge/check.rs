@@ -2,13 +2,13 @@
 
 use jiff::Timestamp;
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Number, Value};
 use std::ops::RangeInclusive;
 
 /// What a value must be.
 #[derive(Debug, Clone)]
 pub enum Check {
-    /// Equal, by type and value; `1` and `1.0` are equal.
+    /// Equal, by type and value; `1` and `1.0` are equal, whole numbers to the last digit.
     Equals(Value),
     /// Text in which the pattern is found.
     Matches(Regex),
@@ -126,13 +126,22 @@ fn clipped(text: &str) -> String {
 
 fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Value::Number(a), Value::Number(b)) => a == b || are_equal_doubles(a, b),
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
         (Value::Object(a), Value::Object(b)) => {
             a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| equal(a, b)))
         }
         _ => a == b,
     }
+}
+
+/// Whether two numbers of which one is written with a point or an exponent are equal: a whole number beyond 2^53 has no
+/// double of its own, and equals none.
+fn are_equal_doubles(a: &Number, b: &Number) -> bool {
+    const MOST_EXACT: f64 = 9_007_199_254_740_992.0;
+    let is_exact =
+        |number: &Number| number.is_f64() || number.as_f64().is_some_and(|it| it.abs() < MOST_EXACT);
+    (a.is_f64() || b.is_f64()) && is_exact(a) && is_exact(b) && a.as_f64() == b.as_f64()
 }
 
 fn length(value: &Value) -> Option<u64> {
@@ -173,6 +182,16 @@ mod tests {
         let matches = Check::Matches(Regex::new("^a").unwrap());
         for (check, found, wrong) in [
             (Check::Equals(json!(7)), json!(7.0), None),
+            (
+                Check::Equals(json!(9_007_199_254_740_993_u64)),
+                json!(9_007_199_254_740_992_u64),
+                Some("wanted 9007199254740993, found 9007199254740992"),
+            ),
+            (
+                Check::Equals(json!(9_007_199_254_740_993_u64)),
+                json!(9_007_199_254_740_992.0),
+                Some("wanted 9007199254740993, found 9007199254740992.0"),
+            ),
             (Check::Equals(json!(7)), json!("7"), Some("wanted 7, found \"7\"")),
             (Check::Equals(json!({"a": [1]})), json!({"a": [1.0]}), None),
             (matches.clone(), json!("ab"), None),

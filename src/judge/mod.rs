@@ -1,6 +1,6 @@
 //! Records in, failures out: pure functions, tested without sockets or sleeps.
 //!
-//! Lives here: what a reply must be (`reply`), what rows must be (`rows`), which replies are refusals (`refusal`), who may
+//! Lives here: what a reply must be (`reply`), which bytes are JSON (`json`), what rows must be (`rows`), which replies are refusals (`refusal`), who may
 //! call what (`access`), which message is meant (`message`), what samples say of a service (`sample`, `steady`,
 //! `recovery`), the verdicts on a recovery (`clock`). Does not:
 //! anything that sends, waits or masks.
@@ -8,6 +8,7 @@
 mod access;
 mod check;
 pub mod clock;
+mod json;
 pub mod message;
 pub mod recovery;
 mod refusal;
@@ -18,6 +19,7 @@ pub mod steady;
 
 pub use access::{Around, Cell, Seen, allowed, denied};
 pub use check::{Check, JsonType, instant};
+pub use json::{MOST_VALUES, NoJson, read as read_json};
 pub use refusal::{Form, Refusals};
 pub use reply::{Expectation, Mismatch, Reply, Transport, select};
 pub use rows::RowsExpectation;

@@ -1,6 +1,6 @@
 //! What a reply must be.
 
-use super::Check;
+use super::{Check, NoJson, read_json};
 use serde_json::Value;
 use serde_json_path::JsonPath;
 use std::time::Duration;
@@ -40,7 +40,15 @@ impl Reply {
 
     /// The body as JSON, if it is.
     pub fn json(&self) -> Option<Value> {
-        serde_json::from_slice(&self.body).ok()
+        self.read_json().ok()
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn read_json(&self) -> Result<Value, NoJson> {
+        read_json(&self.body)
     }
 
     /// Whether it says that the request was carried out.
@@ -92,13 +100,7 @@ impl Expectation {
         broken.extend(self.wrong_status(reply));
         broken.extend(self.headers.iter().flat_map(|(name, checks)| wrong_header(name, checks, reply)));
         broken.extend(self.wrong_body(reply));
-        let text = Value::from(reply.text());
-        broken.extend(
-            self.text
-                .iter()
-                .filter_map(|check| check.wrong_with(&[&text]))
-                .map(|wrong| Mismatch { kind: "expect.text", message: format!("body: {wrong}") }),
-        );
+        broken.extend(self.wrong_text(reply));
         broken.extend(too_slow(self.latency, reply.took));
         broken
     }
@@ -129,10 +131,21 @@ impl Expectation {
         if self.body.is_empty() {
             return vec![];
         }
-        let Some(json) = reply.json() else {
-            return vec![Mismatch { kind: "expect.body", message: "body: wanted JSON, found none".into() }];
-        };
-        wrong_values(&self.body, &json)
+        match reply.read_json() {
+            Ok(json) => wrong_values(&self.body, &json),
+            Err(why) => {
+                vec![Mismatch { kind: "expect.body", message: format!("body: wanted JSON, found {why}") }]
+            }
+        }
+    }
+
+    fn wrong_text(&self, reply: &Reply) -> Vec<Mismatch> {
+        if self.text.is_empty() {
+            return vec![];
+        }
+        let text = Value::from(reply.text());
+        let wrong = self.text.iter().filter_map(|check| check.wrong_with(&[&text]));
+        wrong.map(|wrong| Mismatch { kind: "expect.text", message: format!("body: {wrong}") }).collect()
     }
 }
 

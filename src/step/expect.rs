@@ -5,7 +5,7 @@
 use super::look::Look;
 use super::stage::Stage;
 use super::{Data, Names};
-use crate::judge::{Check, Expectation, JsonType, Refusals, instant};
+use crate::judge::{Check, Expectation, JsonType, NoJson, Refusals, instant};
 use crate::outcome::Failure;
 use crate::source::{At, Place, Problem, Span};
 use jiff::Timestamp;
@@ -287,15 +287,19 @@ pub(crate) fn look_captures(captures: &Captures, look: &mut Look<'_>) {
 /// Takes every capture from a reply.
 ///
 /// # Errors
-/// If nothing stands at a path without `or`.
+/// If the reply is no JSON, for then `or` would say what nobody has answered, or if nothing stands at a path without `or`.
 pub(crate) fn capture(
     captures: &Captures,
-    json: Option<&Value>,
+    json: Result<&Value, &NoJson>,
     stage: &mut Stage<'_>,
 ) -> Result<(), Vec<Failure>> {
     for (name, from) in captures {
         let path = stage.json_path(&from.path)?;
-        let found = json.and_then(|json| path.query(json).first().cloned());
+        let json = json.map_err(|why| {
+            let text = format!("capture `{}`: wanted JSON, found {why}", name.value);
+            vec![stage.fail("expect.capture", &text)]
+        })?;
+        let found = path.query(json).first().cloned();
         let Some(value) = found.or_else(|| from.or.clone()) else {
             let text = format!("capture `{}`: nothing stands at {}", name.value, from.path.value);
             return Err(vec![stage.fail("expect.capture", &text)]);

@@ -64,7 +64,7 @@ impl Objects {
         if !broken.is_empty() {
             return Err(stage.failures(broken, vec![shown(stage, &listing)]));
         }
-        expect::capture(&self.capture, Some(&listing.json), stage).map_err(|mut failures| {
+        expect::capture(&self.capture, Ok(&listing.json), stage).map_err(|mut failures| {
             failures.iter_mut().for_each(|failure| failure.evidence = vec![shown(stage, &listing)]);
             failures
         })

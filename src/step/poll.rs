@@ -67,7 +67,7 @@ impl Poll {
             stays: self.stays.map(|stays| target.paced(stays.0)),
         };
         let reply = polling.until(&prepared, &expectation, stage).await?;
-        expect::capture(&self.capture, reply.json().as_ref(), stage)
+        expect::capture(&self.capture, reply.read_json().as_ref(), stage)
     }
 }
 

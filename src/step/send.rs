@@ -84,7 +84,7 @@ fn reply(transport: Transport, answer: Answer) -> Reply {
         status: answer.status,
         grpc_status: answer.grpc_status,
         headers: answer.headers,
-        body: answer.body.to_vec(),
+        body: answer.body.into(),
         took: answer.took,
     }
 }
@@ -127,7 +127,7 @@ impl Stage<'_> {
         let mut sent = self.once(prepared).await;
         for _ in 1..MOST_ATTEMPTS {
             let Err(error) = &sent else { break };
-            if matches!(error, SendError::Unsendable(_)) || prepared.is_kube {
+            if !error.is_worth_repeating() || prepared.is_kube {
                 break;
             }
             let failure = self.unanswered(prepared, error, false);
@@ -280,15 +280,23 @@ impl Stage<'_> {
                 );
                 return Err(vec![self.doubt("ledger.before", &text)]);
             }
-            let json = reply.json().filter(|_| !is_absent);
+            let json = if is_absent { Value::Null } else { self.before_as_json(&look_up.op.value, &reply)? };
             let mut found = Map::new();
             for (capture, from) in &look_up.capture {
-                let value = json.as_ref().and_then(|json| from.value_in(json)).unwrap_or_default();
+                let value = from.value_in(&json).unwrap_or_default();
                 found.insert(capture.value.clone(), value);
             }
             all.insert(name.value.clone(), Value::Object(found));
         }
         Ok(all)
+    }
+
+    /// What stands there now. What cannot be read would come back as nothing at all.
+    fn before_as_json(&self, operation: &str, reply: &Reply) -> Result<Value, Vec<Failure>> {
+        reply.read_json().map_err(|why| {
+            let text = format!("`{operation}` before the change: wanted JSON, found {why}: nothing was sent");
+            vec![self.doubt("ledger.before", &text)]
+        })
     }
 
     fn without_secret(&self, flow: &str, with: &Map<String, Value>) -> Result<(), Vec<Failure>> {

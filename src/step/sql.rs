@@ -139,7 +139,7 @@ impl Sql {
                 rows
             }
         };
-        expect::capture(&self.capture, Some(&rows.json), stage).map_err(|mut failures| {
+        expect::capture(&self.capture, Ok(&rows.json), stage).map_err(|mut failures| {
             failures.iter_mut().for_each(|failure| failure.evidence = self.shown(stage, Some(&rows)));
             failures
         })

@@ -14,6 +14,7 @@ mod documents;
 mod fake;
 mod faults;
 mod given;
+mod hostile;
 mod identities;
 mod imap;
 mod interrupt;

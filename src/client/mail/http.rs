@@ -66,7 +66,9 @@ impl Api {
 fn unanswered(error: SendError) -> MailError {
     match error {
         SendError::Refused(why) => unreachable(why),
-        SendError::TooLarge | SendError::Unsendable(_) => MailError::Unreadable(error.to_string()),
+        SendError::TooLarge | SendError::Malformed(_) | SendError::Unsendable(_) => {
+            MailError::Unreadable(error.to_string())
+        }
         _ => MailError::Unreachable(error.to_string()),
     }
 }
