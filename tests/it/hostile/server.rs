@@ -142,9 +142,11 @@ fn whole_but_wrong(path: &str) -> Way {
         "/near-number" => read(|it| whole(it, "", b"{\"status\":\"ok\",\"count\":9007199254740992}")),
         "/million-values" => read(|it| whole(it, "", format!("[{}0]", "0,".repeat(2_000_000)).as_bytes())),
         // One answer too many: it would be taken for the answer to the next request on this connection.
+        // Both in one piece, so that the second is there before anything else is asked.
         "/keeps/surplus" => read(|it| {
-            whole(it, "", b"{}")?;
-            whole(it, "", b"{\"status\":\"ok\"}")
+            let answer =
+                |body: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            it.write_all(format!("{}{}", answer("{}"), answer("{\"status\":\"ok\"}")).as_bytes())
         }),
         "/keeps/gone" => read(|it| whole(it, "", b"{\"status\":\"gone\"}")),
         _ => read(|it| whole(it, "", b"{\"status\":\"ok\"}")),
