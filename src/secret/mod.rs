@@ -5,8 +5,10 @@
 //! that nobody told us of (`scan`).
 
 mod encodings;
+mod joined;
 
 use aho_corasick::AhoCorasick;
+use joined::Joined;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What stands where a secret stood.
@@ -109,7 +111,7 @@ impl Mask {
         self.lock().seen.contains(text)
     }
 
-    /// The text with every secret replaced by [`MASK`].
+    /// The text with every secret replaced by [`MASK`], also where line breaks and the beginnings of log lines break it.
     pub fn mask(&self, text: &str) -> Masked {
         let mut known = self.lock();
         known.build();
@@ -129,7 +131,8 @@ impl Mask {
     pub fn finds_in(&self, bytes: &[u8]) -> bool {
         let mut known = self.lock();
         known.build();
-        known.engines.iter().any(|(_, engine)| engine.is_match(bytes))
+        let holds = |bytes: &[u8]| known.engines.iter().any(|(_, engine)| engine.is_match(bytes));
+        holds(bytes) || Joined::of(bytes).is_some_and(|joined| holds(&joined.bytes))
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -161,16 +164,10 @@ impl Known {
 
     /// What to hide, in order and without overlaps.
     fn spans(&self, bytes: &[u8]) -> Vec<(usize, usize)> {
-        let mut found: Vec<(usize, usize)> = self
-            .engines
-            .iter()
-            .flat_map(|(_, engine)| engine.find_overlapping_iter(bytes).map(|hit| (hit.start(), hit.end())))
-            .map(
-                |(from, to)| {
-                    if to - from >= encodings::ANCHOR_BYTES { widened(bytes, from, to) } else { (from, to) }
-                },
-            )
-            .collect();
+        let mut found: Vec<(usize, usize)> = self.hits(bytes).collect();
+        if let Some(joined) = Joined::of(bytes) {
+            found.extend(self.hits(&joined.bytes).flat_map(|(from, to)| joined.broken(from, to)));
+        }
         found.sort_unstable();
         found.dedup_by(|next, last| {
             let overlaps = next.0 <= last.1;
@@ -180,6 +177,17 @@ impl Known {
             overlaps
         });
         found
+    }
+}
+
+impl Known {
+    /// Every secret in these bytes, in any order; they may overlap.
+    fn hits(&self, bytes: &[u8]) -> impl Iterator<Item = (usize, usize)> {
+        let hits = self.engines.iter().flat_map(move |(_, engine)| engine.find_overlapping_iter(bytes));
+        hits.map(move |hit| match (hit.start(), hit.end()) {
+            (from, to) if to - from >= encodings::ANCHOR_BYTES => widened(bytes, from, to),
+            whole => whole,
+        })
     }
 }
 
@@ -228,6 +236,31 @@ mod tests {
             assert!(masked.as_str().contains(MASK), "{text} is not hidden: {masked}");
             assert!(mask.finds_in(text.as_bytes()), "{text} is not found");
         }
+    }
+
+    #[test]
+    fn a_secret_that_lines_break_is_hidden_piece_by_piece() {
+        let mask = mask_of(&["hunter22-and-more"]);
+        let wrapped =
+            BASE64_STANDARD.encode("a long text before hunter22-and-more and a long text behind it");
+        let wrapped: Vec<&str> =
+            wrapped.as_bytes().chunks(20).map(|it| str::from_utf8(it).unwrap()).collect();
+        for (text, shown) in [
+            ("x hunter22\n-and-more y", "x «secret»\n«secret» y"),
+            ("x hunter22-a\r\n   nd-more", "x «secret»\r\n   «secret»"),
+            (
+                "09:01 api | hunter\n09:02 api | 22-and-\n09:03 api | more",
+                "09:01 api | «secret»\n09:02 api | «secret»\n09:03 api | «secret»",
+            ),
+        ] {
+            assert_eq!(mask.mask(text).as_str(), shown);
+            assert!(mask.finds_in(text.as_bytes()), "{text}");
+            assert!(!mask.finds_in(shown.as_bytes()), "{shown}");
+        }
+        let text = wrapped.join("\n");
+        assert!(mask.finds_in(text.as_bytes()) && mask.mask(&text).as_str().contains(MASK));
+        assert!(!mask.finds_in(mask.mask(&text).as_str().as_bytes()));
+        assert_eq!(mask.mask("hunter22\nand more").as_str(), "hunter22\nand more");
     }
 
     #[test]

@@ -70,8 +70,20 @@ impl Searcher {
         Self { automaton: AhoCorasick::new(patterns).unwrap(), meaning }
     }
 
-    /// What was found and where: by number, for the secret itself is not to be shown.
+    /// What was found and where, also where line breaks and indents break it: by number, for the secret itself is not to be
+    /// shown.
     pub(super) fn hits(&self, bytes: &[u8]) -> Vec<String> {
+        let mut found = self.hits_in(bytes);
+        let mut begins = false;
+        let unbroken = bytes.iter().copied().filter(|byte| {
+            begins = matches!(byte, b'\n' | b'\r') || (begins && matches!(byte, b' ' | b'\t'));
+            !begins
+        });
+        found.extend(self.hits_in(&unbroken.collect::<Vec<u8>>()));
+        found
+    }
+
+    fn hits_in(&self, bytes: &[u8]) -> Vec<String> {
         let hits = self.automaton.find_overlapping_iter(bytes).map(|hit| {
             let (secret, encoding) = self.meaning[hit.pattern().as_usize()];
             let around =
@@ -94,5 +106,6 @@ fn a_secret_is_found_in_every_encoding_and_at_every_place() {
         let text = BASE64_STANDARD.encode(format!("{before}{secret}behind"));
         assert!(!searcher.hits(text.as_bytes()).is_empty(), "base64 behind {before:?}: {text}");
     }
+    assert!(!searcher.hits(b"one q7!Zk-92\r\n   _xV/w+Tt").is_empty());
     assert!(searcher.hits(b"nothing of that kind").is_empty());
 }
