@@ -13,7 +13,7 @@
 #   seed-NUMBER   every case with a random seed, ten times: every case must pass, and all outlines must be the same
 #   deaths-FAMILY muster killed at every point of every case of a family, then `muster cleanup`: nothing may be left
 #   readers       junit.xml of a run with every verdict and hostile texts, read by three readers of other makes
-#   tls           what `muster doctor` says of an API behind good and bad certificates
+#   tls           what `muster doctor` and a run say of an API behind good and bad certificates
 #   mail          mailboxes of other makes (maildev, dovecot), read by `receive`
 #   outages-WHAT  what a probe finds of outages made by a schedule, of ten minutes without any, and how exact its beat is
 #   database      the step kind `sql` against a real PostgreSQL: types, refusals, certificates, outages, a restore drill
@@ -125,7 +125,7 @@ database_stage() {
 tls_stage() {
   local folder="$1" code=0
   "$root/ci/tls/run.py" "$muster" >"$folder/output.txt" 2>&1 || code="$?"
-  grep -c ' right: ' "$folder/output.txt" | sed 's/$/ certificates judged right/' >"$folder/found"
+  grep -c ' right: ' "$folder/output.txt" | sed 's/$/ looks at certificates judged right/' >"$folder/found"
   return "$code"
 }
 
