@@ -14,7 +14,7 @@
 #   deaths-FAMILY muster killed at every point of every case of a family, then `muster cleanup`: nothing may be left
 #   instants      muster ended at 1,000 random instants, in every way: the platform is as it was, the exit code is right
 #   readers       junit.xml of a run with every verdict and hostile texts, read by three readers of other makes
-#   tls           what `muster doctor` says of an API behind good and bad certificates
+#   tls           what `muster doctor` and a run say of an API behind good and bad certificates
 #   mail          mailboxes of other makes (maildev, dovecot), read by `receive`
 #   bucket        buckets of other makes (versitygw, moto), listed by `objects`
 #   outages-WHAT  what a probe finds of outages made by a schedule, of ten minutes without any, and how exact its beat is
@@ -136,7 +136,7 @@ outages_stage() {
 tls_stage() {
   local folder="$1" code=0
   "$root/ci/tls/run.py" "$muster" >"$folder/output.txt" 2>&1 || code="$?"
-  grep -c ' right: ' "$folder/output.txt" | sed 's/$/ certificates judged right/' >"$folder/found"
+  grep -c ' right: ' "$folder/output.txt" | sed 's/$/ looks at certificates judged right/' >"$folder/found"
   return "$code"
 }
 

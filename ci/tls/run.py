@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What `muster doctor` says of an API behind TLS: a good certificate, and every kind of bad one.
+"""What `muster doctor` and `muster run` say of an API behind TLS: a good certificate, and every kind of bad one.
 
     ci/tls/run.py [MUSTER]      default: a debug build
 
@@ -7,6 +7,7 @@ Needs openssl. Servers listen on loopback only, are this script's own threads, a
 """
 
 import http.server
+import json
 import os
 import pathlib
 import shutil
@@ -31,6 +32,9 @@ cases:
     why: that is all that is asked here
     steps: [{ call: { get: / } }]
 """
+
+# What a run says where `doctor` says that a certificate is not accepted; nothing is sent to such a server.
+REFUSED = "no connection could be made: invalid peer certificate: "
 
 # name: host in the target file, name in the certificate, days it lasts, who signs, what is said of it.
 TRIALS = {
@@ -71,6 +75,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
     """Answers every GET."""
 
     def do_GET(self):  # noqa: N802 (the library's name)
+        self.server.answered += 1
         self.send_response(200)
         self.send_header("Content-Length", "2")
         self.end_headers()
@@ -82,6 +87,8 @@ class Answers(http.server.BaseHTTPRequestHandler):
 
 class Server(http.server.ThreadingHTTPServer):
     """A server whose clients may hang up in the middle."""
+
+    answered = 0
 
     def handle_error(self, *_):
         """That a client does not like the certificate is what is tried."""
@@ -97,17 +104,36 @@ def served(made):
     return server
 
 
-def said(muster, folder, host, port):
-    """The line of `doctor` on the API, and its exit code."""
+def ran(muster, folder, host, port, command, *arguments):
+    """Runs a command of muster against such an API."""
     target = folder / "target.yaml"
     target.write_text(TARGET.format(host=host, port=port))
     (folder / "suites").mkdir(exist_ok=True)
     (folder / "suites" / "answers.yaml").write_text(SUITE)
     environment = {**os.environ, "SSL_CERT_FILE": str(folder / "known.pem"), "NO_COLOR": "1"}
-    done = subprocess.run([muster, "doctor", "--target", target, "--suites", folder / "suites", "--state-dir", folder / "state"], cwd=folder, env=environment,
-                          capture_output=True, text=True, timeout=60, check=False)
+    given = [muster, command, "--target", target, "--suites", folder / "suites", "--state-dir", folder / "state", *arguments]
+    return subprocess.run(given, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def examined(muster, folder, host, port):
+    """The line of `doctor` on the API, and its exit code."""
+    done = ran(muster, folder, host, port, "doctor")
     lines = [line for line in done.stdout.splitlines() if " api " in line]
     return (lines or [done.stdout + done.stderr])[0], done.returncode
+
+
+def judged(muster, folder, host, server, expected):
+    """What a run says of the one case, and whether that is right: a bad certificate is Inconclusive, and gets no request."""
+    answered = server.answered
+    done = ran(muster, folder, host, server.server_port, "run", "--report-dir", folder / "reports")
+    case = json.loads((folder / "reports" / "summary.json").read_text(encoding="utf-8"))["cases"][0]
+    failure = (case["failures"] or [{"kind": "", "message": ""}])[0]
+    line = f"{case['outcome']} {failure['kind']} {failure['message']}".strip()
+    _, refused, why = expected.partition("its certificate is not accepted: ")
+    if not refused:
+        return line, done.returncode == 0 and line == "pass"
+    is_right = done.returncode == 3 and line.startswith("inconclusive transport.refused") and REFUSED + why in line
+    return line, is_right and server.answered == answered
 
 
 def main():
@@ -125,12 +151,14 @@ def main():
         authority(folder, "unknown")
         for name, (host, subject, days, signer, expected) in TRIALS.items():
             server = served(certificate(folder, name.replace(" ", "-"), subject, days, signer))
-            line, code = said(muster, folder, host, server.server_port)
+            line, code = examined(muster, folder, host, server.server_port)
+            outcome, is_judged_right = judged(muster, folder, host, server, expected)
             server.shutdown()
             is_right = expected.format(port=server.server_port) in line and line.startswith("ok " if name == "good" else "NOT OK ")
             is_right &= (code == 0) == (name == "good")
-            failed += not is_right
+            failed += not (is_right and is_judged_right)
             print(f"{name:<18} {'right' if is_right else f'WRONG (exit code {code})'}: {line}", flush=True)
+            print(f"{'':<18} {'right' if is_judged_right else 'WRONG'}: run: {outcome}", flush=True)
     sys.exit(1 if failed else 0)
 
 

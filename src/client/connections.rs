@@ -3,7 +3,7 @@
 //! Lives here: how clients are built so that nothing happens behind our back (no redirect, no proxy, nothing sent
 //! twice), and the URLs of that one address. Does not: what is sent over them (`http`, `grpc`).
 
-use super::SendError;
+use super::{Networks, SendError};
 
 /// Which connection carries a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,24 +49,27 @@ impl Protocol {
 pub(super) struct Connections {
     base: reqwest::Url,
     protocol: Protocol,
+    networks: Networks,
     reused: reqwest::Client,
     new: reqwest::Client,
 }
 
 impl Connections {
     /// Connections to an `http` or `https` URL whose path is ignored; none is opened yet.
-    pub(super) fn to(base: &str, protocol: Protocol) -> Result<Self, Unusable> {
-        Self::open(address(base)?, protocol)
+    /// A name that resolves to an address outside of the networks is not connected to.
+    pub(super) fn to(base: &str, protocol: Protocol, networks: &Networks) -> Result<Self, Unusable> {
+        Self::open(address(base)?, protocol, networks.clone())
     }
 
     /// Other connections to the same address.
     pub(super) fn anew(&self) -> Result<Self, Unusable> {
-        Self::open(self.base.clone(), self.protocol)
+        Self::open(self.base.clone(), self.protocol, self.networks.clone())
     }
 
-    fn open(base: reqwest::Url, protocol: Protocol) -> Result<Self, Unusable> {
-        let (reused, new) = (build(&base, protocol.spare(), protocol)?, build(&base, 0, protocol)?);
-        Ok(Self { base, protocol, reused, new })
+    fn open(base: reqwest::Url, protocol: Protocol, networks: Networks) -> Result<Self, Unusable> {
+        let with = |idle| build(&base, idle, protocol, &networks);
+        let (reused, new) = (with(protocol.spare())?, with(0)?);
+        Ok(Self { base, protocol, networks, reused, new })
     }
 
     /// The client that uses such a connection.
@@ -89,6 +92,13 @@ pub(super) fn address(base: &str) -> Result<reqwest::Url, Unusable> {
     if is_web { Ok(url) } else { Err(Unusable::Address(base.into())) }
 }
 
+/// Scheme, host and port that an address leads to, seen from a base: an absolute address may stand there as well as one
+/// relative to it. `None` if it is none.
+pub fn origin(base: &str, address: &str) -> Option<String> {
+    let origin = reqwest::Url::parse(base).ok()?.join(address).ok()?.origin();
+    origin.is_tuple().then(|| origin.ascii_serialization())
+}
+
 /// What TLS says against a certificate, if a failure is about one.
 pub(super) fn against_certificate(why: &str) -> Option<&str> {
     why.rsplit_once("invalid peer certificate: ").map(|(_, said)| said)
@@ -99,6 +109,7 @@ pub(super) fn build(
     base: &reqwest::Url,
     idle: usize,
     protocol: Protocol,
+    networks: &Networks,
 ) -> Result<reqwest::Client, Unusable> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
@@ -108,6 +119,9 @@ pub(super) fn build(
         .pool_max_idle_per_host(idle)
         .tls_info(true)
         .tcp_nodelay(true);
+    if !networks.are_any() {
+        builder = builder.dns_resolver(networks.clone());
+    }
     if base.scheme() == "http" {
         builder = builder.tls_certs_only([]);
         builder =

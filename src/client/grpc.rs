@@ -2,7 +2,7 @@
 
 use super::connections::{Connections, Protocol};
 use super::http::{header_list, innermost, sending, within_limit};
-use super::{Answer, Connection, SendError, Unusable};
+use super::{Answer, Connection, Networks, SendError, Unusable};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http_body_util::BodyExt;
 use std::time::{Duration, Instant};
@@ -19,7 +19,15 @@ impl Grpc {
     /// # Errors
     /// If the address is no such URL, or TLS cannot be set up.
     pub fn new(base: &str) -> Result<Self, Unusable> {
-        Ok(Self { connections: Connections::to(base, Protocol::Http2)? })
+        Self::in_networks(base, &Networks::default())
+    }
+
+    /// The same, for a base whose name must resolve to addresses in these networks.
+    ///
+    /// # Errors
+    /// If the address is no such URL, or TLS cannot be set up.
+    pub fn in_networks(base: &str, networks: &Networks) -> Result<Self, Unusable> {
+        Ok(Self { connections: Connections::to(base, Protocol::Http2, networks)? })
     }
 
     /// A client of the same address with connections of its own.

@@ -1,8 +1,10 @@
 //! HTTP/1.1 to one address, and nowhere else: no redirect is followed, no proxy is used, nothing is sent twice.
 
 use super::connections::{Connection, Connections, Protocol, Unusable};
+use super::networks::{Networks, Outside};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// Replies are read, and held in memory, up to this many bytes; a longer one is [`SendError::TooLarge`], and what is beyond
@@ -58,6 +60,11 @@ pub enum SendError {
     /// The answer is longer than [`BODY_LIMIT_BYTES`].
     #[error("the answer is longer than {BODY_LIMIT_BYTES} bytes, and the rest of it was not read")]
     TooLarge,
+    /// The target's name leads to an address that its file does not name: nothing was sent.
+    #[error(
+        "its name resolves to {0}, which `resolves_to` of the target file does not name: no connection was made"
+    )]
+    Elsewhere(IpAddr),
     /// The request cannot be sent as it is: nothing was sent.
     #[error("the request cannot be sent as it is: {0}")]
     Unsendable(String),
@@ -73,18 +80,19 @@ impl SendError {
             Self::Cut(_) => "transport.cut",
             Self::Malformed(_) => "transport.malformed",
             Self::TooLarge => "transport.too-large",
+            Self::Elsewhere(_) => "transport.elsewhere",
             Self::Unsendable(_) => "transport.unsendable",
         }
     }
 
     /// Whether it may be otherwise when the request is sent again.
     pub fn is_worth_repeating(&self) -> bool {
-        !matches!(self, Self::Unsendable(_) | Self::TooLarge)
+        !matches!(self, Self::Unsendable(_) | Self::TooLarge | Self::Elsewhere(_))
     }
 
     /// Whether it is sure that the target saw nothing of the request.
     pub fn is_before_sending(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::Unsendable(_))
+        matches!(self, Self::Refused(_) | Self::Unsendable(_) | Self::Elsewhere(_))
     }
 }
 
@@ -100,7 +108,15 @@ impl Http {
     /// # Errors
     /// If the address is no such URL, or TLS cannot be set up.
     pub fn new(base: &str) -> Result<Self, Unusable> {
-        Ok(Self { connections: Connections::to(base, Protocol::Http1)? })
+        Self::in_networks(base, &Networks::default())
+    }
+
+    /// The same, for a base whose name must resolve to addresses in these networks.
+    ///
+    /// # Errors
+    /// If the address is no such URL, or TLS cannot be set up.
+    pub fn in_networks(base: &str, networks: &Networks) -> Result<Self, Unusable> {
+        Ok(Self { connections: Connections::to(base, Protocol::Http1, networks)? })
     }
 
     /// A client of the same address with connections of its own.
@@ -146,7 +162,9 @@ impl Http {
 
 pub(super) fn sending(error: &reqwest::Error, within: Duration) -> SendError {
     let why = innermost(error);
-    if error.is_timeout() {
+    if let Some(Outside(address)) = causes(error).find_map(|error| error.downcast_ref()) {
+        SendError::Elsewhere(*address)
+    } else if error.is_timeout() {
         SendError::TimedOut(within)
     } else if error.is_connect() {
         SendError::Refused(why)
@@ -158,9 +176,15 @@ pub(super) fn sending(error: &reqwest::Error, within: Duration) -> SendError {
 }
 
 /// Whether what came could not be parsed.
-fn is_malformed(error: &(dyn std::error::Error + 'static)) -> bool {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.filter_map(|error| error.downcast_ref::<hyper::Error>()).any(hyper::Error::is_parse)
+fn is_malformed(error: Cause<'_>) -> bool {
+    causes(error).filter_map(|error| error.downcast_ref::<hyper::Error>()).any(hyper::Error::is_parse)
+}
+
+type Cause<'a> = &'a (dyn std::error::Error + 'static);
+
+/// An error, and whatever brought it about.
+fn causes(error: Cause<'_>) -> impl Iterator<Item = Cause<'_>> {
+    std::iter::successors(Some(error), |error| error.source())
 }
 
 /// The innermost cause: the outer ones name the address.

@@ -10,10 +10,12 @@ mod grpc;
 mod http;
 pub mod kube;
 pub mod mail;
+mod networks;
 pub mod postgres;
 mod reach;
 
-pub use connections::{Connection, Unusable};
+pub use connections::{Connection, Unusable, origin};
 pub use grpc::{Grpc, first_message};
 pub use http::{Answer, BODY_LIMIT_BYTES, Http, Request, SendError};
+pub use networks::{Network, Networks, NoNetwork};
 pub use reach::{Reached, Unreached, reach};

@@ -3,7 +3,8 @@
 //! Lives here: one look at an address, for whoever examines a target. Does not: what to make of it (`cli::doctor`).
 
 use super::connections::{Protocol, Unusable, address, against_certificate, build};
-use std::net::IpAddr;
+use super::networks::Networks;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
@@ -33,6 +34,14 @@ pub enum Unreached {
         /// What the resolver says.
         why: String,
     },
+    /// Its name leads to where it must not.
+    #[error("the name `{host}` resolves to {address}, which `resolves_to` does not name")]
+    Elsewhere {
+        /// The name.
+        host: String,
+        /// The first such address.
+        address: IpAddr,
+    },
     /// Nobody answers there.
     #[error("no connection to port {port}: {why}")]
     Connection {
@@ -57,21 +66,29 @@ fn unanswered(why: String) -> Unreached {
 }
 
 /// Looks at an `http` or `https` URL whose path is ignored: one GET of `/`, whatever the answer. A server that speaks
-/// HTTP/2 alone, such as one for gRPC, need only accept the connection, over TLS if the URL says so. Cancel safe.
+/// HTTP/2 alone, such as one for gRPC, need only accept the connection, over TLS if the URL says so. A name that resolves to
+/// an address outside of the networks is not connected to. Cancel safe.
 ///
 /// # Errors
 /// At the first thing that fails, in the order name, connection, answer; each may take `within`.
-pub async fn reach(base: &str, speaks_http2: bool, within: Duration) -> Result<Reached, Unreached> {
+pub async fn reach(
+    base: &str,
+    speaks_http2: bool,
+    networks: &Networks,
+    within: Duration,
+) -> Result<Reached, Unreached> {
     let url = address(base)?;
     let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
-    let addresses = resolved(host.trim_matches(['[', ']']), port, within).await?;
-    connected(host.trim_matches(['[', ']']), port, within).await?;
+    let host = host.trim_matches(['[', ']']);
+    let addresses = resolved(host, port, within).await?;
+    is_inside(host, &addresses, networks)?;
+    connected(&addresses, port, within).await?;
     let mut reached = Reached { addresses, certificate_ends_s: None, clock_s: None };
     if speaks_http2 && url.scheme() == "http" {
         return Ok(reached);
     }
     let protocol = if speaks_http2 { Protocol::Http2 } else { Protocol::Http1 };
-    let client = build(&url, 0, protocol)?;
+    let client = build(&url, 0, protocol, networks)?;
     let answer = timeout(within, client.get(url.join("/").unwrap_or(url)).send()).await;
     match answer.map_err(|_| Unreached::Answer(format!("none within {within:?}")))? {
         Ok(response) => {
@@ -93,9 +110,20 @@ async fn resolved(host: &str, port: u16, within: Duration) -> Result<Vec<IpAddr>
     Ok(found.map_err(|error| unnamed(error.to_string()))?.map(|address| address.ip()).collect())
 }
 
-async fn connected(host: &str, port: u16, within: Duration) -> Result<(), Unreached> {
+/// An address that stands in the target file itself is named by it.
+fn is_inside(host: &str, addresses: &[IpAddr], networks: &Networks) -> Result<(), Unreached> {
+    match networks.outside(addresses.iter().copied()) {
+        Some(address) if host.parse::<IpAddr>().is_err() => {
+            Err(Unreached::Elsewhere { host: host.to_owned(), address })
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn connected(addresses: &[IpAddr], port: u16, within: Duration) -> Result<(), Unreached> {
     let refused = |why: String| Unreached::Connection { port, why };
-    let opened = timeout(within, TcpStream::connect((host, port))).await;
+    let places: Vec<SocketAddr> = addresses.iter().map(|address| SocketAddr::new(*address, port)).collect();
+    let opened = timeout(within, TcpStream::connect(&places[..])).await;
     let opened = opened.map_err(|_| refused(format!("none within {within:?}")))?;
     opened.map(drop).map_err(|error| refused(error.to_string()))
 }
@@ -148,24 +176,36 @@ mod tests {
         let base = server(
             "HTTP/1.1 404 Not Found\r\nDate: Wed, 25 Nov 2026 08:04:25 GMT\r\nContent-Length: 0\r\n\r\n",
         );
-        let reached = reach(&base.await, false, WITHIN).await.unwrap();
+        let reached = reach(&base.await, false, &Networks::default(), WITHIN).await.unwrap();
         assert_eq!(reached.clock_s, Some(1_795_593_865));
         assert_eq!((reached.certificate_ends_s, reached.addresses.len()), (None, 1));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_elsewhere_is_not_connected_to() {
+        let base = server("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+        let network: crate::client::Network = "10.0.0.0/8".parse().unwrap();
+        let networks = Networks::from_iter([network]);
+        assert!(reach(&base, false, &networks, WITHIN).await.is_ok(), "the file itself names this address");
+        let named = base.replace("127.0.0.1", "localhost");
+        let error = reach(&named, false, &networks, WITHIN).await.unwrap_err();
+        assert!(matches!(error, Unreached::Elsewhere { .. }), "{error}");
     }
 
     #[tokio::test]
     async fn what_cannot_be_reached_says_at_what_it_failed() {
         let told = |it: Result<Reached, Unreached>| it.unwrap_err().to_string();
         assert!(
-            told(reach("http://127.0.0.1:9", false, WITHIN).await).starts_with("no connection to port 9: ")
+            told(reach("http://127.0.0.1:9", false, &Networks::default(), WITHIN).await)
+                .starts_with("no connection to port 9: ")
         );
-        let name = told(reach("http://no-such-name.invalid", false, WITHIN).await);
+        let name = told(reach("http://no-such-name.invalid", false, &Networks::default(), WITHIN).await);
         assert!(name.starts_with("the name `no-such-name.invalid` cannot be resolved: "), "{name}");
         let base = server("").await;
-        let broken = told(reach(&base, false, WITHIN).await);
+        let broken = told(reach(&base, false, &Networks::default(), WITHIN).await);
         assert!(broken.starts_with("no answer: "), "{broken}");
         let plain = server("no TLS here").await.replace("http:", "https:");
-        let untrusted = told(reach(&plain, false, WITHIN).await);
+        let untrusted = told(reach(&plain, false, &Networks::default(), WITHIN).await);
         assert!(untrusted.starts_with("no answer: "), "{untrusted}");
     }
 }

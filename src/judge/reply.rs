@@ -28,6 +28,8 @@ pub struct Reply {
     pub headers: Vec<(String, String)>,
     /// The body; over gRPC the first message, or the text of the error.
     pub body: Vec<u8>,
+    /// For a redirect to an address that the target file does not name: scheme, host and port of that address.
+    pub elsewhere: Option<String>,
     /// How long it took, from sending to the last byte.
     pub took: Duration,
 }
@@ -49,6 +51,17 @@ impl Reply {
     /// Why it is none.
     pub fn read_json(&self) -> Result<Value, NoJson> {
         read_json(&self.body)
+    }
+
+    /// The status, and where it would lead.
+    fn found(&self) -> String {
+        match &self.elsewhere {
+            None => self.status.to_string(),
+            Some(origin) => format!(
+                "{}, a redirect to {origin}, which the target file does not name: it was not followed",
+                self.status
+            ),
+        }
     }
 
     /// Whether it says that the request was carried out.
@@ -106,7 +119,7 @@ impl Expectation {
     }
 
     fn wrong_status(&self, reply: &Reply) -> Option<Mismatch> {
-        let found = reply.status;
+        let found = reply.found();
         let broken = |wanted: String| {
             Some(Mismatch {
                 kind: "expect.status",
@@ -122,7 +135,7 @@ impl Expectation {
         match &self.status {
             None if reply.is_success() => None,
             None => broken("a success".into()),
-            Some(wanted) if wanted.contains(&found) => None,
+            Some(wanted) if wanted.contains(&reply.status) => None,
             Some(wanted) => broken(wanted.iter().map(u16::to_string).collect::<Vec<_>>().join(" or ")),
         }
     }
@@ -201,6 +214,7 @@ mod tests {
             grpc_status: None,
             headers: vec![("content-type".into(), "application/json".into())],
             body: body.into(),
+            elsewhere: None,
             took: Duration::from_millis(5),
         }
     }

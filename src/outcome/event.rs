@@ -49,6 +49,15 @@ pub enum Event {
         /// Why.
         why: Masked,
     },
+    /// The target would have led to an address that its file does not name: nothing was sent there.
+    LedElsewhere {
+        /// The case that was led.
+        case: String,
+        /// The address, without path.
+        to: Masked,
+        /// By what: a redirect, or an answer of DNS.
+        why: Masked,
+    },
     /// The cases are over.
     RunEnded(RunEnd),
     /// Something besides the cases decides how the run ends. It may come after the end: reports are written then.

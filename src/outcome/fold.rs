@@ -15,6 +15,8 @@ pub struct Outcome {
     pub leftovers: Vec<(String, Masked, Masked)>,
     /// What stays as declared: case, where, why.
     pub residue: Vec<(String, Masked, Masked)>,
+    /// Where the target would have led although its file does not name it: case, where to, by what. One for each time.
+    pub led_elsewhere: Vec<(String, Masked, Masked)>,
     /// How it ended; `None` if the record ends before the run did.
     pub end: Option<RunEnd>,
     /// What decides besides the cases, and why.
@@ -155,8 +157,15 @@ impl Folding {
     fn of(start: RunStart) -> Self {
         let index = start.cases.iter().enumerate().map(|(at, planned)| (planned.case.clone(), at)).collect();
         let cases = start.cases.iter().map(not_yet_run).collect();
-        let outcome =
-            Outcome { start, cases, leftovers: vec![], residue: vec![], end: None, applied: vec![] };
+        let outcome = Outcome {
+            start,
+            cases,
+            leftovers: vec![],
+            residue: vec![],
+            led_elsewhere: vec![],
+            end: None,
+            applied: vec![],
+        };
         Self { outcome, index }
     }
 
@@ -183,6 +192,9 @@ impl Folding {
             }
             Event::Residue { case, at, why } => {
                 self.outcome.residue.push((case.clone(), at.clone(), why.clone()));
+            }
+            Event::LedElsewhere { case, to, why } => {
+                self.outcome.led_elsewhere.push((case.clone(), to.clone(), why.clone()));
             }
             Event::RunEnded(end) => self.outcome.end = Some(end.clone()),
             Event::Applied { ending, why } => self.outcome.applied.push((*ending, why.clone())),

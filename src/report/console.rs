@@ -23,6 +23,7 @@ pub fn console_summary(outcome: &Outcome, has_colors: bool) -> String {
     text.push_str(&known(outcome));
     text.push_str(&recoveries(outcome));
     text.push_str(&families(outcome, &paint));
+    text.push_str(&led_elsewhere(outcome));
     text.push_str(&left(outcome));
     text.push_str(&last_lines(outcome, &paint));
     text
@@ -147,6 +148,18 @@ fn families(outcome: &Outcome, paint: &Paint) -> String {
         );
     }
     text
+}
+
+/// How often the target would have led elsewhere, and where to.
+fn led_elsewhere(outcome: &Outcome) -> String {
+    let mut counts: std::collections::BTreeMap<(String, String), usize> = Default::default();
+    for (_, to, why) in &outcome.led_elsewhere {
+        *counts.entry((harmless_line(to.as_str()), harmless_line(why.as_str()))).or_default() += 1;
+    }
+    let line = |((to, why), count): (&(String, String), &usize)| {
+        format!("led to {to}, which the target file does not name, and not followed: {count} × {why}\n")
+    };
+    counts.iter().map(line).collect()
 }
 
 fn left(outcome: &Outcome) -> String {

@@ -50,7 +50,11 @@ impl Console {
                 self.line(&format!("LEFT BEHIND by {case}: {what}: {why}"))
             }
             Event::Applied { ending, why } => self.line(&format!("{}: {why}", ending.word())),
-            Event::StepEnded(_) | Event::Recovered(_) | Event::Residue { .. } | Event::RunEnded(_) => {}
+            Event::LedElsewhere { .. }
+            | Event::StepEnded(_)
+            | Event::Recovered(_)
+            | Event::Residue { .. }
+            | Event::RunEnded(_) => {}
         }
     }
 

@@ -23,6 +23,7 @@ pub(super) fn render(told: &Told<'_>) -> Rendered {
         "disruptive_left_out": outcome.start.disruptive_left_out,
         "leftovers": places(&outcome.leftovers, "what"),
         "residue": places(&outcome.residue, "at"),
+        "led_elsewhere": places(&outcome.led_elsewhere, "to"),
         "cases": outcome.cases.iter().map(case).collect::<Vec<_>>(),
     });
     Ok(format!("{}\n", serde_json::to_string_pretty(&summary)?))

@@ -6,7 +6,7 @@
 use super::send::Prepared;
 use super::stage::Stage;
 use super::watching::PROBE_WITHIN;
-use crate::client::{Connection, Grpc, Http};
+use crate::client::{Connection, Grpc, Http, SendError};
 use crate::judge::sample::Reading;
 use crate::outcome::Failure;
 use crate::probe::{self, Probe};
@@ -44,6 +44,7 @@ async fn reading(http: &Http, rpc: Option<&Grpc>, prepared: &Prepared, turn: pro
         Ok(reply) if reply.is_success() => Reading::Served,
         Ok(reply) if reply.status == 401 => Reading::Unjudged("status 401".into()),
         Ok(reply) => Reading::Failed(format!("status {}", reply.status).into()),
+        Err(error @ SendError::Elsewhere(_)) => Reading::Unjudged(error.kind().into()),
         Err(error) => Reading::Failed(error.kind().into()),
     }
 }

@@ -18,6 +18,9 @@ use std::time::Duration;
 /// How often a read is sent at most when no whole answer comes.
 const MOST_ATTEMPTS: usize = 3;
 
+/// Of where a target would lead, so many characters are told.
+const MOST_OF_AN_ORIGIN: usize = 120;
+
 /// A request, rendered: it can be sent again and again, from any thread.
 #[derive(Debug, Clone)]
 pub(crate) struct Prepared {
@@ -85,6 +88,7 @@ fn reply(transport: Transport, answer: Answer) -> Reply {
         grpc_status: answer.grpc_status,
         headers: answer.headers,
         body: answer.body.into(),
+        elsewhere: None,
         took: answer.took,
     }
 }
@@ -102,7 +106,8 @@ impl Stage<'_> {
             self.declare_residue(operation);
         }
         let sent = if is_write { self.once(prepared).await } else { self.attempts(prepared).await };
-        let reply = sent.map_err(|error| vec![self.unanswered(prepared, &error, is_write)])?;
+        let mut reply = sent.map_err(|error| vec![self.unanswered(prepared, &error, is_write)])?;
+        self.note_redirect(prepared, &mut reply);
         if let Some(number) = number {
             self.scene
                 .journal
@@ -150,6 +155,7 @@ impl Stage<'_> {
             grpc_status: None,
             headers: vec![],
             body: body.into_bytes(),
+            elsewhere: None,
             took: started.elapsed(),
         })
     }
@@ -162,9 +168,35 @@ impl Stage<'_> {
         } else {
             ""
         };
+        if let SendError::Elsewhere(address) = error {
+            self.led_elsewhere(&address.to_string(), "an answer of DNS");
+        }
         let mut failure = self.doubt(error.kind(), &format!("{what}: {error}{rest}"));
         failure.evidence.push(self.evidence("request", &prepared.shown()));
         failure
+    }
+
+    /// A redirect is an answer. One that leads to an address which the target file does not name is told.
+    fn note_redirect(&self, prepared: &Prepared, reply: &mut Reply) {
+        let base = &self.scene.target.file.api.value;
+        let is_redirect = (300..400).contains(&reply.status) && !prepared.is_kube;
+        let location = reply.headers.iter().find(|(name, _)| name == "location").filter(|_| is_redirect);
+        let Some((_, location)) = location else { return };
+        let origin = client::origin(base, location).unwrap_or_else(|| "an address that is none".into());
+        if self.scene.target.file.names_origin(&origin) {
+            return;
+        }
+        let origin: String = origin.chars().take(MOST_OF_AN_ORIGIN).collect();
+        self.led_elsewhere(&origin, &format!("a redirect, status {}", reply.status));
+        reply.elsewhere = Some(origin);
+    }
+
+    fn led_elsewhere(&self, to: &str, why: &str) {
+        (self.scene.events)(Event::LedElsewhere {
+            case: self.case.clone(),
+            to: self.scene.mask.mask(to),
+            why: self.scene.mask.mask(why),
+        });
     }
 
     /// Values at the operation's secret paths are secrets from now on.

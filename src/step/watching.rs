@@ -431,6 +431,7 @@ mod tests {
                 status,
                 grpc_status: None,
                 headers: vec![],
+                elsewhere: None,
                 body: body.into(),
                 took: Duration::ZERO,
             };

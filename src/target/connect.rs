@@ -10,6 +10,7 @@ use crate::client::postgres::Postgres;
 use crate::client::{Grpc, Http, Unusable};
 use crate::files;
 use crate::secret::Secret;
+use crate::source::At;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -87,9 +88,12 @@ pub fn connect(file: TargetFile, secrets: Secrets) -> Result<Target, ConnectErro
         let target = file.name.value.clone();
         move |why| ConnectError::Address { target, key, why }
     };
-    let http = Http::new(&file.api).map_err(wrong("api"))?;
-    let rpc = file.proxy.as_ref().map(|at| Grpc::new(&as_url(at)).map_err(wrong("proxy"))).transpose()?;
-    let admin = file.admin.as_ref().map(|at| Http::new(at).map_err(wrong("admin"))).transpose()?;
+    let networks = file.networks();
+    let http = Http::in_networks(&file.api, &networks).map_err(wrong("api"))?;
+    let proxy = |at: &At<String>| Grpc::in_networks(&as_url(at), &networks).map_err(wrong("proxy"));
+    let admin = |at: &At<String>| Http::in_networks(at, &networks).map_err(wrong("admin"));
+    let rpc = file.proxy.as_ref().map(proxy).transpose()?;
+    let admin = file.admin.as_ref().map(admin).transpose()?;
     let mut mail = BTreeMap::new();
     for (name, mailbox) in &file.mailbox {
         if let Some(place) = &mailbox.mail {

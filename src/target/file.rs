@@ -1,8 +1,10 @@
 //! The target file.
 
 use super::bucket::BucketPlace;
+use super::connect::as_url;
 use super::database::Database;
 use super::mailbox::{self, Mailbox};
+use crate::client::{self, Network, Networks};
 use crate::source::{At, Invalid, Place, Problem, Problems, Source, Span, Whole, did_you_mean, read, tree};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -28,6 +30,10 @@ pub struct TargetFile {
     pub admin: Option<At<String>>,
     /// Where live nodes are listed: the third recovery clock.
     pub registry: Option<Registry>,
+    /// The networks, such as `10.20.0.0/16`, in which the names of `api`, `proxy` and `admin` must lie: an answer of DNS that
+    /// leads elsewhere is refused. Any if absent.
+    #[serde(default)]
+    pub resolves_to: Vec<At<String>>,
     /// Needs that this target meets.
     #[serde(default)]
     pub provides: Vec<At<String>>,
@@ -236,6 +242,23 @@ fn quit() -> Vec<String> {
     ["kill", "-QUIT", "1"].map(String::from).to_vec()
 }
 
+impl TargetFile {
+    /// The networks in which its names must lie; what is none was told when it was read.
+    pub fn networks(&self) -> Networks {
+        self.resolves_to.iter().filter_map(|text| text.value.parse::<Network>().ok()).collect()
+    }
+
+    /// Whether an origin (scheme, host and port) is that of an address which this file names.
+    pub fn names_origin(&self, origin: &str) -> bool {
+        let proxy = self.proxy.as_ref().map(|at| as_url(at));
+        let server = self.kubernetes.as_ref().and_then(|place| place.server.as_ref());
+        let mail = self.mailbox.values().filter_map(|mailbox| mailbox.mail.as_ref()?.http.as_ref());
+        let named = [Some(&self.api), self.admin.as_ref(), server].into_iter().flatten().chain(mail);
+        let mut named = named.map(|at| at.value.as_str()).chain(proxy.as_deref());
+        named.any(|address| client::origin(address, "").as_deref() == Some(origin))
+    }
+}
+
 /// Reads a target file.
 ///
 /// # Errors
@@ -266,6 +289,7 @@ fn look_over(file: &TargetFile) -> Vec<Problem> {
         found.push(Problem::new(file.pace.at, format!("wanted a pace above 0, found `{}`", file.pace.value)));
     }
     found.extend(file.kubernetes.iter().flat_map(KubernetesPlace::problems));
+    found.extend(file.resolves_to.iter().filter_map(no_network));
     found.extend(contradictions(file));
     found.extend(unknown_groups(file));
     found.extend(file.identities.iter().flat_map(|(name, kind)| wrong_identity(name, kind)));
@@ -277,6 +301,11 @@ fn look_over(file: &TargetFile) -> Vec<Problem> {
         empty.map(|(name, _)| Problem::new(name.at, format!("the group `{}` has no members", name.value))),
     );
     found
+}
+
+fn no_network(text: &At<String>) -> Option<Problem> {
+    let wrong = text.value.parse::<Network>().err()?;
+    Some(Problem::new(text.at, wrong.to_string()))
 }
 
 fn contradictions(file: &TargetFile) -> Vec<Problem> {

@@ -23,9 +23,10 @@ pub(super) async fn examined(file: &TargetFile) -> Vec<Finding> {
         ("proxy", proxy, true),
         ("admin", file.admin.as_ref().map(|at| at.value.clone()), false),
     ];
+    let networks = file.networks();
     for (key, address, speaks_http2) in places {
         let Some(address) = address else { continue };
-        match reach(&address, speaks_http2, WITHIN).await {
+        match reach(&address, speaks_http2, &networks, WITHIN).await {
             Ok(reached) => findings.extend(of_reached(key, &address, &reached, host::now().as_second())),
             Err(error) => {
                 findings.push(Finding::bad(key, format!("{address}: {error}"), advice(key, &error)))

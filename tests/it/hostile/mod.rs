@@ -2,6 +2,7 @@
 //!
 //! What did not come whole is Inconclusive, what came and is wrong is a Fail, and only what is right passes.
 
+mod http2;
 mod server;
 
 use crate::program::{Outside, code, muster, stderr, stdout, summary};
@@ -247,4 +248,53 @@ fn a_change_whose_old_value_cannot_be_read_is_not_sent() {
     assert_eq!(kind, "ledger.before", "{message}");
     assert!(message.contains("found the key `status` twice in one map: nothing was sent"), "{message}");
     assert_eq!(hostile.requests(), 1, "the look-up, and no change");
+}
+
+#[test]
+fn redirects_are_not_followed_and_those_that_lead_elsewhere_are_counted_and_told() {
+    let hostile = Hostile::listening();
+    let expects = "{ call: { get: /leads-elsewhere, expect: { status: 307 } } }";
+    let cases = [
+        ("loops", "{ call: { get: /loop } }"),
+        ("led", "{ call: { get: /leads-elsewhere } }"),
+        ("led-as-expected", expects),
+    ];
+    let trial = Trial::of(&api(&hostile), &cases);
+    let (output, _) = trial.run();
+    assert_eq!(code(&output), 1, "{}", stdout(&output));
+    let summary = trial.summary();
+    assert_eq!(ended(&summary, "loops").2, "status: wanted a success, found 302");
+    let told = "status: wanted a success, found 307, a redirect to http://127.0.0.2:9, which the target file does not \
+                name: it was not followed";
+    assert_eq!(ended(&summary, "led").2, told);
+    assert_eq!(ended(&summary, "led-as-expected").0, "pass");
+    let led = summary["led_elsewhere"].as_array().unwrap();
+    let to: Vec<&str> = led.iter().map(|it| it["to"].as_str().unwrap()).collect();
+    assert_eq!(to, ["http://127.0.0.2:9"; 2], "what was expected is told too: {led:?}");
+    let line = "led to http://127.0.0.2:9, which the target file does not name, and not followed: 2 × a redirect, status 307";
+    assert!(stdout(&output).contains(line), "{}", stdout(&output));
+    assert_eq!(hostile.requests(), 3, "each was asked for once");
+}
+
+#[test]
+fn a_name_that_resolves_to_what_the_target_file_does_not_name_is_not_connected_to() {
+    let hostile = Hostile::listening();
+    let target = |networks: &str| {
+        format!("api: http://localhost:{}\nresolves_to: [{networks}]", hostile.address.port())
+    };
+    let cases = [("asks", "{ call: { get: /well } }")];
+    let outside = Trial::of(&target("10.0.0.0/8, 192.0.2.7"), &cases);
+    let (output, _) = outside.run();
+    assert_eq!(code(&output), 3, "{}", stdout(&output));
+    let summary = outside.summary();
+    let (_, kind, message) = ended(&summary, "asks");
+    assert_eq!(kind, "transport.elsewhere", "{message}");
+    assert!(message.contains("which `resolves_to` of the target file does not name"), "{message}");
+    assert_eq!(summary["led_elsewhere"].as_array().unwrap().len(), 1);
+    assert!(stdout(&output).contains("and not followed: 1 × an answer of DNS"), "{}", stdout(&output));
+    assert_eq!(hostile.connections(), 0, "it was not even connected to");
+
+    let inside = Trial::of(&target("127.0.0.0/8, \"::1\""), &cases);
+    let (output, _) = inside.run();
+    assert_eq!(code(&output), 0, "{}", stdout(&output));
 }

@@ -15,6 +15,7 @@ struct Way {
 /// Where it listens, and how many requests it has seen.
 pub(super) struct Hostile {
     pub(super) address: SocketAddr,
+    connections: Arc<AtomicUsize>,
     requests: Arc<AtomicUsize>,
 }
 
@@ -23,15 +24,20 @@ impl Hostile {
     pub(super) fn listening() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let requests = Arc::new(AtomicUsize::new(0));
-        let seen = requests.clone();
+        let (connections, requests) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (opened, seen) = (connections.clone(), requests.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                opened.fetch_add(1, Ordering::Relaxed);
                 let seen = seen.clone();
                 std::thread::spawn(move || while serve(&stream, &seen) {});
             }
         });
-        Self { address, requests }
+        Self { address, connections, requests }
+    }
+
+    pub(super) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     pub(super) fn requests(&self) -> usize {
