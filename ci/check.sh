@@ -41,5 +41,5 @@ part 'suites on the fakes' run_on_fakes
 part 'stored replies and outline are as they were' nothing_is_pending
 part 'twenty deaths' twenty_deaths
 part 'manifests are as they are written' ci/deploy/fake-platform/generate.py --check
-part 'three kills on a real Kubernetes' ci/cluster/smoke.sh
+part 'codes in a log, and three kills, on a real Kubernetes' ci/cluster/smoke.sh
 part 'junit.xml by a second reader' python3 ci/read_junit.py "$folder/report"

@@ -108,6 +108,7 @@ localStorageCapacityIsolation: false
 clusterDNS: [10.96.0.10]
 clusterDomain: cluster.local
 resolvConf: ""
+podLogsDir: $dir/pods
 YAML
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# smoke.sh: kills three pods of the fake platform on a real Kubernetes, one after the other, with no more rights than
-# `muster rbac` prints. If no cluster can be had here it
+# smoke.sh: reads one-time codes from the log of a pod of the fake platform on a real Kubernetes, and kills three pods, one
+# after the other, each with no more rights than `muster rbac` prints. If no cluster can be had here it
 # prints `NOT RUN: reason` and ends in 0; once a cluster has started, red is red. Needs target/debug/muster.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
@@ -21,6 +21,7 @@ tail -n 1 "$work/up.log"
   --suites "$root/suites" --state-dir "$work/state"
 "$here/exec.sh" "$work/cluster" timeout 120 "$root/target/debug/muster" run --target "$work/cluster/target.yaml" \
   --suites "$root/suites" --state-dir "$work/state" --report-dir "$work/setup" platform-setup
+"$here/logs.sh" "$work/cluster"
 "$here/exec.sh" "$work/cluster" timeout 300 "$root/target/debug/muster" run --target "$work/cluster/target.yaml" \
   --suites "$root/suites" --allow-disruption --state-dir "$work/state" --report-dir "$work/report" --seed 1 --exact \
   'core-pod-comes-back[store]' 'core-pod-comes-back[api]' 'service-pod-comes-back[signup]'

@@ -51,7 +51,7 @@ fn pod(service: &str, arguments: &PodArguments) -> Ended {
         let stop = super::signals::listen_while_serving()?;
         host::quit_at_once()?;
         host::tell("serving\n");
-        fake::serve_alone(alone, stop.until(crate::run::Level::Undo)).await
+        fake::serve_alone(alone, host::print, stop.until(crate::run::Level::Undo)).await
     })?;
     Ok(Ending::Passed)
 }

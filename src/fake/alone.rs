@@ -1,6 +1,6 @@
 //! A pod of the platform as a process of its own: a door that asks the platform's state for what to answer.
 //!
-//! Lives here: coming, serving and going of such a process. Does not: the state, and what is answered
+//! Lives here: coming, serving, writing and going of such a process. Does not: the state, and what is answered
 //! (`door::elsewhere`).
 
 use super::door::elsewhere::Arrival;
@@ -47,14 +47,19 @@ pub struct Alone {
     pub deregisters: bool,
 }
 
-/// Serves until `told` says so; then leaves as it should, if it does so at all.
+/// Serves until `told` says so; then leaves as it should, if it does so at all. Each line of its log is given to `write`,
+/// with the line feed that ends it.
 ///
 /// # Errors
 /// If its address cannot be had.
-pub async fn serve_alone(alone: Alone, told: impl Future<Output = ()>) -> std::io::Result<()> {
+pub async fn serve_alone(
+    alone: Alone,
+    write: impl Fn(&str) + Send + Sync + 'static,
+    told: impl Future<Output = ()>,
+) -> std::io::Result<()> {
     let listener = listen(alone.listen)?;
     let address = alone.address.clone().unwrap_or(listener.local_addr()?.to_string());
-    let presence = tokio::spawn(stay(arrival(&alone, address), alone.state.clone()));
+    let presence = tokio::spawn(stay(arrival(&alone, address), alone.state.clone(), write));
     let doors = tokio::spawn(serve(listener, alone.state.clone()));
     let outer = match alone.relay.clone() {
         Some((at, to)) => Some(tokio::spawn(relay(listen(at)?, to))),
@@ -84,13 +89,28 @@ fn arrival(alone: &Alone, address: String) -> Arrival {
 }
 
 /// Is there for the state as long as the process lives, and comes again after the state was away.
-async fn stay(arrival: Arrival, state: String) {
+async fn stay(arrival: Arrival, state: String, write: impl Fn(&str)) {
     let arrival = Bytes::from(serde_json::to_vec(&arrival).unwrap_or_default());
     loop {
-        // It is answered only by its end.
-        let _ = ask(&state, "/pods", arrival.clone()).await;
+        // It ends when the state does.
+        let _ = be_there(arrival.clone(), &state, &write).await;
         tokio::time::sleep(COME_AGAIN_AFTER).await;
     }
+}
+
+/// Is there until the state goes away, and writes the lines that it is told.
+async fn be_there(arrival: Bytes, state: &str, write: &impl Fn(&str)) -> Result<(), NoAnswer> {
+    let mut way = connect(state).await?;
+    let mut told = sent(&mut way, "/pods", arrival).await?;
+    let mut begun = Vec::new();
+    while let Some(frame) = told.frame().await {
+        begun.extend(frame.map_err(|_| NoAnswer)?.into_data().unwrap_or_default());
+        while let Some(end) = begun.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = begun.drain(..=end).collect();
+            write(&String::from_utf8_lossy(&line));
+        }
+    }
+    Ok(())
 }
 
 async fn relay(listener: TcpListener, to: String) {
@@ -153,7 +173,11 @@ async fn connect(state: &str) -> Result<SendRequest<Full<Bytes>>, NoAnswer> {
 }
 
 async fn exchange(way: &mut SendRequest<Full<Bytes>>, path: &str, body: Bytes) -> Result<Bytes, NoAnswer> {
+    let reply = sent(way, path, body).await?;
+    Ok(reply.collect().await.map_err(|_| NoAnswer)?.to_bytes())
+}
+
+async fn sent(way: &mut SendRequest<Full<Bytes>>, path: &str, body: Bytes) -> Result<Incoming, NoAnswer> {
     let request = Request::post(path).header("host", "state").body(Full::new(body)).map_err(|_| NoAnswer)?;
-    let reply = way.send_request(request).await.map_err(|_| NoAnswer)?;
-    Ok(reply.into_body().collect().await.map_err(|_| NoAnswer)?.to_bytes())
+    Ok(way.send_request(request).await.map_err(|_| NoAnswer)?.into_body())
 }

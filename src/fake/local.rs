@@ -13,13 +13,18 @@ struct Processes {
     started: u64,
 }
 
-/// Carries out orders until nobody gives any. The order of changes is the order of the orders.
+/// Carries out orders until nobody gives any. The order of changes is the order of the orders. A line for a log is given
+/// to `write`, with the platform's namespace and the service.
 pub(crate) async fn run(
     mut orders: mpsc::UnboundedReceiver<Order>,
     changes: mpsc::UnboundedSender<PodChange>,
+    write: impl Fn(&str, &str, &str),
 ) {
     let mut processes = Processes::default();
     while let Some(order) = orders.recv().await {
+        if let Order::Write { namespace, service, line } = &order {
+            write(namespace, service, line);
+        }
         for change in processes.carry_out(order) {
             if changes.send(change).is_err() {
                 return;

@@ -7,6 +7,7 @@ use super::cluster::Cluster;
 use super::clustered::{self, Wanted};
 use super::defect::{Defect, Defects};
 use super::door::admin::{self, Backstage};
+use super::door::elsewhere::Hall;
 use super::door::gate::Gate;
 use super::door::{Outer, Shared, elsewhere, listen, pods};
 use super::local;
@@ -210,17 +211,18 @@ async fn open(options: &Options, defects: Defects) -> Result<Ready, StartError> 
         pods: None,
         mail_to: options.addresses.mail_to,
     };
-    if let Some(address) = options.addresses.pods {
+    let hall = options.addresses.pods.map(|_| Hall::new(shared.clone()));
+    if let Some((address, hall)) = options.addresses.pods.zip(hall.clone()) {
         let door = listen(address).map_err(StartError::Door)?;
         addresses.pods = Some(door.local_addr().map_err(StartError::Door)?);
-        tokio::spawn(elsewhere::run(door, shared.clone()));
+        tokio::spawn(elsewhere::run(door, hall));
         for gate in gates.values_mut() {
             gate.open().await;
         }
     }
     let (changed, changes) = mpsc::unbounded_channel();
     tokio::spawn(pods::run(shared.clone(), gates, changes));
-    let cluster = host(options, defects, to_do, changed).await?;
+    let cluster = host(options, defects, to_do, changed, hall).await?;
     if let Some(cluster) = &cluster {
         addresses.kubernetes = cluster.address;
     }
@@ -240,13 +242,17 @@ async fn host(
     defects: Defects,
     mut orders: mpsc::UnboundedReceiver<Order>,
     changes: mpsc::UnboundedSender<PodChange>,
+    hall: Option<Arc<Hall>>,
 ) -> Result<Option<Arc<Cluster>>, StartError> {
-    if options.addresses.pods.is_some() {
+    if hall.is_some() {
         // The orders given so far are those pods that are other processes.
         while orders.try_recv().is_ok() {}
     }
-    if options.profile == Profile::Fresh || options.addresses.pods.is_some() {
-        tokio::spawn(local::run(orders, changes));
+    if options.profile == Profile::Fresh || hall.is_some() {
+        let write = move |namespace: &str, service: &str, line: &str| {
+            hall.iter().for_each(|hall| hall.write(namespace, service, line));
+        };
+        tokio::spawn(local::run(orders, changes, write));
         return Ok(None);
     }
     let Options { seed, pace, now, .. } = *options;

@@ -4,7 +4,9 @@ use crate::program::{muster, operator_secret};
 use muster::fake::{self, Addresses, Fake, Options, Profile};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// Hang guard.
@@ -79,11 +81,33 @@ impl Drop for Platform {
     }
 }
 
+/// Services of the run list, of those that are started here; the others are core.
+const OUTER: [&str; 4] = ["customers", "emails", "invite", "signup"];
+
 fn pod(service: &str, state: &str, further: &[&str]) -> Child {
+    let namespace = if OUTER.contains(&service) { "micro" } else { "core" };
     let mut command = muster();
-    command.args(["fake", "--service", service, "--uid", service, "--namespace", "core", "--state", state]);
-    command.args(["--listen", "127.0.0.1:0"]).args(further).stderr(Stdio::null());
+    command.args([
+        "fake",
+        "--service",
+        service,
+        "--uid",
+        service,
+        "--namespace",
+        namespace,
+        "--state",
+        state,
+    ]);
+    command.args(["--listen", "127.0.0.1:0"]).args(further).stdout(Stdio::piped()).stderr(Stdio::null());
     command.spawn().unwrap()
+}
+
+/// What a pod writes, line by line, until it has ended.
+fn lines_of(pod: &mut Child) -> mpsc::Receiver<String> {
+    let out = BufReader::new(pod.stdout.take().unwrap());
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
+    told
 }
 
 fn count(value: &Value) -> usize {
@@ -132,4 +156,25 @@ fn a_pod_that_does_not_deregister_leaves_a_ghost_however_it_ends() {
     platform.tell("auth", "-TERM");
     platform.until("it has ended too", |state| count(&state["pods"]) == 2);
     assert!(platform.is_listed("auth"));
+}
+
+#[test]
+fn a_pod_writes_the_log_of_its_service_and_a_code_only_if_the_switch_says_so() {
+    let core = ["auth", "config", "network", "registry", "store"];
+    let mut platform = Platform::with(&[core.as_slice(), &OUTER].concat(), &[]);
+    let (api, token) = (platform.fake.addresses.api, platform.token());
+    let send = |email: &str| {
+        ask(&format!("http://{api}/signup/sendVerificationEmail"), "", &json!({ "email": email }))
+    };
+    assert_eq!(send("quiet@example.test").0, 200);
+    let switch =
+        json!({ "namespace": "micro", "path": "micro.signup.test_env", "value": { "data": "true" } });
+    assert_eq!(ask(&format!("http://{api}/config/Config/Set"), &token, &switch).0, 200);
+    assert_eq!(send("loud@example.test").0, 200);
+    let lines = lines_of(platform.pods.get_mut("signup").unwrap());
+    let first = lines.recv_timeout(GUARD).unwrap();
+    let code = first.strip_prefix("Sending verification token '").and_then(|rest| rest.split('\'').next());
+    assert!(first.ends_with("' to loud@example.test") && code.unwrap().len() == 8, "{first}");
+    platform.tell("signup", "-TERM");
+    assert_eq!(lines.recv_timeout(GUARD).ok(), None, "one code was written, and to one log");
 }

@@ -1,20 +1,25 @@
 //! Pods that are processes of their own: they are here as long as their connection is, and ask for what to answer.
 //!
-//! Lives here: `POST /pods` (a pod is there until this request ends), `/leave` (it goes as it should), `/serve` (what
-//! it shall answer). Does not: the processes themselves (`alone`).
+//! Lives here: `POST /pods` (a pod is there until this request ends; it is answered by the lines that the pod shall
+//! write), `/leave` (it goes as it should), `/serve` (what it shall answer). Does not: the processes themselves (`alone`).
 
 use super::{NoAnswer, Shared};
+use crate::fake::platform::MICRO;
 use crate::fake::platform::serve::{self, Forwarded};
 use crate::fake::pod::Pod;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt as _, Either, Full};
+use hyper::body::{Body, Frame, Incoming};
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 /// What a process says of itself when it comes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -32,11 +37,14 @@ pub(crate) struct Arrival {
 }
 
 impl Arrival {
+    fn is_core(&self) -> bool {
+        self.namespace == "core"
+    }
+
     /// The platform knows its own core by the namespace in which Kubernetes usually has it.
     fn pod(&self) -> Pod {
-        let is_core = self.namespace == "core";
         Pod {
-            namespace: if is_core { "default".to_owned() } else { self.namespace.clone() },
+            namespace: if self.is_core() { "default".to_owned() } else { self.namespace.clone() },
             name: self.name.clone(),
             uid: self.uid.clone(),
             service: self.service.clone(),
@@ -45,14 +53,46 @@ impl Arrival {
 }
 
 /// Who is there, and who has said goodbye.
-struct Hall {
+pub(crate) struct Hall {
     shared: Arc<Shared>,
     leaving: Mutex<BTreeSet<String>>,
+    logs: Mutex<Vec<Log>>,
+}
+
+/// Where the lines of a pod's log go.
+struct Log {
+    /// The platform's namespace.
+    namespace: String,
+    service: String,
+    lines: UnboundedSender<Bytes>,
 }
 
 impl Hall {
-    fn leaving(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+    /// A hall in which nobody is yet.
+    pub(crate) fn new(shared: Arc<Shared>) -> Arc<Self> {
+        Arc::new(Self { shared, leaving: Mutex::default(), logs: Mutex::default() })
+    }
+
+    /// Has one pod of a service write a line. Without a pod nobody writes it.
+    pub(crate) fn write(&self, namespace: &str, service: &str, line: &str) {
+        let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        logs.retain(|log| !log.lines.is_closed());
+        let of_service = logs.iter().find(|log| log.service == service && log.namespace == namespace);
+        // A pod that ends at this very moment writes it no more.
+        of_service.iter().for_each(|log| drop(log.lines.send(Bytes::from(format!("{line}\n")))));
+    }
+
+    fn leaving(&self) -> MutexGuard<'_, BTreeSet<String>> {
         self.leaving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lines that a pod shall write from now on.
+    fn log_of(&self, arrival: &Arrival) -> UnboundedReceiver<Bytes> {
+        let (lines, coming) = mpsc::unbounded_channel();
+        let namespace = if arrival.is_core() { MICRO } else { &arrival.namespace };
+        let log = Log { namespace: namespace.to_owned(), service: arrival.service.clone(), lines };
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner).push(log);
+        coming
     }
 }
 
@@ -77,9 +117,28 @@ impl Drop for Presence {
     }
 }
 
+/// The answer to a pod that has come: the lines that it shall write. The pod is there as long as this is.
+struct Stay {
+    lines: UnboundedReceiver<Bytes>,
+    _presence: Presence,
+}
+
+impl Body for Stay {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.lines.poll_recv(context).map(|line| line.map(|line| Ok(Frame::data(line))))
+    }
+}
+
+type Answer = Response<Either<Full<Bytes>, Stay>>;
+
 /// Serves until its task is dropped.
-pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>) {
-    let hall = Arc::new(Hall { shared, leaving: Mutex::default() });
+pub(crate) async fn run(listener: TcpListener, hall: Arc<Hall>) {
     while let Ok((stream, _)) = listener.accept().await {
         // A connection that cannot be hurried is served all the same.
         let _ = stream.set_nodelay(true);
@@ -94,28 +153,32 @@ pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn answer(hall: Arc<Hall>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, NoAnswer> {
+async fn answer(hall: Arc<Hall>, request: Request<Incoming>) -> Result<Answer, NoAnswer> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| NoAnswer)?.to_bytes();
     match head.uri.path() {
         "/pods" => {
             let arrival: Arrival = serde_json::from_slice(&body).map_err(|_| NoAnswer)?;
-            let _present = Presence::of(&hall, arrival);
-            std::future::pending().await
+            let lines = hall.log_of(&arrival);
+            Ok(Response::new(Either::Right(Stay { lines, _presence: Presence::of(&hall, arrival) })))
         }
         "/leave" => {
             hall.leaving().insert(String::from_utf8_lossy(&body).into_owned());
-            Ok(Response::new(Full::default()))
+            Ok(whole(Bytes::new()))
         }
         "/serve" => {
             let call: Forwarded = serde_json::from_slice(&body).map_err(|_| NoAnswer)?;
             let served = hall.shared.with(|state| serve::serve(state, &call));
-            Ok(Response::new(Full::new(serde_json::to_vec(&served).unwrap_or_default().into())))
+            Ok(whole(serde_json::to_vec(&served).unwrap_or_default().into()))
         }
         _ => {
-            let mut lost = Response::new(Full::default());
+            let mut lost = whole(Bytes::new());
             *lost.status_mut() = StatusCode::NOT_FOUND;
             Ok(lost)
         }
     }
+}
+
+fn whole(body: Bytes) -> Answer {
+    Response::new(Either::Left(Full::new(body)))
 }
