@@ -2,7 +2,7 @@
 //!
 //! Lives here: what a reply must be (`reply`), which bytes are JSON (`json`), what rows must be (`rows`), which replies are refusals (`refusal`), who may
 //! call what (`access`), which message is meant (`message`), what samples say of a service (`sample`, `steady`,
-//! `recovery`), the verdicts on a recovery (`clock`). Does not:
+//! `recovery`), the verdicts on a recovery (`clock`), whether clocks go together (`skew`). Does not:
 //! anything that sends, waits or masks.
 
 mod access;
@@ -15,6 +15,7 @@ mod refusal;
 mod reply;
 mod rows;
 pub mod sample;
+pub mod skew;
 pub mod steady;
 
 pub use access::{Around, Cell, Seen, allowed, denied};

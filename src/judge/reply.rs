@@ -107,6 +107,11 @@ pub struct Mismatch {
 }
 
 impl Expectation {
+    /// Whether instants of the reply are compared with others.
+    pub fn compares_instants(&self) -> bool {
+        compares_instants(&self.body)
+    }
+
     /// Every expectation that the reply breaks.
     pub fn broken_by(&self, reply: &Reply) -> Vec<Mismatch> {
         let mut broken = vec![];
@@ -170,6 +175,12 @@ pub(super) fn wrong_values(body: &[(JsonPath, Vec<Check>)], json: &Value) -> Vec
         wrong.into_iter().map(|wrong| format!("{path}: {wrong}")).collect::<Vec<_>>()
     };
     body.iter().flat_map(wrong_at).map(|message| Mismatch { kind: "expect.body", message }).collect()
+}
+
+/// Whether a condition on values compares instants.
+pub(super) fn compares_instants(body: &[(JsonPath, Vec<Check>)]) -> bool {
+    let checks = body.iter().flat_map(|(_, checks)| checks);
+    checks.into_iter().any(|check| matches!(check, Check::NotBefore(_) | Check::NotAfter(_)))
 }
 
 /// What is wrong with a time beyond a limit.

@@ -1,7 +1,7 @@
 //! What the rows of a database must be.
 
 use super::Check;
-use super::reply::{Mismatch, too_slow, wrong_values};
+use super::reply::{Mismatch, compares_instants, too_slow, wrong_values};
 use serde_json::Value;
 use serde_json_path::JsonPath;
 use std::ops::RangeInclusive;
@@ -19,6 +19,11 @@ pub struct RowsExpectation {
 }
 
 impl RowsExpectation {
+    /// Whether instants of the rows are compared with others.
+    pub fn compares_instants(&self) -> bool {
+        compares_instants(&self.body)
+    }
+
     /// Every expectation that a list of rows breaks, which came after `took`.
     pub fn broken_by(&self, rows: &Value, took: Duration) -> Vec<Mismatch> {
         let mut broken: Vec<Mismatch> = self.wrong_count(rows).into_iter().collect();

@@ -38,6 +38,7 @@ impl Call {
         let reply = stage.exchange(&prepared).await?;
         let expectation =
             self.expect.as_ref().map(|expect| expect.rendered(stage)).transpose()?.unwrap_or_default();
+        stage.clocks_go_together(expectation.compares_instants())?;
         let broken = expectation.broken_by(&reply);
         if !broken.is_empty() {
             return Err(stage.failures(broken, shown(stage, &prepared.shown(), &reply)));

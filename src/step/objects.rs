@@ -60,6 +60,7 @@ impl Objects {
         let body = expect::rendered_body(&self.expect.body, stage)?;
         let wanted = RowsExpectation { rows: None, body, latency };
         let listing = self.listed(stage).await?;
+        stage.clocks_go_together(wanted.compares_instants())?;
         let broken = wanted.broken_by(&listing.json, listing.took);
         if !broken.is_empty() {
             return Err(stage.failures(broken, vec![shown(stage, &listing)]));

@@ -90,6 +90,7 @@ impl Polling {
         let mut met_at: Option<Instant> = None;
         loop {
             let reply = stage.exchange(prepared).await?;
+            stage.clocks_go_together(expectation.compares_instants())?;
             let broken = expectation.broken_by(&reply);
             match (broken.is_empty(), met_at, self.stays) {
                 (true, _, None) => return Ok(reply),

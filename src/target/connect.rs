@@ -11,6 +11,7 @@ use crate::client::{Grpc, Http, Unusable};
 use crate::files;
 use crate::secret::Secret;
 use crate::source::At;
+use jiff::SignedDuration;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -44,6 +45,8 @@ pub struct Target {
 struct Clock {
     connected_at: Instant,
     moved: Cell<Duration>,
+    /// How far it was ahead of ours when it was last heard of.
+    ahead: Cell<Option<SignedDuration>>,
 }
 
 /// Why a target cannot be spoken to.
@@ -104,7 +107,7 @@ pub fn connect(file: TargetFile, secrets: Secrets) -> Result<Target, ConnectErro
     }
     let databases = databases(&file, &secrets)?;
     let buckets = buckets(&file, &secrets).map_err(wrong("buckets"))?;
-    let clock = Clock { connected_at: Instant::now(), moved: Cell::default() };
+    let clock = Clock { connected_at: Instant::now(), moved: Cell::default(), ahead: Cell::default() };
     Ok(Target { http, rpc, admin, mail, databases, buckets, file, secrets, clock })
 }
 
@@ -177,6 +180,16 @@ impl Target {
     /// Notes that its clock was moved forward.
     pub fn was_moved(&self, by: Duration) {
         self.clock.moved.set(self.clock.moved.get() + by);
+    }
+
+    /// Notes how far its clock is ahead of ours.
+    pub fn was_heard(&self, ahead: SignedDuration) {
+        self.clock.ahead.set(Some(ahead));
+    }
+
+    /// How far its clock was ahead of ours when it was last heard of; `None` if it never was.
+    pub fn ahead(&self) -> Option<SignedDuration> {
+        self.clock.ahead.get()
     }
 
     /// The beat of probes.

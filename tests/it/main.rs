@@ -4,6 +4,7 @@
 mod architecture;
 mod buckets;
 mod cli;
+mod clocks;
 mod cluster;
 mod contract;
 mod cron_jobs;

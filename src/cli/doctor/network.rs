@@ -3,15 +3,15 @@
 use super::Finding;
 use crate::client::{Reached, Unreached, reach};
 use crate::host;
+use crate::judge::skew;
 use crate::target::{TargetFile, as_url};
+use jiff::SignedDuration;
 use std::time::Duration;
 
 /// The longest wait for each part of a look at an address.
 const WITHIN: Duration = Duration::from_secs(10);
 /// A certificate that ends sooner than this is told.
 pub(super) const CERTIFICATE_DAYS: i64 = 14;
-/// Clocks may be apart by this, inclusive: codes and tokens are dated by the platform's, expectations by ours.
-const SKEW_S: i64 = 30;
 const DAY_S: i64 = 86_400;
 
 /// One finding for each address, and one for the clock of the API.
@@ -75,7 +75,7 @@ fn clock(ahead_s: i64) -> Finding {
         1.. => format!("the platform's clock is {ahead_s} s ahead of ours"),
         _ => format!("the platform's clock is {} s behind ours", -ahead_s),
     };
-    match ahead_s.abs() <= SKEW_S {
+    match SignedDuration::from_secs(ahead_s).abs() <= skew::TOLERANCE {
         true => Finding::good("clock", seen),
         false => Finding::bad("clock", seen, "set this machine's clock, or the platform's"),
     }
