@@ -22,6 +22,8 @@ pub struct Uses {
     pub mailboxes: BTreeSet<String>,
     /// The databases that it asks, as the target file names them.
     pub databases: BTreeSet<String>,
+    /// Those of them that it changes.
+    pub databases_changed: BTreeSet<String>,
     /// Whether the clock of a fake is moved, or the case must be alone for another reason.
     pub is_alone: bool,
 }
@@ -39,6 +41,7 @@ impl Uses {
         self.kube_paths.extend(other.kube_paths);
         self.mailboxes.extend(other.mailboxes);
         self.databases.extend(other.databases);
+        self.databases_changed.extend(other.databases_changed);
         self.is_alone |= other.is_alone;
     }
 }
