@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The step kind `sql` against a real PostgreSQL 15 (Debian's): reads of every type, what is refused, what can go wrong with
-# passwords, certificates and the server itself, and the kind that each is told by. Then a restore drill: what a restore from
-# a dump loses, measured by a suite. Without PostgreSQL the script says `NOT RUN: reason`; a difference ends in 1.
+# passwords, certificates and the server itself, and the kind that each is told by. Then steps that write, what puts their
+# changes back, and deaths in between. Then a restore drill: what a restore from a dump loses, measured by a
+# suite. Without PostgreSQL the script says `NOT RUN: reason`; a difference ends in 1.
 #
 #   ci/database/run.sh [MUSTER]     default: target/debug/muster
 #
@@ -31,5 +32,6 @@ chmod 755 "$work"
 
 code=0
 python3 "$here/verdicts.py" "$bin" "$muster" "$work/verdicts" || code=1
+python3 "$here/writes.py" "$bin" "$muster" "$work/writes" || code=1
 python3 "$here/drill.py" "$bin" "$muster" "$work/drill" || code=1
 exit "$code"

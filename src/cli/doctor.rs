@@ -67,8 +67,9 @@ pub(super) fn doctor(arguments: &DoctorArguments) -> Ended {
     let is_reached = findings.iter().all(|finding| finding.advice.is_none());
     findings.extend(runtime.block_on(cluster::examined(&target, &needed)));
     findings.extend(runtime.block_on(mailboxes::examined(&target)));
-    findings.extend(runtime.block_on(database::examined(&target)));
     findings.extend(runtime.block_on(bucket::examined(&target)));
+    let changed = suites.cases.iter().flat_map(|case| &case.uses.databases_changed).collect();
+    findings.extend(runtime.block_on(database::examined(&target, &changed)));
     drop(runtime);
     if is_reached {
         findings.extend(requests::examined(arguments, &target.file, &sources)?);

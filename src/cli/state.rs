@@ -89,6 +89,8 @@ impl State {
 pub(super) fn keep_book(run: &Path, sources: &[Source]) -> Result<(), FileError> {
     let is_book =
         |source: &&Source| source.name.ends_with("/operations.yaml") || source.name.contains("/flows/");
+    // Suites without operations and flows have changes to put back too.
+    files::make_folder(&run.join("book"))?;
     for source in sources.iter().filter(is_book) {
         files::write_whole(&run.join("book").join(&*source.name), source.text.as_bytes())?;
     }

@@ -1,14 +1,15 @@
-//! PostgreSQL: one read-only question at a time, each on a connection of its own.
+//! PostgreSQL: one statement at a time, each on a connection of its own; questions, which only read, and changes.
 //!
-//! Lives here: how a connection is opened so that nothing can be changed, and rows as JSON. What may go wrong has its
-//! own file (`error`), and so have TLS (`tls`), values (`cell`) and moments (`moment`). Does not: which databases there
-//! are (`target`), or what rows must be (`judge`).
+//! Lives here: how a connection is opened, what keeps a question from changing anything, and rows as JSON. What may go
+//! wrong has its own file (`error`), and so have changes (`change`), TLS (`tls`), values (`cell`) and moments
+//! (`moment`). Does not: which databases there are (`target`), or what rows must be (`judge`).
 //!
 //! Three things keep a question from changing anything: the session is opened with `default_transaction_read_only`, the
 //! question runs in a transaction that is `READ ONLY` and has begun to read, so that it cannot be turned around, and
 //! the extended protocol takes one statement only. The transaction is never committed.
 
 mod cell;
+mod change;
 mod error;
 mod moment;
 mod tls;
@@ -99,19 +100,34 @@ impl Postgres {
     /// # Errors
     /// Why there are no rows.
     pub async fn ask(&self, query: &str, values: &[Value], within: Duration) -> Result<Rows, NoRows> {
+        self.tell(&Told { statement: query, values, within, is_change: false }).await
+    }
+
+    /// Carries out one statement that changes something, with values for its `$1`, `$2`, …, and commits it. It waits
+    /// until every change that was begun in this way before has ended. Not cancel safe: what has become of it is not known then.
+    ///
+    /// # Errors
+    /// Why there are no rows. After [`NoRows::Lost`] and [`NoRows::Timeout`] it may have been carried out all the same.
+    pub async fn change(&self, statement: &str, values: &[Value], within: Duration) -> Result<Rows, NoRows> {
+        self.tell(&Told { statement, values, within, is_change: true }).await
+    }
+
+    async fn tell(&self, told: &Told<'_>) -> Result<Rows, NoRows> {
         let stream = self.reached().await?;
         let mut config = self.config.clone();
-        let most_ms = within.as_millis().clamp(1, 2_000_000_000);
-        config.options(format!("-c default_transaction_read_only=on -c statement_timeout={most_ms}"));
+        let most_ms = told.within.as_millis().clamp(1, 2_000_000_000);
+        let only_reads = if told.is_change { "off" } else { "on" };
+        config
+            .options(format!("-c default_transaction_read_only={only_reads} -c statement_timeout={most_ms}"));
         match &self.tls {
             None => {
                 let opened = opened(config.connect_raw(stream, NoTls), None, self.within).await?;
-                asked(opened, query, values, within).await
+                driven(opened, told).await
             }
             Some(tls) => {
                 let (handshake, shown): (Handshake, _) = tls.handshake();
                 let opened = opened(config.connect_raw(stream, handshake), Some(&shown), self.within).await?;
-                let rows = asked(opened, query, values, within).await?;
+                let rows = driven(opened, told).await?;
                 Ok(Rows { certificate_ends_s: shown.ends_s(), ..rows })
             }
         }
@@ -123,6 +139,14 @@ impl Postgres {
         let silent = |_| NoRows::Unreachable(format!("{place} does not answer within {within:?}"));
         tried.map_err(silent)?.map_err(|error| NoRows::Unreachable(format!("{place}: {error}")))
     }
+}
+
+/// One statement, and what it is for.
+struct Told<'t> {
+    statement: &'t str,
+    values: &'t [Value],
+    within: Duration,
+    is_change: bool,
 }
 
 type Opened<S, T> = (Client, tokio_postgres::Connection<S, T>);
@@ -139,20 +163,18 @@ async fn opened<S, T>(
     connected.map_err(|error| NoRows::connecting(&error, shown.map(tls::Shown::began)))
 }
 
-/// Asks, while the connection is driven beside it.
-async fn asked<S, T>(
-    (client, connection): Opened<S, T>,
-    query: &str,
-    values: &[Value],
-    within: Duration,
-) -> Result<Rows, NoRows>
+/// Asks or changes, while the connection is driven beside it.
+async fn driven<S, T>((client, connection): Opened<S, T>, told: &Told<'_>) -> Result<Rows, NoRows>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
-    let started = Instant::now();
+    let (started, within) = (Instant::now(), told.within);
     let reading = async {
-        let read = read(&client, query, values).await;
+        let read = match told.is_change {
+            false => read(&client, told).await,
+            true => change::carried_out(&client, told).await,
+        };
         drop(client);
         read.map(|json| Rows { json, took: started.elapsed(), certificate_ends_s: None })
     };
@@ -179,32 +201,38 @@ where
     }
 }
 
-async fn read(client: &Client, query: &str, values: &[Value]) -> Result<Value, NoRows> {
-    let told = |error: tokio_postgres::Error| NoRows::asking(&error);
-    let begun = client.simple_query(BEGIN).await.map_err(told)?;
+async fn read(client: &Client, told: &Told<'_>) -> Result<Value, NoRows> {
+    let begun = client.simple_query(BEGIN).await.map_err(|error| NoRows::asking(&error))?;
     let is_reading =
         |it: &SimpleQueryMessage| matches!(it, SimpleQueryMessage::Row(row) if row.get(0) == Some("on"));
     if !begun.iter().any(is_reading) {
         return Err(NoRows::ReadOnly("the server did not make the transaction one that only reads".into()));
     }
-    let statement = client.prepare(query).await.map_err(told)?;
-    look_over(&statement, values)?;
-    let values: Vec<Bound<'_>> = values.iter().map(Bound).collect();
+    let (columns, rows) = rows_of(client, told).await?;
+    if columns == 0 {
+        return Err(NoRows::Statement("it asks for nothing: wanted a query that has columns".into()));
+    }
+    Ok(rows)
+}
+
+/// How many columns a statement has, and its rows.
+async fn rows_of(client: &Client, told: &Told<'_>) -> Result<(usize, Value), NoRows> {
+    let refused = |error: tokio_postgres::Error| NoRows::asking(&error);
+    let statement = client.prepare(told.statement).await.map_err(refused)?;
+    look_over(&statement, told.values)?;
+    let values: Vec<Bound<'_>> = told.values.iter().map(Bound).collect();
     let rows = client.query_raw(&statement, &values).await.map_err(told_of_values)?;
     pin_mut!(rows);
     let (mut found, mut bytes) = (vec![], 0);
     while let Some(row) = rows.next().await {
-        let row = row.map_err(told)?;
+        let row = row.map_err(refused)?;
         bytes += row.raw_size_bytes();
         if bytes > BODY_LIMIT_BYTES {
             return Err(NoRows::TooMany(BODY_LIMIT_BYTES));
         }
         found.push(as_json(&row)?);
     }
-    if statement.columns().is_empty() {
-        return Err(NoRows::Statement("it asks for nothing: wanted a query that has columns".into()));
-    }
-    Ok(Value::Array(found))
+    Ok((statement.columns().len(), Value::Array(found)))
 }
 
 /// A value that cannot be bound is told by us, everything else by the server.

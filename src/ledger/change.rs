@@ -41,6 +41,15 @@ pub enum Undo {
         #[serde(default)]
         given: Option<String>,
     },
+    /// By a statement to a database, which may be carried out any number of times.
+    Statement {
+        /// The database, as the target file names it.
+        database: String,
+        /// The statement.
+        statement: String,
+        /// The values for its `$1`, `$2`, ….
+        values: Vec<Value>,
+    },
     /// By giving the lease back that keeps two harnesses apart, if this run still holds it.
     Lease {
         /// The lease's name.
@@ -54,6 +63,10 @@ impl std::fmt::Display for Undo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Undo::Flow { flow, with } => write!(f, "{flow} {}", Value::Object(with.clone())),
+            Undo::Statement { database, statement, values } => {
+                let statement = statement.trim();
+                write!(f, "`{statement}` with {} on {database}", Value::Array(values.clone()))
+            }
             Undo::Lease { lease, namespace } => write!(f, "giving the lease {namespace}/{lease} back"),
             Undo::Image { namespace, deployment, image, .. } => {
                 write!(f, "giving deployment {namespace}/{deployment} the image {image} again")
@@ -69,5 +82,36 @@ impl std::fmt::Display for Change {
             write!(f, " (put back by {undo})")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn each_way_back_is_read_as_it_was_written_and_says_what_it_does() {
+        let text = |text: &str| text.to_owned();
+        let Value::Object(with) = json!({ "id": "a" }) else { unreachable!() };
+        let statement = text("delete from a where id = $1\n");
+        let (namespace, deployment, given) = (text("n"), text("d"), Some(text("next")));
+        let ways = [
+            (Undo::Flow { flow: text("f"), with }, "f {\"id\":\"a\"}"),
+            (
+                Undo::Statement { database: text("main"), statement, values: vec![json!(1), json!(null)] },
+                "`delete from a where id = $1` with [1,null] on main",
+            ),
+            (
+                Undo::Image { namespace, deployment, image: text("old"), given },
+                "giving deployment n/d the image old again",
+            ),
+            (Undo::Lease { lease: text("l"), namespace: text("n") }, "giving the lease n/l back"),
+        ];
+        for (undo, said) in ways {
+            let kept = serde_json::to_string(&undo).unwrap();
+            assert_eq!(serde_json::from_str::<Undo>(&kept).unwrap(), undo, "{kept}");
+            assert_eq!(undo.to_string(), said);
+        }
     }
 }

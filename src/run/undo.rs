@@ -18,6 +18,11 @@ const UNDO_WITHIN: Duration = Duration::from_secs(180);
 /// And never less than this.
 const UNDO_AT_LEAST: Duration = Duration::from_secs(15);
 
+/// How long a statement that puts something back may take, before the target's pace.
+const STATEMENT_WITHIN: Duration = Duration::from_secs(60);
+/// And never less than this.
+const STATEMENT_AT_LEAST: Duration = Duration::from_secs(10);
+
 /// The process may stand still for so long within an attempt.
 const STALL_AT_MOST: Duration = Duration::from_secs(2);
 /// How often an undo is attempted while the process keeps standing still.
@@ -75,6 +80,9 @@ async fn attempted(scene: &Scene<'_>, change: &Change) -> Result<(), String> {
         match &change.undo {
             None => Ok(()),
             Some(Undo::Flow { flow, with }) => undone_by_flow(scene, change, flow, with).await,
+            Some(Undo::Statement { database, statement, values }) => {
+                changed_back(scene, database, statement, values).await
+            }
             Some(Undo::Lease { lease, namespace }) => lease_given_back(scene, namespace, lease).await,
             Some(Undo::Image { namespace, deployment, image, given }) => {
                 image_given_back(scene, (namespace, deployment), image, given.as_deref()).await
@@ -86,6 +94,19 @@ async fn attempted(scene: &Scene<'_>, change: &Change) -> Result<(), String> {
         Ok(Err(_)) => Err("muster panicked while putting it back".into()),
         Err(_) => Err(format!("it was not put back within {within:.0?}")),
     }
+}
+
+/// Has a database carry out what puts a change back.
+async fn changed_back(
+    scene: &Scene<'_>,
+    database: &str,
+    statement: &str,
+    values: &[Value],
+) -> Result<(), String> {
+    let named = scene.target.databases.get(database);
+    let named = named.ok_or_else(|| format!("the target file names no database `{database}`"))?;
+    let within = scene.target.paced(STATEMENT_WITHIN).max(STATEMENT_AT_LEAST);
+    named.change(statement, values, within).await.map(drop).map_err(|why| why.to_string())
 }
 
 async fn lease_given_back(scene: &Scene<'_>, namespace: &str, lease: &str) -> Result<(), String> {

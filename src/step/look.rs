@@ -24,6 +24,8 @@ pub struct Uses {
     pub databases: BTreeSet<String>,
     /// The buckets that it lists, as the target file names them.
     pub buckets: BTreeSet<String>,
+    /// Those of them that it changes.
+    pub databases_changed: BTreeSet<String>,
     /// Whether the clock of a fake is moved, or the case must be alone for another reason.
     pub is_alone: bool,
 }
@@ -42,6 +44,7 @@ impl Uses {
         self.mailboxes.extend(other.mailboxes);
         self.databases.extend(other.databases);
         self.buckets.extend(other.buckets);
+        self.databases_changed.extend(other.databases_changed);
         self.is_alone |= other.is_alone;
     }
 }

@@ -32,6 +32,7 @@ mod sql;
 mod stage;
 mod template;
 mod watching;
+mod writing;
 
 pub use crate::judge::Refusals;
 pub use book::{Book, Unread};

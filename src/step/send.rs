@@ -248,7 +248,7 @@ impl Stage<'_> {
         names.insert("before".into(), Value::Object(before));
         let with = super::expect::render_map(&by.with, &names)
             .map_err(|error| vec![self.doubt("step.template", &error.to_string())])?;
-        self.without_secret(&by.flow.value, &with)?;
+        self.without_secret(&by.flow.value, &Value::Object(with.clone()))?;
         let undo = Undo::Flow { flow: by.flow.value.clone(), with };
         let operation = prepared.operation.as_deref().unwrap_or_default();
         self.will_change(operation, undo, key).map(Some)
@@ -268,7 +268,11 @@ impl Stage<'_> {
     }
 
     fn permitted(&self, operation: &Operation) -> Result<(), Vec<Failure>> {
-        let wanted = if operation.key.is_some() { WritePermit::Shared } else { WritePermit::Own };
+        self.may_write(if operation.key.is_some() { WritePermit::Shared } else { WritePermit::Own })
+    }
+
+    /// Whether the target permits to change so much.
+    pub(super) fn may_write(&self, wanted: WritePermit) -> Result<(), Vec<Failure>> {
         if self.scene.target.file.permits.write >= wanted {
             return Ok(());
         }
@@ -346,8 +350,9 @@ impl Stage<'_> {
         })
     }
 
-    fn without_secret(&self, flow: &str, with: &Map<String, Value>) -> Result<(), Vec<Failure>> {
-        let text = Value::Object(with.clone()).to_string();
+    /// The journal holds no secret.
+    pub(super) fn without_secret(&self, flow: &str, with: &Value) -> Result<(), Vec<Failure>> {
+        let text = with.to_string();
         if !self.scene.mask.finds_in(text.as_bytes()) {
             return Ok(());
         }

@@ -1,12 +1,13 @@
-//! `sql`: one question to a database, which only reads, its expectations, what to capture.
+//! `sql`: one statement to a database, its expectations, what to capture. It only reads, unless it says `write: true`.
 //!
-//! Values never become part of the query: they are bound to it, and the server reads them.
+//! Lives here: asking, changing, and judging. Does not: what puts a change back (`writing`). Values never become part of the query: they are bound to it, and the server reads them.
 
 use super::Data;
 use super::expect::{self, Captures, constant, range};
 use super::look::Look;
 use super::poll::{EVERY, SHORTEST_BEAT};
 use super::stage::Stage;
+use super::writing::{self, PutBack};
 use crate::client::postgres::{NoRows, Rows};
 use crate::judge::{Mismatch, RowsExpectation};
 use crate::outcome::{Evidence, Failure};
@@ -17,7 +18,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// One question to a database, its expectations, what to capture. It only reads.
+/// One question to a database, its expectations, what to capture. It only reads, unless it says `write: true`.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 pub struct Sql {
     /// The database, as the target file names it.
@@ -29,6 +30,12 @@ pub struct Sql {
     /// The values, in their order: the server reads each as the type that it wants there.
     #[serde(default)]
     values: Vec<Data>,
+    /// Whether the query changes something: then it is committed, and `undo` says how that is put back. The target must
+    /// permit `write: shared`. Its rows are those of `returning`.
+    #[serde(default)]
+    write: bool,
+    /// With `write`: the statement that puts the change back. It must do nothing if nothing was changed.
+    undo: Option<PutBack>,
     /// What the rows must be.
     expect: Option<ExpectRows>,
     /// What the rows must become: the question is asked again and again.
@@ -88,15 +95,8 @@ impl Sql {
 
     pub(crate) fn look(&self, look: &mut Look<'_>, at: Place) {
         look.uses.databases.insert(self.on.value.clone());
-        if self.query.trim().is_empty() {
-            look.problem(Problem::new(self.query.at, "nothing is asked"));
-        }
-        if self.query.contains("$(") {
-            look.problem(
-                Problem::new(self.query.at, "a query takes no `$(…)`: a value in it could become part of it")
-                    .hint("write `$1` in its place, and the value under `values`"),
-            );
-        }
+        writing::look_statement(&self.query, look);
+        writing::look(&self.on.value, self.write, self.undo.as_ref(), at, look);
         self.values.iter().for_each(|value| look.data(value));
         self.look_times(look, at);
         self.expect.iter().chain(&self.until).for_each(|it| it.look(look, at));
@@ -104,6 +104,12 @@ impl Sql {
     }
 
     fn look_times(&self, look: &mut Look<'_>, at: Place) {
+        if self.write && self.until.is_some() {
+            look.problem(
+                Problem::new(at, "`until` with `write: true`: what writes is not sent again and again")
+                    .hint("write `expect`, and ask for what must become true in a step of its own"),
+            );
+        }
         match (&self.expect, &self.until) {
             (Some(_), Some(_)) => look.problem(
                 Problem::new(at, "both `expect` and `until`").hint("`until` asks again, `expect` asks once"),
@@ -126,12 +132,16 @@ impl Sql {
     pub(crate) async fn run(&self, stage: &mut Stage<'_>) -> Result<(), Vec<Failure>> {
         let values: Result<Vec<Value>, _> = self.values.iter().map(|value| stage.rendered(value)).collect();
         let values = values?;
+        if let Some(undo) = self.undo.as_ref().filter(|_| self.write) {
+            writing::announce(&self.on.value, undo, stage).await?;
+        }
         let wanted = self.expect.as_ref().or(self.until.as_ref());
         let wanted = wanted.map(|it| it.rendered(stage)).transpose()?.unwrap_or_default();
         let rows = match self.until {
             Some(_) => self.until(&values, &wanted, stage).await?,
             None => {
                 let rows = self.ask(&values, stage).await?;
+                stage.clocks_go_together(wanted.compares_instants())?;
                 let broken = wanted.broken_by(&rows.json, rows.took);
                 if !broken.is_empty() {
                     return Err(stage.failures(broken, self.shown(stage, Some(&rows))));
@@ -154,14 +164,19 @@ impl Sql {
             vec![stage.doubt("sql.database", &text)]
         })?;
         let within = self.within.map_or(target.answer_within(), |within| target.paced(within.0));
-        let asked = database.ask(&self.query, values, within).await;
+        let asked = match self.write {
+            false => database.ask(&self.query, values, within).await,
+            true => database.change(&self.query, values, within).await,
+        };
         let rows = asked.map_err(|why| vec![self.unanswered(&why, stage)])?;
         expect::learn_secrets(&self.capture, &rows.json, stage);
         Ok(rows)
     }
 
     fn unanswered(&self, why: &NoRows, stage: &Stage<'_>) -> Failure {
-        let mut failure = stage.doubt(why.kind(), &why.to_string());
+        let is_unknown = self.write && matches!(why, NoRows::Lost(_) | NoRows::Timeout(_));
+        let rest = if is_unknown { "\nwhether it was carried out is not known, so it is undone" } else { "" };
+        let mut failure = stage.doubt(why.kind(), &format!("{why}{rest}"));
         failure.evidence = self.shown(stage, None);
         failure
     }
@@ -178,6 +193,7 @@ impl Sql {
         let started = Instant::now();
         loop {
             let rows = self.ask(values, stage).await?;
+            stage.clocks_go_together(wanted.compares_instants())?;
             let broken = wanted.broken_by(&rows.json, rows.took);
             if broken.is_empty() {
                 return Ok(rows);
