@@ -1,6 +1,7 @@
 //! Running a plan: many cases at once, then those that run alone, then those that break something.
 
 use super::sign_in::{Accounts, RUN_CASE, renew_operator, sign_in_operator};
+use super::stall::{OF_A_CASE, excused, watched};
 use super::stop::{Level, Stop};
 use super::{Lane, Plan, Planned, Unrun, put_back};
 use crate::outcome::{CaseEnd, Ending, Event, Failure, RunEnd, RunStart, Verdict};
@@ -148,16 +149,17 @@ impl Running<'_> {
         let limit = planned.case.limit;
         let left = self.settings.timeout.map_or(limit, |most| most.saturating_sub(self.started.elapsed()));
         let work = AssertUnwindSafe(self.acts(planned, stage)).catch_unwind();
-        let done = tokio::select! {
+        let (done, stood_still) = tokio::select! {
             biased;
             () = self.settings.stop.until(Level::DropSteps) => return Ended::given_up(),
-            done = tokio::time::timeout(limit.min(left), work) => done,
+            done = watched(OF_A_CASE, tokio::time::timeout(limit.min(left), work)) => done,
         };
         let at = planned.case.place();
         match done {
             Ok(Ok(Ok(()))) => {
                 Ended { verdict: Verdict::Pass, failures: vec![], skipped: None, is_whole: true }
             }
+            Ok(Ok(Err(failures))) if stood_still => Ended::of(excused(failures, self.scene.mask)),
             Ok(Ok(Err(failures))) => Ended::of(failures),
             Ok(Err(_)) => {
                 self.has_panicked.set(true);
