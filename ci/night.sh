@@ -13,6 +13,8 @@
 #   seed-NUMBER   every case with a random seed, ten times: every case must pass, and all outlines must be the same
 #   deaths-FAMILY muster killed at every point of every case of a family, then `muster cleanup`: nothing may be left
 #   instants      muster ended at 1,000 random instants, in every way: the platform is as it was, the exit code is right
+#   stopped       a run stopped for a minute by SIGSTOP at several moments: nothing left behind, no Fail
+#   planted-N     every N-th defect on, one at a time: no secret of the run stands in anything that it writes
 #   readers       junit.xml of a run with every verdict and hostile texts, read by three readers of other makes
 #   tls           what `muster doctor` and a run say of an API behind good and bad certificates
 #   mail          mailboxes of other makes (maildev, dovecot), read by `receive`
@@ -26,6 +28,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly SEEDS=10
+readonly PLANTED_PARTS=10
 state="$(git rev-parse HEAD:src HEAD:suites HEAD:fixtures HEAD:ci HEAD:Cargo.lock | sha256sum | cut -c1-12)"
 [ -z "$(git status --porcelain --untracked-files=no -- src suites fixtures ci Cargo.lock)" ] || state=uncommitted
 root="$PWD"
@@ -93,6 +96,21 @@ deaths_stage() {
 instants_stage() {
   local folder="$1" code=0
   "$root/ci/instants.py" "$muster" --count 1000 --within 540 >"$folder/found" 2>&1 || code="$?"
+  return "$code"
+}
+
+stopped_stage() {
+  local folder="$1" code=0
+  "$root/ci/stopped.py" "$muster" >"$folder/output.txt" 2>&1 || code="$?"
+  tail -n 1 "$folder/output.txt" >"$folder/found"
+  return "$code"
+}
+
+planted_stage() {
+  local folder="$1" part="$2" code=0
+  MUSTER_PLANTED="$(defects | sed -n "$part~${PLANTED_PARTS}p" | paste -sd ' ')" \
+    cargo test --quiet --test it planted::each_chosen_defect -- --ignored --nocapture >"$folder/output.txt" 2>&1 || code="$?"
+  grep -E '^searched|panicked' "$folder/output.txt" | tail -n 1 >"$folder/found" || code=1
   return "$code"
 }
 
@@ -170,6 +188,8 @@ names() {
   seq "$SEEDS" | sed 's/^/seed-/'
   printf 'deaths-%s\n' signup-flow service-call permission-leak platform-setup
   echo instants
+  echo stopped
+  seq "$PLANTED_PARTS" | sed 's/^/planted-/'
   echo readers
   echo mail
   echo bucket
@@ -200,6 +220,8 @@ while read -r name; do
     seed-*) stage "$name" seed_stage ;;
     deaths-*) stage "$name" deaths_stage "${name#deaths-}" ;;
     instants) stage "$name" instants_stage ;;
+    stopped) stage "$name" stopped_stage ;;
+    planted-*) stage "$name" planted_stage "${name#planted-}" ;;
     readers) stage "$name" readers_stage ;;
     tls) stage "$name" tls_stage ;;
     mail | bucket | database) stage "$name" script_stage "$name" ;;

@@ -7,7 +7,7 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -24,6 +24,25 @@ pub fn variable(name: &str) -> Option<String> {
 /// The wall clock. Its differences are never taken.
 pub fn now() -> jiff::Timestamp {
     jiff::Timestamp::now()
+}
+
+/// The wall clock as it was when this was started, and what has passed since by the monotonic clock: whoever sets the clock
+/// meanwhile moves nothing. Time in which the whole machine sleeps does not pass.
+pub struct Clock {
+    began: jiff::Timestamp,
+    since: Instant,
+}
+
+impl Clock {
+    /// Reads the wall clock, for the last time.
+    pub fn start() -> Self {
+        Self { began: now(), since: Instant::now() }
+    }
+
+    /// What it shows now.
+    pub fn now(&self) -> jiff::Timestamp {
+        self.began + self.since.elapsed()
+    }
 }
 
 /// A number that nobody can foresee.
@@ -253,6 +272,14 @@ mod tests {
         let looks: Vec<u64> =
             [1, 1, 1, 2, 2, 3].into_iter().map(|count| still.looks(count).as_secs()).collect();
         assert_eq!(looks, [0, 1, 2, 0, 1, 0]);
+    }
+
+    #[test]
+    fn a_clock_that_was_started_is_not_moved_by_whoever_sets_the_other() {
+        let clock = Clock { began: jiff::Timestamp::UNIX_EPOCH, since: Instant::now() };
+        let (first, second) = (clock.now(), clock.now());
+        assert!(jiff::Timestamp::UNIX_EPOCH <= first && first <= second);
+        assert!(second < now() - jiff::SignedDuration::from_hours(24), "it asks the wall clock");
     }
 
     #[test]

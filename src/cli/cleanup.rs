@@ -90,7 +90,7 @@ pub(super) async fn recover(
         return Ok(Recovered { leftovers: vec![] });
     }
     let book = suite::load_book(&suite::sources(&Folder::Disk(folder.join("book")))?)?;
-    let keys = Keys::default();
+    let (keys, clock) = (Keys::default(), host::Clock::start());
     let snapshots = Stored { folder: None, reports: folder.clone(), is_updating: false };
     let scene = Scene {
         target,
@@ -108,7 +108,7 @@ pub(super) async fn recover(
         residue_seen: RefCell::default(),
         own_pod: None,
         unrecovered: RefCell::default(),
-        now: &host::now,
+        now: &|| clock.now(),
     };
     let _watchdog = signals::watch_over();
     run::sign_in_operator(&scene).await;

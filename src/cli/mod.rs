@@ -79,6 +79,11 @@ impl Refusal {
         let text = text.to_string();
         if text.starts_with("error") { Self(format!("{text}\n")) } else { Self(format!("error: {text}\n")) }
     }
+
+    /// What it says, as the reason of something else.
+    pub(crate) fn said(&self) -> &str {
+        self.0.trim_start_matches("error: ").trim_end()
+    }
 }
 
 impl<E: std::error::Error> From<E> for Refusal {

@@ -170,7 +170,7 @@ impl Prepared<'_> {
         runtime.block_on(self.executed(&lent, stop.clone(), in_vain));
         // What was put back and could not be noted is put back once more by `muster cleanup`.
         match journal.close() {
-            Ok(true) => files::remove_folder(&run_folder)?,
+            Ok(true) => self.forgotten(&run_folder, &sink, &mask),
             Ok(false) => {}
             Err(error) => unrecorded(&sink, &mask, &format!("{error}; `muster cleanup` looks again")),
         }
@@ -179,7 +179,7 @@ impl Prepared<'_> {
             sink.take(Event::Applied { ending: Ending::of_signal(number), why });
         }
         sink.end_console();
-        let outcome = self.report(&sink, &mask)?;
+        let outcome = self.reported(&sink, &mask)?;
         if tells {
             host::print(&report::console_summary(&outcome, host::wants_colors()));
             host::print(&self.outline_differs(&outcome)?.unwrap_or_default());
@@ -210,7 +210,7 @@ impl Prepared<'_> {
     }
 
     async fn executed(&self, lent: &Lent<'_>, stop: Stop, waited_in_vain: Option<Duration>) {
-        let keys = Keys::default();
+        let (keys, clock) = (Keys::default(), host::Clock::start());
         let snapshots = self.stored();
         let scene = Scene {
             target: self.target,
@@ -228,7 +228,7 @@ impl Prepared<'_> {
             residue_seen: RefCell::default(),
             own_pod: host::variable("HOSTNAME"),
             unrecovered: RefCell::default(),
-            now: &host::now,
+            now: &|| clock.now(),
         };
         let settings = Settings {
             jobs: usize::from(self.arguments.jobs),
@@ -248,6 +248,24 @@ impl Prepared<'_> {
             folder: (folder.is_dir() || self.arguments.update_snapshots).then(|| folder.clone()),
             reports: self.arguments.report_dir.clone(),
             is_updating: self.arguments.update_snapshots,
+        }
+    }
+
+    /// A run of which nothing is left is forgotten.
+    fn forgotten(&self, folder: &Path, sink: &Sink, mask: &Mask) {
+        if let Err(error) = files::remove_folder(folder) {
+            unrecorded(sink, mask, &error.to_string());
+        }
+    }
+
+    /// Writes the reports. What keeps them from being written is no refusal any more: something was run.
+    fn reported(&self, sink: &Sink, mask: &Mask) -> Result<Outcome, Refusal> {
+        match self.report(sink, mask) {
+            Ok(outcome) => Ok(outcome),
+            Err(refusal) => {
+                unrecorded(sink, mask, refusal.said());
+                Ok(Recorded::of(sink)?.outcome)
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 //! break something.
 
 use super::sign_in::{Accounts, RUN_CASE, renew_operator, sign_in_operator};
+use super::stall::{OF_A_CASE, excused, watched};
 use super::stop::{Level, Stop};
 use super::{Lane, Plan, Planned, Unrun, put_back};
 use crate::outcome::{CaseEnd, Ending, Event, Failure, RunEnd, RunStart, Verdict};
@@ -179,12 +180,13 @@ impl Running<'_> {
     async fn bounded(&self, limit: Duration, work: impl Future<Output = Acted>) -> Done {
         let left = self.settings.timeout.map_or(limit, |most| most.saturating_sub(self.started.elapsed()));
         let work = AssertUnwindSafe(work).catch_unwind();
-        let done = tokio::select! {
+        let (done, stood_still) = tokio::select! {
             biased;
             () = self.settings.stop.until(Level::DropSteps) => return Done::GivenUp,
-            done = tokio::time::timeout(limit.min(left), work) => done,
+            done = watched(OF_A_CASE, tokio::time::timeout(limit.min(left), work)) => done,
         };
         match done {
+            Ok(Ok(Err(failures))) if stood_still => Done::Whole(Err(excused(failures, self.scene.mask))),
             Ok(Ok(acted)) => Done::Whole(acted),
             Ok(Err(_)) => Done::Panicked,
             Err(_) if left < limit => Done::OutOfTime,

@@ -355,3 +355,36 @@ fn a_record_that_somebody_takes_away_keeps_no_report_from_being_written() {
     assert_eq!(child.wait().unwrap().code(), Some(143));
     assert_eq!(summary(&bench.path("reports"))["totals"]["planned"], 1);
 }
+
+/// Stops a process until its poll's deadline of 2 s is long over, and lets it go on.
+fn stood_still(child: &Child) {
+    send(child, "-STOP");
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    send(child, "-CONT");
+}
+
+#[test]
+fn a_deadline_that_passed_while_the_run_stood_still_is_no_failure() {
+    let bench = Bench::new();
+    waiting_suites(&bench);
+    let waiting = bench.path("suites/waiting.yaml");
+    std::fs::write(&waiting, WAITING.replace("within: 20m", "within: 40s")).unwrap();
+    let before = bench.state();
+    for (is_stopped, verdict, kind, expected) in
+        [(false, "fail", "poll.unmet", 1), (true, "inconclusive", "muster.stood-still", 3)]
+    {
+        std::fs::remove_dir_all(bench.path("reports")).ok();
+        let mut child = started(&bench);
+        if is_stopped {
+            stood_still(&child);
+        }
+        assert_eq!(child.wait().unwrap().code(), Some(expected));
+        let case = &summary(&bench.path("reports"))["cases"][0];
+        assert_eq!(
+            (&case["outcome"], &case["failures"][0]["kind"]),
+            (&verdict.into(), &kind.into()),
+            "{case}"
+        );
+        assert_eq!(bench.state(), before, "it is undone");
+    }
+}

@@ -1,0 +1,176 @@
+//! What muster writes to is closed, full, or not there: what it cannot write is said, and nothing stays behind.
+
+use crate::program::{Bench, code, stderr, stdout, summary};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+const PASSING: [&str; 2] = ["--exact", "health-answers-both-ways"];
+
+/// `muster run ARGUMENTS` by bash, with what stands after it: `>&-`, `| head -1`.
+fn by_bash(bench: &Bench, arguments: &[&str], after: &str) -> Output {
+    let mut command = Command::new("bash");
+    command.current_dir(bench.folder.path()).env("NO_COLOR", "1").env("CI", "1");
+    let script = format!("\"$@\" {after}\nexit ${{PIPESTATUS[0]}}");
+    command.args(["-c", &script, "bash", env!("CARGO_BIN_EXE_muster"), "run", "--target", "target.yaml"]);
+    command.args(["--state-dir", "state", "--report-dir", "reports"]).args(arguments).output().unwrap()
+}
+
+/// Every report is there and whole: rendered again from the record, each is what was written.
+fn reports_are_whole(bench: &Bench) {
+    for kind in muster::report::KINDS {
+        let again = crate::program::muster()
+            .args(["report", kind.name, "--from"])
+            .arg(bench.path("reports"))
+            .output()
+            .unwrap();
+        let written = std::fs::read_to_string(bench.path("reports").join(kind.file)).unwrap();
+        assert_eq!(stdout(&again), written, "{}", kind.name);
+    }
+}
+
+#[test]
+fn a_closed_or_short_standard_output_changes_neither_the_reports_nor_the_exit_code() {
+    for (after, said) in
+        [(">&-", 0), ("2>&-", 1), (">&- 2>&-", 0), ("| head -1", 1), ("2>&1 >&- | head -1", 1)]
+    {
+        let bench = Bench::new();
+        let output = by_bash(&bench, &PASSING, after);
+        assert_eq!(code(&output), 0, "{after}: {}{}", stdout(&output), stderr(&output));
+        assert_eq!(usize::from(!output.stdout.is_empty()), said, "{after}: {}", stdout(&output));
+        assert!(!stderr(&output).contains("panicked"), "{after}: {}", stderr(&output));
+        reports_are_whole(&bench);
+    }
+}
+
+/// A server that answers everything with the end of a CDATA section, which takes five times the room in XML.
+fn sections() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut told = BufReader::new(stream.try_clone().unwrap()).lines();
+            while told.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+            let body = "]]>".repeat(1_000);
+            let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        }
+    });
+    format!("name: sections\napi: http://{address}\n")
+}
+
+const WANTS_JSON: &str = "title: Sections
+cases:
+  - id: sections
+    why: the reply is shown, and takes more room in one report than in the record
+    steps: [{ call: { get: /, expect: { body: { $.a: 1 } } } }]
+";
+
+#[test]
+fn a_disk_that_is_full_when_reports_are_written_ends_in_6_with_the_record_whole() {
+    let bench = Bench { folder: tempfile::tempdir().unwrap(), fakes: None };
+    std::fs::write(bench.path("target.yaml"), sections()).unwrap();
+    std::fs::create_dir(bench.path("suites")).unwrap();
+    std::fs::write(bench.path("suites/sections.yaml"), WANTS_JSON).unwrap();
+    let mut command = Command::new("bash");
+    command.current_dir(bench.folder.path()).env("NO_COLOR", "1").env("CI", "1");
+    command.args([
+        "-c",
+        "ulimit -f 5; trap '' XFSZ; exec \"$@\"",
+        "bash",
+        env!("CARGO_BIN_EXE_muster"),
+        "run",
+    ]);
+    command.args([
+        "--target",
+        "target.yaml",
+        "--suites",
+        "suites",
+        "--state-dir",
+        "state",
+        "--report-dir",
+        "reports",
+    ]);
+    let output = command.output().unwrap();
+    assert_eq!(code(&output), 6, "{}{}", stdout(&output), stderr(&output));
+    assert!(stderr(&output).contains("junit.xml: File too large"), "{}", stderr(&output));
+    assert!(!bench.path("reports/junit.xml").exists(), "half a report is none");
+    let record = std::fs::read_to_string(bench.path("reports/run.jsonl")).unwrap();
+    let outcome = muster::outcome::fold(&muster::outcome::read_record(&record).unwrap()).unwrap();
+    assert_eq!(outcome.totals().failed, 1);
+    assert_eq!(outcome.ending().code(), 6, "the record says so itself");
+    assert_eq!(summary(&bench.path("reports"))["exit_code"], 6);
+}
+
+/// Folders in which nothing can be made: one of the system, and a closed one unless we are whoever may write there all
+/// the same.
+fn closed_folders(bench: &Bench) -> Vec<String> {
+    let closed = bench.path("closed");
+    std::fs::create_dir(&closed).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o555);
+    std::fs::set_permissions(&closed, mode).unwrap();
+    let is_closed = std::fs::write(closed.join("try"), "").is_err();
+    let own = is_closed.then(|| closed.display().to_string());
+    [Some("/proc/muster".to_owned()), own].into_iter().flatten().collect()
+}
+
+#[test]
+fn folders_that_cannot_be_written_to_are_known_before_anything_is_sent() {
+    let bench = Bench::new();
+    let before = bench.state();
+    for folder in closed_folders(&bench) {
+        for option in ["--report-dir", "--state-dir"] {
+            let mut command = crate::program::muster();
+            command.current_dir(bench.folder.path()).args(["run", "--target", "target.yaml", "signup"]);
+            let other = if option == "--report-dir" { "--state-dir" } else { "--report-dir" };
+            let output = command.args([option, &folder, other, "other"]).output().unwrap();
+            assert_eq!(code(&output), 2, "{option} {folder}: {}{}", stdout(&output), stderr(&output));
+            assert!(stderr(&output).contains(&folder), "{option} {folder}: {}", stderr(&output));
+            assert_eq!(bench.state(), before, "{option} {folder}");
+        }
+    }
+}
+
+/// A case that has signed somebody up and then waits until it is told to stop.
+const WAITING: &str = "title: Waiting
+cases:
+  - id: waits-after-a-signup
+    why: its reports have nowhere to go
+    identities: { me: newcomer }
+    steps:
+      - call: { op: signup.send_code, json: { email: $(me.email) } }
+      - poll:
+          op: customers.read
+          as: operator
+          json: { email: $(me.email) }
+          until: { body: { $.customer.status: never-this } }
+          within: 20m
+";
+
+#[test]
+fn a_report_folder_that_is_gone_in_the_middle_ends_in_6_and_everything_is_put_back() {
+    let bench = Bench::new();
+    std::fs::write(bench.suites_without_cases().join("waiting.yaml"), WAITING).unwrap();
+    let before = bench.state();
+    let mut command = bench.muster(&["run", "--suites", "suites"]);
+    let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let reports = bench.path("reports");
+    while !std::fs::read_to_string(reports.join("run.jsonl")).unwrap_or_default().contains("signup.send_code")
+    {
+    }
+    std::fs::remove_dir_all(&reports).unwrap();
+    std::fs::write(&reports, "a file stands here now").unwrap();
+    end(&run.id().to_string());
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(code(&output), 6, "{}{}", stdout(&output), stderr(&output));
+    assert!(stderr(&output).contains("reports"), "{}", stderr(&output));
+    assert_eq!(bench.state(), before);
+    assert!(Path::new(&reports).is_file());
+}
+
+/// Asks a process to end, and then not to wait for what runs.
+fn end(id: &str) {
+    for _ in 0..2 {
+        assert!(Command::new("kill").args(["-TERM", id]).status().unwrap().success());
+        std::thread::sleep(std::time::Duration::from_millis(300));
+    }
+}
