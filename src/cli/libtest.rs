@@ -16,7 +16,8 @@ enum Said {
     Failed(String),
 }
 
-/// Runs the cases that the arguments choose, on the built-in fakes, and reports each as one test. Gives the exit code:
+/// Runs the cases that the arguments choose, on the built-in fakes, and reports each as one test. What could not be judged
+/// because this machine was too busy is asked a second time. Gives the exit code:
 /// 0, 101 if a test failed, 4 if no case was chosen, 2 for unusable arguments.
 pub fn libtest(arguments: &[String]) -> u8 {
     let all = std::iter::once("muster".to_owned()).chain(arguments.iter().cloned());
@@ -47,15 +48,37 @@ fn reported(arguments: &Arguments) -> Result<u8, Refusal> {
         .map(|(_, name)| name.clone())
         .collect();
     let mut said = BTreeMap::new();
-    if !arguments.list
-        && !chosen.is_empty()
-        && let Performed::Run(outcome) = perform(&run_arguments(chosen.clone(), folder.path()), false)?
-    {
-        said = outcome.cases.iter().map(|case| (case.planned.case.clone(), said_of(case))).collect();
+    if !arguments.list && !chosen.is_empty() {
+        let starved = asked(chosen, folder.path(), &mut said)?;
+        if !starved.is_empty() {
+            host::tell(&format!(
+                "asked again, for this machine was too busy to judge: {}\n",
+                starved.join(", ")
+            ));
+            asked(starved, folder.path(), &mut said)?;
+        }
     }
     let trials = names.iter().map(|(family, name)| trial(family, name, said.remove(name))).collect();
     let conclusion = libtest_mimic::run(arguments, trials);
     Ok(if conclusion.has_failed() { Ending::Panicked.code() } else { 0 })
+}
+
+/// Failures that say something of the machine muster runs on, and nothing of the platform.
+const OF_OUR_OWN: [&str; 2] = ["probe.blind", "muster.stood-still"];
+
+/// Runs cases, notes what each says, and gives the names of those that this machine kept from being judged.
+fn asked(
+    cases: Vec<String>,
+    folder: &std::path::Path,
+    said: &mut BTreeMap<String, Said>,
+) -> Result<Vec<String>, Refusal> {
+    let Performed::Run(outcome) = perform(&run_arguments(cases, folder), false)? else { return Ok(vec![]) };
+    said.extend(outcome.cases.iter().map(|case| (case.planned.case.clone(), said_of(case))));
+    let is_starved = |case: &&CaseOutcome| {
+        let mut kinds = case.failures.iter().map(|failure| failure.kind.as_str());
+        case.verdict == Some(Verdict::Inconclusive) && kinds.all(|kind| OF_OUR_OWN.contains(&kind))
+    };
+    Ok(outcome.cases.iter().filter(is_starved).map(|case| case.planned.case.clone()).collect())
 }
 
 fn run_arguments(filters: Vec<String>, folder: &std::path::Path) -> RunArguments {
