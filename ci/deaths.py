@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Kills muster at every point of a run that changes something, and sees whether `muster cleanup` leaves the platform as it was.
 
-    deaths.py PROGRAM [--at-most N] [--seed S] [--within SECONDS] [FILTER...]
+    deaths.py PROGRAM [--at-most N] [--seed S] [--within SECONDS] [--part K/N] [FILTER...]
 
 A point is the n-th call of one of three kinds in a run of one case: `fdatasync` (a record of the journal is written and not
 yet durable), `writev` (a request is about to be sent), `recvfrom` (an answer is there and was not read). strace sends
 SIGKILL at that very call. Then `muster cleanup` runs, and the whole state of the fakes is compared with what it was
-before, but for what operations declare to stay. Without --at-most every point of every chosen case is tried.
+before, but for what operations declare to stay. Without --at-most every point of every chosen case is tried, and it
+is an error if the time does not suffice. --part takes every N-th case, from the K-th on.
 """
 
 import argparse
@@ -115,10 +116,12 @@ def main():
     reader.add_argument("--at-most", type=int)
     reader.add_argument("--seed", type=int, default=random.randrange(10**6))
     reader.add_argument("--within", type=float, default=1e9)
+    reader.add_argument("--part", default="1/1")
     reader.add_argument("filters", nargs="*")
     asked = reader.parse_args()
     program = asked.program.resolve()
-    cases = writing_cases(program, asked.filters)
+    part, parts = map(int, asked.part.split("/"))
+    cases = writing_cases(program, asked.filters)[part - 1 :: parts]
     chance = random.Random(asked.seed)
     if asked.at_most and not asked.filters:
         cases = chance.sample(cases, min(len(cases), max(4, asked.at_most // 5)))
@@ -145,7 +148,7 @@ def main():
           f"{restored} had something to put back, {len(wrong)} left something")
     for point, trouble in wrong:
         print(f"  {point.case}: {point.call} {point.number}: {trouble}")
-    sys.exit(1 if wrong or not restored else 0)
+    sys.exit(1 if wrong or not restored or tried < len(chosen) else 0)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@
 # Stages:
 #   defect-NAME   every case on fakes with one defect switched on: a case must turn red
 #   seed-NUMBER   every case with a random seed, ten times: every case must pass, and all outlines must be the same
-#   deaths-FAMILY muster killed at every point of every case of a family, then `muster cleanup`: nothing may be left
+#   deaths-FAMILY-N
+#                 muster killed at every point of every third case of a family, then `muster cleanup`: nothing may be left
 #   instants      muster ended at 1,000 random instants, in every way: the platform is as it was, the exit code is right
 #   stopped       a run stopped for a minute by SIGSTOP at several moments: nothing left behind, no Fail
 #   planted-N     every N-th defect on, one at a time: no secret of the run stands in anything that it writes
@@ -27,7 +28,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-readonly SEEDS=10
+readonly SEEDS=10 DEATH_PARTS=3
 readonly PLANTED_PARTS=10
 state="$(git rev-parse HEAD:src HEAD:suites HEAD:fixtures HEAD:ci HEAD:Cargo.lock | sha256sum | cut -c1-12)"
 [ -z "$(git status --porcelain --untracked-files=no -- src suites fixtures ci Cargo.lock)" ] || state=uncommitted
@@ -88,8 +89,8 @@ sweep_stage() {
 }
 
 deaths_stage() {
-  local folder="$1" family="$2" code=0
-  "$root/ci/deaths.py" "$muster" "$family" --within 540 >"$folder/found" 2>&1 || code="$?"
+  local folder="$1" family="${2%-[0-9]}" part="${2##*-}" code=0
+  "$root/ci/deaths.py" "$muster" "$family" --part "$part/$DEATH_PARTS" --within 560 >"$folder/found" 2>&1 || code="$?"
   return "$code"
 }
 
@@ -186,7 +187,7 @@ row() {
 names() {
   defects | sed 's/^/defect-/'
   seq "$SEEDS" | sed 's/^/seed-/'
-  printf 'deaths-%s\n' signup-flow service-call permission-leak platform-setup
+  for family in signup-flow service-call permission-leak platform-setup; do seq -f "deaths-$family-%g" "$DEATH_PARTS"; done
   echo instants
   echo stopped
   seq "$PLANTED_PARTS" | sed 's/^/planted-/'
