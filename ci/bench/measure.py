@@ -4,14 +4,17 @@ whole processes, with the smallest and the largest beside them."""
 
 import os
 import pathlib
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 DEBUG, RELEASE = (pathlib.Path("target") / profile / "muster" for profile in ("debug", "release"))
 FLOOR = pathlib.Path("target/release/examples/floor")
+MASKING = pathlib.Path("target/release/examples/masking")
 
 
 def seconds(command, repeats):
@@ -90,6 +93,59 @@ def beside_the_floor(repeats):
         server.terminate()
 
 
+def poured(listener):
+    """Answers every connection with a body that has no end."""
+    def pour(connection):
+        try:
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            while True:
+                connection.sendall(b"x" * 65536)
+        except OSError:
+            connection.close()
+    while True:
+        threading.Thread(target=pour, args=(listener.accept()[0],), daemon=True).start()
+
+
+def most_memory(count):
+    """The most memory of a run of cases, all at once, each of which asks for a body that has no end; in MiB, and its exit code."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, tempfile.TemporaryDirectory() as name:
+        threading.Thread(target=poured, args=(listener,), daemon=True).start()
+        folder = pathlib.Path(name)
+        suites(folder / "suites", count, "      - call: { get: / }\n")
+        (folder / "target.yaml").write_text(f"name: endless\napi: http://127.0.0.1:{listener.getsockname()[1]}\n")
+        command = [RELEASE, "run", "--suites", folder / "suites", "--target", folder / "target.yaml", "--jobs", "16"]
+        command += ["--state-dir", folder / "state", "--report-dir", folder / "report"]
+        run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _, status, used = os.wait4(run.pid, 0)
+        return used.ru_maxrss / 1024, os.waitstatus_to_exitcode(status)
+
+
+def endless_bodies():
+    """Rows on the memory of runs against bodies that have no end: exit code 3 is right."""
+    rows = []
+    for count, wanted in ((1, "≤ 64 MiB"), (16, "–")):
+        mib, code = most_memory(count)
+        rows.append((f"most memory, {count} endless bodies", wanted, f"{mib:.0f} MiB", code))
+    return rows
+
+
+def by_hand(*arguments):
+    """What an example prints: names and numbers."""
+    told = subprocess.run([MASKING, *arguments], check=True, capture_output=True, text=True).stdout
+    return dict(line.split("\t") for line in told.splitlines())
+
+
+def masking():
+    """Rows on hiding secrets, by one core, and on writing changes down."""
+    told = by_hand("texts")
+    wanted = {"hiding in log lines, bytes a second": "≥ 300", "hiding in base64 noise, bytes a second": "≥ 100"}
+    rows = [(name.replace("bytes a second", "1,000 secrets"), wanted[name], f"{float(told[name]) / 1e6:.0f} MB/s", 0) for name in wanted]
+    with tempfile.TemporaryDirectory(dir="target") as folder:
+        rows += [(name.removesuffix(", us"), "–", f"{float(number):.0f} µs", 0) for name, number in by_hand("journal", folder).items()]
+    return rows
+
+
 def shown(taken, unit, factor):
     """A median with its range."""
     low, middle, high = (value * factor for value in (min(taken), statistics.median(taken), max(taken)))
@@ -104,13 +160,15 @@ def main():
         ("muster run on the fakes, release", "≤ 8 s", *whole_run(RELEASE, repeats)),
         ("muster --version, release", "< 10 ms", *version(RELEASE, repeats)),
         ("size of the release program", "≤ 25 MB", f"{RELEASE.stat().st_size / 1e6:.1f} MB", 0),
+        *masking(),
+        *endless_bodies(),
         *beside_the_floor(repeats),
     ]
     print(f"{os.cpu_count()} cores, each time the median of {repeats} runs ({repeats * 4} for --version)\n")
-    print(f"| {'what':<34} | {'wanted':<8} | {'measured':<32} | exit |")
-    print(f"|{'-' * 36}|{'-' * 10}|{'-' * 34}|------|")
+    print(f"| {'what':<38} | {'wanted':<8} | {'measured':<32} | exit |")
+    print(f"|{'-' * 40}|{'-' * 10}|{'-' * 34}|------|")
     for what, wanted, measured, code in rows:
-        print(f"| {what:<34} | {wanted:<8} | {measured:<32} | {code:<4} |")
+        print(f"| {what:<38} | {wanted:<8} | {measured:<32} | {code:<4} |")
 
 
 if __name__ == "__main__":
