@@ -6,9 +6,11 @@
 
 mod encodings;
 mod joined;
+mod sieve;
 
 use aho_corasick::AhoCorasick;
 use joined::Joined;
+use sieve::Sieve;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What stands where a secret stood.
@@ -88,8 +90,34 @@ pub struct Mask {
 struct Known {
     waiting: Vec<Vec<Vec<u8>>>,
     /// Engines of shrinking size: learning one secret rebuilds only the small ones.
-    engines: Vec<(Vec<Vec<Vec<u8>>>, AhoCorasick)>,
+    searches: Vec<Search>,
     seen: std::collections::BTreeSet<Box<str>>,
+}
+
+/// Some secrets, and the search for all of their patterns.
+struct Search {
+    /// The patterns of each secret.
+    secrets: Vec<Vec<Vec<u8>>>,
+    automaton: AhoCorasick,
+    sieve: Sieve,
+}
+
+impl Search {
+    fn of(secrets: Vec<Vec<Vec<u8>>>) -> Result<Self, Vec<Vec<Vec<u8>>>> {
+        let sieve = Sieve::of(secrets.iter().flatten().map(Vec::as_slice));
+        match AhoCorasick::new(secrets.iter().flatten()) {
+            Ok(automaton) => Ok(Self { secrets, automaton, sieve }),
+            Err(_) => Err(secrets),
+        }
+    }
+
+    /// Every pattern in these bytes; they may overlap.
+    fn hits(&self, bytes: &[u8]) -> impl Iterator<Item = (usize, usize)> {
+        self.sieve.parts(bytes).into_iter().flat_map(move |part| {
+            let hits = self.automaton.find_overlapping_iter(&bytes[part.clone()]);
+            hits.map(move |hit| (part.start + hit.start(), part.start + hit.end()))
+        })
+    }
 }
 
 impl Mask {
@@ -131,7 +159,7 @@ impl Mask {
     pub fn finds_in(&self, bytes: &[u8]) -> bool {
         let mut known = self.lock();
         known.build();
-        let holds = |bytes: &[u8]| known.engines.iter().any(|(_, engine)| engine.is_match(bytes));
+        let holds = |bytes: &[u8]| known.searches.iter().any(|search| search.hits(bytes).next().is_some());
         holds(bytes) || Joined::of(bytes).is_some_and(|joined| holds(&joined.bytes))
     }
 
@@ -141,24 +169,21 @@ impl Mask {
 }
 
 impl Known {
-    /// Builds an engine for what was learned since the last time, together with the engines that are not larger.
+    /// Builds a search for what was learned since the last time, together with the searches that are not larger.
     fn build(&mut self) {
         if self.waiting.is_empty() {
             return;
         }
         let mut secrets = std::mem::take(&mut self.waiting);
-        while let Some((smaller, _)) = self.engines.pop_if(|(held, _)| held.len() <= 2 * secrets.len()) {
-            secrets.extend(smaller);
+        while let Some(smaller) = self.searches.pop_if(|search| search.secrets.len() <= 2 * secrets.len()) {
+            secrets.extend(smaller.secrets);
         }
-        let patterns = secrets.iter().flatten();
-        match AhoCorasick::new(patterns) {
-            Ok(engine) => self.engines.push((secrets, engine)),
-            // Too many patterns for one engine: keep what was learned as engines of one secret each.
-            Err(_) => self.engines.extend(
-                secrets
-                    .into_iter()
-                    .filter_map(|one| AhoCorasick::new(&one).ok().map(|engine| (vec![one], engine))),
-            ),
+        match Search::of(secrets) {
+            Ok(search) => self.searches.push(search),
+            // Too many patterns for one search: keep what was learned as searches of one secret each.
+            Err(secrets) => {
+                self.searches.extend(secrets.into_iter().filter_map(|one| Search::of(vec![one]).ok()));
+            }
         }
     }
 
@@ -178,16 +203,15 @@ impl Known {
         });
         found
     }
-}
 
-impl Known {
     /// Every secret in these bytes, in any order; they may overlap.
     fn hits(&self, bytes: &[u8]) -> impl Iterator<Item = (usize, usize)> {
-        let hits = self.engines.iter().flat_map(move |(_, engine)| engine.find_overlapping_iter(bytes));
-        hits.map(move |hit| match (hit.start(), hit.end()) {
-            (from, to) if to - from >= encodings::ANCHOR_BYTES => widened(bytes, from, to),
-            whole => whole,
-        })
+        let hits = self.searches.iter().flat_map(move |search| search.hits(bytes));
+        hits.map(
+            move |(from, to)| {
+                if to - from >= encodings::ANCHOR_BYTES { widened(bytes, from, to) } else { (from, to) }
+            },
+        )
     }
 }
 
