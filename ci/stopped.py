@@ -96,7 +96,7 @@ def main():
     reader.add_argument("--for", type=float, default=60, dest="seconds")
     reader.add_argument("--moments", type=int, default=5)
     reader.add_argument("filters", nargs="*")
-    asked = reader.parse_args()
+    asked = reader.parse_intermixed_args()
     program = asked.program.resolve()
     whole, code = on_fakes(program, lambda bench: undisturbed(bench, asked.filters))
     if code != 0:
