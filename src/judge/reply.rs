@@ -64,9 +64,10 @@ impl Reply {
         }
     }
 
-    /// Whether it says that the request was carried out.
+    /// Whether it says that the request was carried out, and this is the whole answer: nobody asks for a part (206).
     pub fn is_success(&self) -> bool {
-        (200..300).contains(&self.status)
+        const PARTIAL: u16 = 206;
+        (200..300).contains(&self.status) && self.status != PARTIAL
     }
 
     /// Everything that a caller can see, for the search for canaries: headers and body.

@@ -15,6 +15,9 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// The failure of a case in which no step has asked the target anything: it proves nothing.
+pub const ASKED_NOTHING: &str = "case.asked-nothing";
+
 /// How a plan is run.
 pub struct Settings {
     /// How many cases run beside each other; at least 1.
@@ -225,9 +228,14 @@ impl Running<'_> {
         for (name, identity) in &planned.case.identities {
             self.accounts.add(stage, name, identity).await?;
         }
+        stage.take_asked();
         for step in &planned.case.steps {
             self.renew(planned, stage).await?;
             step.perform(stage).await?;
+        }
+        if stage.take_asked() == 0 {
+            stage.enter_case(planned.case.place());
+            return Err(vec![stage.doubt(ASKED_NOTHING, "no step has asked the target anything")]);
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ mod stop;
 mod undo;
 mod wait;
 
-pub use execute::{Settings, execute};
+pub use execute::{ASKED_NOTHING, Settings, execute};
 pub use plan::{Lane, Plan, Planned, Unrun, plan};
 pub use select::Selection;
 pub use sign_in::{Accounts, sign_in_operator};

@@ -56,7 +56,7 @@ impl Expect {
         look_body(&self.body, look);
         for data in self.headers.values().chain(self.text.iter()) {
             look.data(data);
-            constant(data, checks, look);
+            constant(data, checks_of_text, look);
         }
         if self.refused == Some(false) || (self.refused.is_some() && self.status.is_some()) {
             look.problem(Problem::new(at, "`refused` is `true` or absent, and stands without `status`"));
@@ -72,10 +72,11 @@ impl Expect {
         let headers = self
             .headers
             .iter()
-            .map(|(name, data)| Ok((name.value.to_lowercase(), stage.parsed(data, checks)?)))
+            .map(|(name, data)| Ok((name.value.to_lowercase(), stage.parsed(data, checks_of_text)?)))
             .collect::<Result<_, Vec<Failure>>>()?;
         let body = rendered_body(&self.body, stage)?;
-        let text = self.text.as_ref().map(|it| stage.parsed(it, checks)).transpose()?.unwrap_or_default();
+        let text =
+            self.text.as_ref().map(|it| stage.parsed(it, checks_of_text)).transpose()?.unwrap_or_default();
         let refused: Option<Refusals> = self.refused.map(|_| stage.scene.book.refusals.clone());
         let latency = self.latency.map(|most| stage.scene.target.paced(most.0));
         Ok(Expectation { status, headers, body, text, latency, refused })
@@ -106,6 +107,15 @@ pub(crate) fn rendered_body(
 pub(crate) fn constant<T>(data: &Data, parse: fn(&Value) -> Result<T, String>, look: &mut Look<'_>) {
     if let Some(Err(why)) = data.constant().map(|value| parse(&value)) {
         look.problem(Problem::new(data.at, why));
+    }
+}
+
+/// Conditions on what is a text whatever it says.
+fn checks_of_text(value: &Value) -> Result<Vec<Check>, String> {
+    let checks = checks(value)?;
+    match checks.iter().any(|check| matches!(check, Check::Type(_))) {
+        true => Err("`type` says nothing of a text: it is always a string".into()),
+        false => Ok(checks),
     }
 }
 

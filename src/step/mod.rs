@@ -119,6 +119,13 @@ kinds! {
     "pause" => Pause(pause::Pause),
 }
 
+impl Kind {
+    /// Whether something was asked and judged once it has run: a flow has done what its steps have, and a pause nothing.
+    fn asks(&self) -> bool {
+        !matches!(self, Self::Flow(_) | Self::Pause(_))
+    }
+}
+
 /// One thing a case does.
 #[derive(Debug, Clone)]
 pub struct Step {
@@ -179,7 +186,11 @@ impl Step {
     /// Does it, without telling anyone.
     pub(crate) async fn run(&self, stage: &mut Stage<'_>) -> Result<(), Vec<Failure>> {
         stage.enter(&self.label(), self.at);
-        self.kind.run(stage).await
+        self.kind.run(stage).await?;
+        if self.kind.asks() {
+            stage.note_asked();
+        }
+        Ok(())
     }
 
     /// Does it as a step of a case, and tells how it ended.

@@ -15,8 +15,9 @@ use crate::source::{At, Place};
 use crate::target::Target;
 use serde_json::{Map, Value, json};
 use serde_json_path::JsonPath;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// Evidence is cut to this many characters, after masking.
 const EVIDENCE_CHARACTERS: usize = 4_000;
@@ -105,6 +106,8 @@ pub struct Stage<'a> {
     pub statuses: Vec<u16>,
     /// Whether this is an undo: nothing is announced.
     pub is_undoing: bool,
+    /// How many steps have asked the target something, those of flows included.
+    asked: Rc<Cell<usize>>,
     label: String,
     spot: Option<Spot>,
 }
@@ -127,6 +130,7 @@ impl<'a> Stage<'a> {
             retried: vec![],
             statuses: vec![],
             is_undoing: false,
+            asked: Rc::default(),
             label: String::new(),
             spot: None,
         };
@@ -147,9 +151,20 @@ impl<'a> Stage<'a> {
         let mut aside = Stage::new(self.scene, &self.case, &self.file);
         aside.names.extend(names);
         aside.is_undoing = self.is_undoing;
+        aside.asked = self.asked.clone();
         aside.label.clone_from(&self.label);
         aside.spot.clone_from(&self.spot);
         aside
+    }
+
+    /// A step has asked the target something.
+    pub(crate) fn note_asked(&self) {
+        self.asked.set(self.asked.get() + 1);
+    }
+
+    /// How many steps have asked the target something since this was called last.
+    pub fn take_asked(&self) -> usize {
+        self.asked.take()
     }
 
     /// Adds an identity; its secret and token are secrets from now on.

@@ -103,7 +103,13 @@ fn look_at(case: &Case, book: &Book, needs: &BTreeMap<String, String>) -> (Uses,
         look.declare(variable);
     }
     look_identities(case, &mut look);
-    case.steps.iter().for_each(|step| step.look(&mut look));
+    for step in &case.steps {
+        step.look(&mut look);
+        if let Some(when) = &step.when {
+            let hint = "a case does the same each time; what depends on something stands in a flow";
+            look.problem(Problem::new(when.at, "`when` stands in the steps of flows only").hint(hint));
+        }
+    }
     look_given(case, &mut look);
     (look.uses, look.problems)
 }

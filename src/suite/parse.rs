@@ -334,7 +334,11 @@ fn for_each(node: &Node, problems: &Problems) -> Option<(At<String>, Members)> {
     let members = match &node.what {
         What::Text(group) => Members::Group(At { value: group.clone(), at: node.at }),
         What::List(list) if !list.is_empty() => {
-            Members::List(list.iter().map(|one| plain(one, problems)).collect())
+            let list: Vec<Value> = list.iter().map(|one| plain(one, problems)).collect();
+            if let Some((_, twice)) = list.iter().enumerate().find(|(at, one)| list[..*at].contains(one)) {
+                problems.borrow_mut().push(Problem::new(node.at, format!("{twice} stands there twice")));
+            }
+            Members::List(list)
         }
         _ => {
             problems

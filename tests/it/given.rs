@@ -98,3 +98,25 @@ fn what_cannot_be_given_fails_every_case_that_wants_it_and_is_put_back() {
     }
     assert_eq!(bench.state(), before);
 }
+
+#[test]
+fn a_case_in_which_nothing_was_asked_is_no_pass() {
+    let bench = Bench::new();
+    let nothing = ("nothing.yaml".to_owned(), "flow: nothing\nwhy: it does nothing\nsteps: []\n".to_owned());
+    let never = "flow: never\nwhy: it never asks\nsteps:\n  - when: $(1 == 2)\n    call: { op: auth.rules, as: operator, \
+                 json: { options: { namespace: micro } } }\n";
+    let case = |id: &str, step: &str| {
+        format!("  - id: {id}\n    why: what asks nothing proves nothing\n    steps:\n      - {step}\n")
+    };
+    let cases = [
+        case("only-a-pause", "pause: { for: 1ms, why: nothing is watched }"),
+        case("an-empty-flow", "flow: { use: nothing }"),
+        case("a-flow-that-never-asks", "flow: { use: never }"),
+    ];
+    let (code, summary) = run(&bench, &cases, &[nothing, ("never.yaml".to_owned(), never.to_owned())]);
+    assert_eq!(code, 3, "{}", summary["cases"]);
+    for case in summary["cases"].as_array().unwrap() {
+        assert_eq!(case["outcome"], "inconclusive", "{case}");
+        assert_eq!(case["failures"][0]["kind"], "case.asked-nothing", "{case}");
+    }
+}

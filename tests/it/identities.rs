@@ -44,7 +44,7 @@ fn the_operator_is_signed_in_anew_before_its_token_ends() {
     let steps = |steps: &str| format!("    steps:\n{steps}");
     let cases = [
         case("within-a-case", &steps(&format!("{OPERATOR_ASKS}{LATER}{OPERATOR_ASKS}"))),
-        case("a-pause-at-the-end", &steps(LATER)),
+        case("a-pause-at-the-end", &steps(&format!("{OPERATOR_ASKS}{LATER}"))),
         case("with-the-next-case", &steps(OPERATOR_ASKS)),
     ];
     suites_of(&bench, &cases.concat(), &[]);
@@ -55,7 +55,7 @@ fn the_operator_is_signed_in_anew_before_its_token_ends() {
 fn what_was_changed_is_put_back_by_an_operator_who_is_signed_in_anew() {
     let bench = Bench::new();
     let before = bench.state();
-    let steps = format!("    identities: {{ alice: tenant }}\n    steps:\n{LATER}");
+    let steps = format!("    identities: {{ alice: tenant }}\n    steps:\n{OPERATOR_ASKS}{LATER}");
     suites_of(&bench, &case("a-pause-at-the-end", &steps), &[]);
     all_passed(&bench, 1);
     assert_eq!(bench.state(), before);
