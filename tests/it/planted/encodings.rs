@@ -79,7 +79,11 @@ impl Searcher {
             begins = matches!(byte, b'\n' | b'\r') || (begins && matches!(byte, b' ' | b'\t'));
             !begins
         });
-        found.extend(self.hits_in(&unbroken.collect::<Vec<u8>>()));
+        let unbroken: Vec<u8> = unbroken.collect();
+        found.extend(self.hits_in(&unbroken));
+        // Breaks that a quoted text writes as letters.
+        let written = regex::bytes::Regex::new(r"(\\+[nr])+(\\+t| )*").unwrap();
+        found.extend(self.hits_in(&written.replace_all(&unbroken, &b""[..])));
         found
     }
 
@@ -107,5 +111,7 @@ fn a_secret_is_found_in_every_encoding_and_at_every_place() {
         assert!(!searcher.hits(text.as_bytes()).is_empty(), "base64 behind {before:?}: {text}");
     }
     assert!(!searcher.hits(b"one q7!Zk-92\r\n   _xV/w+Tt").is_empty());
+    assert!(!searcher.hits(br#"{"a": "one q7!Zk-92\r\n\t _xV/w+Tt"}"#).is_empty());
+    assert!(!searcher.hits(br#""{\"a\": \"one q7!Zk-92\\n_xV/w+Tt\"}""#).is_empty());
     assert!(searcher.hits(b"nothing of that kind").is_empty());
 }
