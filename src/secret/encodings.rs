@@ -1,9 +1,13 @@
 //! The forms in which a secret travels.
 //!
-//! Lives here: from one secret to the byte patterns that betray it. Does not: the search for them.
+//! Lives here: from one secret to the byte patterns that betray it. Does not: the escapes of JSON and HTML (`text`), the search
+//! for the patterns.
+
+mod text;
 
 use base64::prelude::*;
 use std::collections::BTreeSet;
+use text::with_slashes;
 
 /// Secrets longer than [`LONG_SECRET_BYTES`] are known by parts of this many bytes from their end: a token's last
 /// bytes are its signature, without which the rest opens nothing.
@@ -23,19 +27,24 @@ pub(super) fn patterns(secret: &[u8]) -> Vec<Vec<u8>> {
 
 fn encoded(part: &[u8]) -> Vec<Vec<u8>> {
     let text = String::from_utf8_lossy(part);
-    let json = json(&text);
     let mut all = vec![part.to_vec(), hex(part, false), hex(part, true)];
-    all.extend(base64_patterns(part));
-    all.extend([percent(part, true, false), percent(part, false, false), form(part)]);
-    all.extend([percent(part, true, true), percent(part, false, true)]);
-    all.push(self::json(&json).into_bytes());
-    all.push(as_go_writes(&json).into_bytes());
-    all.push(json.into_bytes());
+    for letters in base64_patterns(part) {
+        all.push(percent(letters.as_bytes(), "", true).into());
+        all.push(with_slashes(&letters).into());
+        all.push(letters.into());
+    }
+    let every_byte = |upper: bool| part.iter().map(|byte| percent_of(*byte, upper)).collect::<String>();
+    all.extend([every_byte(true).into(), every_byte(false).into()]);
+    // Letters and digits are escaped by nobody.
+    if !part.iter().all(u8::is_ascii_alphanumeric) {
+        let escaped = [percents(part), text::in_html(&text), text::in_json(&text)];
+        all.extend(escaped.into_iter().flatten().map(String::into_bytes));
+    }
     all
 }
 
 /// The letters that surely stand for the secret, whatever stands before and behind it.
-fn base64_patterns(part: &[u8]) -> Vec<Vec<u8>> {
+fn base64_patterns(part: &[u8]) -> Vec<String> {
     let mut all = vec![];
     for lead in 0..3_usize {
         let padded = [vec![0; lead], part.to_vec()].concat();
@@ -43,7 +52,7 @@ fn base64_patterns(part: &[u8]) -> Vec<Vec<u8>> {
         let is_whole = padded.len().is_multiple_of(3);
         for text in [BASE64_STANDARD_NO_PAD.encode(&padded), BASE64_URL_SAFE_NO_PAD.encode(&padded)] {
             let to = text.len() - usize::from(!is_whole);
-            all.push(text.as_bytes()[from..to].to_vec());
+            all.push(text[from..to].to_owned());
         }
     }
     all
@@ -56,27 +65,137 @@ fn hex(part: &[u8], upper: bool) -> Vec<u8> {
         .into()
 }
 
-fn percent(part: &[u8], upper: bool, every_byte: bool) -> Vec<u8> {
-    let one = |byte: &u8| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' if !every_byte => {
-            char::from(*byte).to_string()
+/// What writers of addresses keep beside letters and digits.
+const KEPT: [&str; 13] = [
+    "",
+    "-._~",
+    // Paths: Python, Go, RFC 3986, the URL standard.
+    "-._~/",
+    "-._~$&+,/:;=@",
+    "-._~!$&'()*+,;=:@/",
+    "!$%&'()*+,-./:;=@[\\]^_|~",
+    // Segments of a path: Go, RFC 3986.
+    "-._~$&+:=@",
+    "-._~!$&'()*+,;=:@",
+    // What stands before the @: Go, RFC 3986, the URL standard.
+    "-._~$&+,;=",
+    "-._~!$&'()*+,;=:",
+    "!$%&'()*+,-._~",
+    // JavaScript.
+    "-._~!*'()",
+    "-._~!*'();,/?:@&=+$#",
+];
+
+/// What writers of forms keep beside letters and digits.
+const KEPT_IN_FORMS: [&str; 2] = ["-._~", "-._*"];
+
+fn percents(part: &[u8]) -> Vec<String> {
+    let mut all = vec![];
+    for upper in [true, false] {
+        for kept in KEPT {
+            let text = percent(part, kept, upper);
+            all.extend([with_slashes(&text), text]);
         }
-        _ if upper => format!("%{byte:02X}"),
-        _ => format!("%{byte:02x}"),
+        let forms = KEPT_IN_FORMS.iter().map(|kept| percent(part, kept, upper));
+        all.extend(forms.map(|text| text.replace("%20", "+")));
+    }
+    all
+}
+
+/// Everything but letters, digits, and what is kept.
+fn percent(part: &[u8], kept: &str, upper: bool) -> String {
+    let one = |byte: &u8| {
+        if byte.is_ascii_alphanumeric() || kept.as_bytes().contains(byte) {
+            char::from(*byte).to_string()
+        } else {
+            percent_of(*byte, upper)
+        }
     };
-    part.iter().map(one).collect::<String>().into()
+    part.iter().map(one).collect()
 }
 
-fn form(part: &[u8]) -> Vec<u8> {
-    String::from_utf8_lossy(&percent(part, true, false)).replace("%20", "+").into()
+fn percent_of(byte: u8, upper: bool) -> String {
+    if upper { format!("%{byte:02X}") } else { format!("%{byte:02x}") }
 }
 
-fn json(text: &str) -> String {
-    let quoted = serde_json::Value::from(text).to_string();
-    quoted[1..quoted.len() - 1].to_owned()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Go's encoder escapes three more characters.
-fn as_go_writes(json: &str) -> String {
-    json.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e")
+    /// The text holds a pattern of the secret.
+    fn is_known(secret: &str, text: &str) -> bool {
+        let all = patterns(secret.as_bytes());
+        all.iter().any(|pattern| text.as_bytes().windows(pattern.len()).any(|part| part == pattern))
+    }
+
+    #[test]
+    fn what_writers_of_json_escape_is_known() {
+        for text in [
+            r"Tr0\/b4&3<h>'\u00e9",
+            r"Tr0\\/b4&3<h>'\\u00e9",
+            r"Tr0\\\/b4&3<h>'\\u00e9",
+            r"Tr0/b4\u00263\u003ch\u003e'é",
+            r"Tr0/b4\\u00263\\u003ch\\u003e'é",
+            r"Tr0/b4\\\\u00263\\\\u003ch\\\\u003e'é",
+            r"Tr0/b4\u00263\u003Ch\u003E\u0027\u00E9",
+            r"Tr0\/b4\u00263\u003Ch\u003E\u0027\u00E9",
+            r"Tr0\u002fb4\u00263\u003ch\u003e\u0027\u00e9",
+            r"Tr0\u002Fb4\u00263\u003Ch\u003E\u0027\u00E9",
+            r"Tr0\\u002fb4\\u00263\\u003ch\\u003e\\u0027\\u00e9",
+        ] {
+            assert!(is_known("Tr0/b4&3<h>'é", text), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_writers_of_html_escape_is_known() {
+        for text in [
+            r#"Tr0/b4&amp;3&lt;h&gt;"'"#,
+            "Tr0/b4&amp;3&lt;h&gt;&quot;'",
+            "Tr0/b4&amp;3&lt;h&gt;&quot;&#39;",
+            "Tr0/b4&amp;3&lt;h&gt;&quot;&#x27;",
+            "Tr0/b4&amp;3&lt;h&gt;&#34;&#39;",
+            "Tr0&#x2F;b4&amp;3&lt;h&gt;&quot;&#39;",
+            r"Tr0\/b4&amp;3&lt;h&gt;&quot;&#039;",
+            r"Tr0/b4\u0026amp;3\u0026lt;h\u0026gt;\u0026#34;\u0026#39;",
+            r"Tr0/b4&amp;3&lt;h&gt;\&quot;&#39;",
+            r#"Tr0/b4&amp;3&lt;h&gt;\"'"#,
+        ] {
+            assert!(is_known("Tr0/b4&3<h>\"'", text), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_writers_of_addresses_and_forms_keep_is_known() {
+        for text in [
+            "Tr0/b4%263%3Ch%3E%20%3D%3A%2B%40~",
+            "Tr0/b4%263%3ch%3e%20%3d%3a%2b%40~",
+            "Tr0%2Fb4&3%3Ch%3E%20=:+@~",
+            "Tr0/b4&3%3Ch%3E%20=:+@~",
+            "Tr0%2Fb4&3%3Ch%3E%20=%3A+%40~",
+            r"Tr0\/b4&3%3Ch%3E%20=:+@~",
+            "Tr0%2Fb4%263%3Ch%3E+%3D%3A%2B%40%7E",
+            "Tr0%2Fb4%263%3Ch%3E+%3D%3A%2B%40~",
+        ] {
+            assert!(is_known("Tr0/b4&3<h> =:+@~", text), "{text}");
+        }
+    }
+
+    #[test]
+    fn base64_is_known_where_its_signs_are_escaped() {
+        let secret = "a>?>?>?>?b>?>?>?";
+        let plain = BASE64_STANDARD_NO_PAD.encode(secret);
+        assert!(plain.contains('/') && plain.contains('+'), "{plain}");
+        for text in [plain.replace('/', "\\/"), plain.replace('/', "%2F").replace('+', "%2B")] {
+            assert!(is_known(secret, &text), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_pattern_is_shorter_than_its_secret_and_few_are_of_letters_and_digits() {
+        for secret in ["hunter22", "q7!Zk-92_xV/w+Tt\"'\\é", "a b/c&d<e>"] {
+            assert!(patterns(secret.as_bytes()).iter().all(|pattern| pattern.len() >= secret.len()));
+        }
+        assert!(patterns(b"240bf196257143569539b3b6b82127c0").len() < 12);
+    }
 }

@@ -160,7 +160,7 @@ impl Mask {
         let mut known = self.lock();
         known.build();
         let holds = |bytes: &[u8]| known.searches.iter().any(|search| search.hits(bytes).next().is_some());
-        holds(bytes) || Joined::of(bytes).is_some_and(|joined| holds(&joined.bytes))
+        holds(bytes) || Joined::all(bytes).any(|joined| holds(&joined.bytes))
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -190,7 +190,7 @@ impl Known {
     /// What to hide, in order and without overlaps.
     fn spans(&self, bytes: &[u8]) -> Vec<(usize, usize)> {
         let mut found: Vec<(usize, usize)> = self.hits(bytes).collect();
-        if let Some(joined) = Joined::of(bytes) {
+        for joined in Joined::all(bytes) {
             found.extend(self.hits(&joined.bytes).flat_map(|(from, to)| joined.broken(from, to)));
         }
         found.sort_unstable();
@@ -285,6 +285,31 @@ mod tests {
         assert!(mask.finds_in(text.as_bytes()) && mask.mask(&text).as_str().contains(MASK));
         assert!(!mask.finds_in(mask.mask(&text).as_str().as_bytes()));
         assert_eq!(mask.mask("hunter22\nand more").as_str(), "hunter22\nand more");
+    }
+
+    #[test]
+    fn a_secret_that_lines_break_is_hidden_also_when_the_text_is_quoted() {
+        let mask = mask_of(&["hunter22-and-more", "Tr0ub4dor&3/horse<staple>42A=1"]);
+        let wrapped = BASE64_STANDARD.encode("before hunter22-and-more and a long text behind it");
+        let wrapped = [&wrapped[..24], &wrapped[24..]].join("\n");
+        for text in [
+            "a hunter22\n-and-more b",
+            "a hunter22\r\n\t-and-more b",
+            "09:01 api | hunter22-\n09:02 api | and-more",
+            "x Tr0ub4dor&3/ho\nrse<staple>42A=1",
+            &wrapped,
+        ] {
+            let json = serde_json::Value::from(text).to_string();
+            let twice = serde_json::Value::from(json.as_str()).to_string();
+            for quoted in [json, twice, format!("wanted 1, found {text:?}")] {
+                let masked = mask.mask(&quoted);
+                assert!(masked.as_str().matches(MASK).count() > 1, "{quoted} is not hidden: {masked}");
+                assert!(mask.finds_in(quoted.as_bytes()), "{quoted} is not found");
+                assert!(!mask.finds_in(masked.as_str().as_bytes()), "{masked}");
+            }
+        }
+        let path = r"C:\new\rest hunter22\and-more";
+        assert_eq!(mask.mask(path).as_str(), path);
     }
 
     #[test]

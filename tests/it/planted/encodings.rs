@@ -7,7 +7,7 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 /// An encoding: its name, and what a secret looks like in it.
 type Encoding = (&'static str, fn(&str) -> String);
 
-pub(super) const ENCODINGS: [Encoding; 18] = [
+pub(super) const ENCODINGS: [Encoding; 26] = [
     ("as it is", str::to_owned),
     ("backwards", |secret| secret.chars().rev().collect()),
     ("hex", |secret| each(secret, |byte| format!("{byte:02x}"))),
@@ -21,6 +21,27 @@ pub(super) const ENCODINGS: [Encoding; 18] = [
         })
     }),
     ("JSON escapes", |secret| each(secret, |byte| format!("\\u{byte:04x}"))),
+    ("JSON escapes where they may be", |secret| marks(secret, |mark| format!("\\u{:04x}", u32::from(mark)))),
+    ("upper-case JSON escapes", |secret| marks(secret, |mark| format!("\\u{:04X}", u32::from(mark)))),
+    ("JSON escapes in JSON", |secret| marks(secret, |mark| format!("\\\\u{:04x}", u32::from(mark)))),
+    ("slashes of PHP", |secret| {
+        marks(secret, |mark| if "/\"\\".contains(mark) { format!("\\{mark}") } else { mark.into() })
+    }),
+    ("percent of a path", |secret| {
+        marks(
+            secret,
+            |mark| {
+                if "/-._~".contains(mark) { mark.into() } else { format!("%{:02X}", u32::from(mark)) }
+            },
+        )
+    }),
+    ("percent before the @", |secret| {
+        marks(secret, |mark| {
+            if "!$&'()*+,;=-._~".contains(mark) { mark.into() } else { format!("%{:02X}", u32::from(mark)) }
+        })
+    }),
+    ("HTML", |secret| html(secret, "&quot;", "&#39;")),
+    ("XML", |secret| html(secret, "&#34;", "&apos;")),
     ("decimal references", |secret| each(secret, |byte| format!("&#{byte};"))),
     ("hexadecimal references", |secret| each(secret, |byte| format!("&#x{byte:x};"))),
     ("list of bytes", |secret| each(secret, |byte| format!("{byte}, ")).trim_end_matches(", ").to_owned()),
@@ -37,6 +58,22 @@ pub(super) const ENCODINGS: [Encoding; 18] = [
 
 fn each(secret: &str, byte: impl Fn(u8) -> String) -> String {
     secret.bytes().map(byte).collect()
+}
+
+/// Every character that is no letter and no digit is written otherwise.
+fn marks(secret: &str, write: impl Fn(char) -> String) -> String {
+    secret.chars().map(|it| if it.is_ascii_alphanumeric() { it.into() } else { write(it) }).collect()
+}
+
+fn html(secret: &str, double: &str, single: &str) -> String {
+    marks(secret, |mark| match mark {
+        '&' => "&amp;".into(),
+        '<' => "&lt;".into(),
+        '>' => "&gt;".into(),
+        '"' => double.into(),
+        '\'' => single.into(),
+        _ => mark.into(),
+    })
 }
 
 /// What every base64 of a text that holds the secret at this alignment has in common.
@@ -79,7 +116,11 @@ impl Searcher {
             begins = matches!(byte, b'\n' | b'\r') || (begins && matches!(byte, b' ' | b'\t'));
             !begins
         });
-        found.extend(self.hits_in(&unbroken.collect::<Vec<u8>>()));
+        let unbroken: Vec<u8> = unbroken.collect();
+        found.extend(self.hits_in(&unbroken));
+        // Breaks that a quoted text writes as letters.
+        let written = regex::bytes::Regex::new(r"(\\+[nr])+(\\+t| )*").unwrap();
+        found.extend(self.hits_in(&written.replace_all(&unbroken, &b""[..])));
         found
     }
 
@@ -96,7 +137,7 @@ impl Searcher {
 
 #[test]
 fn a_secret_is_found_in_every_encoding_and_at_every_place() {
-    let secret = "q7!Zk-92_xV/w+Tt".to_owned();
+    let secret = "q7!Zk-92_xV/w+Tt&\"'<b>".to_owned();
     let searcher = Searcher::of(std::slice::from_ref(&secret));
     for (name, encode) in ENCODINGS {
         let text = format!("before {} behind", encode(&secret));
@@ -106,6 +147,9 @@ fn a_secret_is_found_in_every_encoding_and_at_every_place() {
         let text = BASE64_STANDARD.encode(format!("{before}{secret}behind"));
         assert!(!searcher.hits(text.as_bytes()).is_empty(), "base64 behind {before:?}: {text}");
     }
+    let searcher = Searcher::of(&["q7!Zk-92_xV/w+Tt".to_owned()]);
     assert!(!searcher.hits(b"one q7!Zk-92\r\n   _xV/w+Tt").is_empty());
+    assert!(!searcher.hits(br#"{"a": "one q7!Zk-92\r\n\t _xV/w+Tt"}"#).is_empty());
+    assert!(!searcher.hits(br#""{\"a\": \"one q7!Zk-92\\n_xV/w+Tt\"}""#).is_empty());
     assert!(searcher.hits(b"nothing of that kind").is_empty());
 }
