@@ -137,6 +137,17 @@ pub fn remove_folder(path: &Path) -> Result<(), FileError> {
     }
 }
 
+/// Gives a folder another name, durably; the folder above that name is made if need be.
+///
+/// # Errors
+/// If the folder is not there, or anything stands under the other name.
+pub fn rename_folder(from: &Path, to: &Path) -> Result<(), FileError> {
+    make_folder(parent(to))?;
+    std::fs::rename(from, to)
+        .and_then(|()| File::open(parent(to))?.sync_all())
+        .map_err(|why| FileError::new("rename", from, why))
+}
+
 fn parent(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -4,7 +4,7 @@ use super::args::CleanupArguments;
 use super::snapshots::Stored;
 use super::state::State;
 use super::{Ended, Refusal, open, signals};
-use crate::ledger::{Entry, Journal, Keys, open_changes, read_journal};
+use crate::ledger::{Journal, Keys, Reading, open_changes, read_journal};
 use crate::outcome::Ending;
 use crate::run::{self, Leftover, Stop};
 use crate::secret::Mask;
@@ -13,6 +13,7 @@ use crate::suite::{self, Folder};
 use crate::target::Target;
 use crate::{files, host};
 use std::cell::RefCell;
+use std::path::Path;
 
 /// Puts back what earlier runs on a target left open.
 pub(super) fn cleanup(arguments: &CleanupArguments) -> Ended {
@@ -36,17 +37,12 @@ pub(super) fn cleanup(arguments: &CleanupArguments) -> Ended {
     target.secrets.all().for_each(|secret| mask.learn(secret.reveal()));
     let mut ending = Ending::Passed;
     for run in &runs {
-        if let Some(elsewhere) = elsewhere(&state, &target, run)? {
-            host::tell(&elsewhere);
-            ending = Ending::LeftBehind;
-            continue;
-        }
-        let recovered = runtime.block_on(recover(&state, &target, run, &mask, &stop, 0))?;
-        if recovered.is_whole() {
-            host::print(&format!("run {run}: everything is put back\n"));
-        } else {
-            host::tell(&recovered.told(run));
-            ending = Ending::LeftBehind;
+        match runtime.block_on(put_back(&state, &target, run, &mask, &stop, 0)) {
+            Put::Whole => host::print(&format!("run {run}: everything is put back\n")),
+            Put::Elsewhere(told) | Put::Left { told, .. } => {
+                host::tell(&told);
+                ending = Ending::LeftBehind;
+            }
         }
     }
     if runs.is_empty() {
@@ -56,24 +52,97 @@ pub(super) fn cleanup(arguments: &CleanupArguments) -> Ended {
 }
 
 fn dry(state: &State, target: &Target, runs: &[String]) -> Ended {
+    let mut ending = Ending::Passed;
     for run in runs {
-        if let Some(elsewhere) = elsewhere(state, target, run)? {
-            host::tell(&elsewhere);
-            continue;
-        }
-        let bytes = files::read_bytes(&state.run(target.name(), run).join("journal"))?;
-        let changes = open_changes(&read_journal(&bytes).entries);
+        let reading = match found(state, target, run) {
+            Ok(reading) => reading,
+            Err(Put::Elsewhere(told)) => {
+                host::tell(&told);
+                continue;
+            }
+            Err(left) => {
+                host::tell(&left.told());
+                ending = Ending::LeftBehind;
+                continue;
+            }
+        };
+        let changes = open_changes(&reading.entries);
         host::print(&format!("run {run}: {} changes would be put back\n", changes.len()));
         for change in changes.iter().rev() {
             host::print(&format!("  {}: {change}\n", change.case));
         }
+        if reading.damaged > 0 {
+            host::tell(&damaged(&state.run(target.name(), run), run, reading.damaged).told());
+            ending = Ending::LeftBehind;
+        }
     }
-    Ok(Ending::Passed)
+    Ok(ending)
+}
+
+/// What came of a run that has left something.
+pub(super) enum Put {
+    /// Everything is put back, and the run is forgotten.
+    Whole,
+    /// It changed another platform of the same name, and is left as it is: what to tell.
+    Elsewhere(String),
+    /// Something is left, or may be.
+    Left {
+        /// In one line.
+        summary: String,
+        /// In full, and what to do.
+        told: String,
+    },
+}
+
+impl Put {
+    fn left(summary: String, rest: &str) -> Self {
+        Self::Left { told: format!("error: {summary}\n{rest}"), summary }
+    }
+
+    /// What to tell of it.
+    fn told(self) -> String {
+        match self {
+            Self::Whole => String::new(),
+            Self::Elsewhere(told) | Self::Left { told, .. } => told,
+        }
+    }
 }
 
 /// Puts back what a run left open, with the operations and flows that were kept beside its journal. A run of which
-/// nothing is left is forgotten.
-pub(super) async fn recover(
+/// nothing is left is forgotten. No trouble with one run keeps others from being put back.
+pub(super) async fn put_back(
+    state: &State,
+    target: &Target,
+    run: &str,
+    mask: &Mask,
+    stop: &Stop,
+    seed: u64,
+) -> Put {
+    let folder = state.run(target.name(), run);
+    if let Err(not_here) = found(state, target, run) {
+        return not_here;
+    }
+    match recovered(state, target, run, mask, stop, seed).await {
+        Err(refusal) => Put::left(format!("run {run} cannot be put back: {}", refusal.said()), ""),
+        Ok(recovered) if !recovered.leftovers.is_empty() => recovered.left(run),
+        Ok(recovered) if recovered.damaged > 0 => damaged(&folder, run, recovered.damaged),
+        Ok(_) => Put::Whole,
+    }
+}
+
+fn damaged(folder: &Path, run: &str, lines: u64) -> Put {
+    let summary = format!(
+        "{lines} lines of the journal of run {run} are damaged or missing: what they said cannot be known"
+    );
+    Put::left(summary, &let_go(folder))
+}
+
+/// How to let go of a run that muster itself never forgets.
+fn let_go(folder: &Path) -> String {
+    format!("hint: look at the target; to let go of this run, remove the folder {}\n", folder.display())
+}
+
+async fn recovered(
     state: &State,
     target: &Target,
     run: &str,
@@ -82,12 +151,13 @@ pub(super) async fn recover(
     seed: u64,
 ) -> Result<Recovered, Refusal> {
     let folder = state.run(target.name(), run);
-    let journal_path = folder.join("journal");
-    let journal = Journal::open(&journal_path)?;
-    let changes = journal.open_all();
+    let journal = Journal::open(&folder.join("journal"))?;
+    let (changes, damaged) = (journal.open_all(), journal.damaged());
     if changes.is_empty() {
-        files::remove_folder(&folder)?;
-        return Ok(Recovered { leftovers: vec![] });
+        if damaged == 0 {
+            state.forget(target.name(), run)?;
+        }
+        return Ok(Recovered { leftovers: vec![], damaged });
     }
     let book = suite::load_book(&suite::sources(&Folder::Disk(folder.join("book")))?)?;
     let (keys, clock) = (Keys::default(), host::Clock::start());
@@ -114,58 +184,56 @@ pub(super) async fn recover(
     run::sign_in_operator(&scene).await;
     let leftovers = run::put_back(&scene, &changes, stop).await;
     if journal.close()? {
-        files::remove_folder(&folder)?;
+        state.forget(target.name(), run)?;
     }
-    Ok(Recovered { leftovers })
+    Ok(Recovered { leftovers, damaged })
 }
 
-/// What to tell of a run that changed another platform of the same name: it is left as it is.
-///
-/// # Errors
-/// If its journal cannot be read.
-pub(super) fn elsewhere(state: &State, target: &Target, run: &str) -> Result<Option<String>, Refusal> {
-    let path = state.run(target.name(), run).join("journal");
-    if !files::exists(&path) {
-        return Ok(None);
+/// What the journal of a run says, if the run is one on this platform.
+fn found(state: &State, target: &Target, run: &str) -> Result<Reading, Put> {
+    let folder = state.run(target.name(), run);
+    let reading = match files::read_bytes(&folder.join("journal")) {
+        Ok(bytes) => read_journal(&bytes),
+        Err(error) => {
+            let summary = format!("run {run} cannot be put back: {error}");
+            return Err(Put::left(summary, &let_go(&folder)));
+        }
+    };
+    let (name, here) = (target.name(), &target.file.api.value);
+    match reading.platform() {
+        None => Err(Put::left(
+            format!(
+                "the first line of the journal of run {run} is damaged or missing: which platform it changed cannot be \
+                 known, and nothing is put back"
+            ),
+            &let_go(&folder),
+        )),
+        Some(Some(changed)) if changed != here => Err(Put::Elsewhere(format!(
+            "run {run} changed the target `{name}` at {changed}, and this one is at {here}: it is left as it is\n\
+             hint: muster cleanup with the target file of that run\n"
+        ))),
+        Some(_) => Ok(reading),
     }
-    let reading = read_journal(&files::read_bytes(&path)?);
-    let changed = reading.entries.iter().find_map(|entry| match entry {
-        Entry::Run { api, .. } => api.clone(),
-        _ => None,
-    });
-    let here = &target.file.api.value;
-    Ok(changed.filter(|changed| changed != here).map(|changed| {
-        format!(
-            "run {run} changed the target `{}` at {changed}, and this one is at {here}: it is left as it is\n\
-             hint: muster cleanup with the target file of that run\n",
-            target.name()
-        )
-    }))
 }
 
-/// What came of putting a run's changes back.
-pub(super) struct Recovered {
+/// What came of undoing a run's open changes.
+struct Recovered {
     /// What could not be put back.
     leftovers: Vec<Leftover>,
+    /// How many lines of its journal are lost.
+    damaged: u64,
 }
 
 impl Recovered {
-    /// Whether nothing is left.
-    pub(super) fn is_whole(&self) -> bool {
-        self.leftovers.is_empty()
-    }
-
-    /// What is left, in one line.
-    pub(super) fn summary(&self, run: &str) -> String {
-        format!("{} changes of run {run} could not be put back", self.leftovers.len())
-    }
-
-    /// What is left, and what to do.
-    pub(super) fn told(&self, run: &str) -> String {
-        let mut text = format!("error: {}\n", self.summary(run));
+    fn left(&self, run: &str) -> Put {
+        let mut rest = String::new();
         for leftover in &self.leftovers {
-            text.push_str(&format!("  {}: {}: {}\n", leftover.change.case, leftover.change, leftover.why));
+            rest.push_str(&format!("  {}: {}: {}\n", leftover.change.case, leftover.change, leftover.why));
         }
-        text + "hint: muster cleanup --target FILE, once the target answers\n"
+        if self.damaged > 0 {
+            rest.push_str(&format!("  and {} lines of its journal are damaged or missing\n", self.damaged));
+        }
+        rest.push_str("hint: muster cleanup --target FILE, once the target answers\n");
+        Put::left(format!("{} changes of run {run} could not be put back", self.leftovers.len()), &rest)
     }
 }

@@ -1,10 +1,11 @@
 //! `muster run`.
 
 use super::args::RunArguments;
+use super::cleanup::Put;
 use super::report::no_report;
 use super::sink::Sink;
 use super::snapshots::Stored;
-use super::state::{State, keep_book};
+use super::state::State;
 use super::{Ended, Refusal, cleanup, open, signals};
 use crate::ledger::{Journal, Keys};
 use crate::outcome::{self, Ending, Event, Outcome, Record};
@@ -149,28 +150,27 @@ impl Prepared<'_> {
         let stop = runtime.block_on(async { signals::listen() })?;
         let mask = Mask::new();
         self.target.secrets.all().for_each(|secret| mask.learn(secret.reveal()));
+        let earlier = state.open_runs(self.target.name())?;
+        // From here on something is sent: nothing below refuses any more, it ends the run in 5 or 6.
+        let journal = state.begin(self.target, &run, self.sources)?;
         let in_vain = self
             .arguments
             .wait_for_target
             .filter(|within| !runtime.block_on(run::wait_for(self.target, *within, &stop)));
-        for earlier in state.open_runs(self.target.name())? {
+        for earlier in earlier {
             let left = match in_vain {
                 Some(_) => Some(format!("run {earlier} cannot be put back while the target does not answer")),
-                None => runtime.block_on(self.put_back(state, &earlier, &mask, &stop))?,
+                None => runtime.block_on(self.put_back(state, &earlier, &mask, &stop)),
             };
             if let Some(left) = left {
                 sink.take(Event::Applied { ending: Ending::LeftBehind, why: mask.mask(&left) });
             }
         }
-        let run_folder = state.run(self.target.name(), &run);
-        keep_book(&run_folder, self.sources)?;
-        let journal = Journal::open(&run_folder.join("journal"))?;
-        journal.begin(&run, self.target.name(), &self.target.file.api)?;
         let lent = Lent { run: &run, mask: &mask, journal: &journal, accounts: &accounts, sink: &sink };
         runtime.block_on(self.executed(&lent, stop.clone(), in_vain));
         // What was put back and could not be noted is put back once more by `muster cleanup`.
         match journal.close() {
-            Ok(true) => self.forgotten(&run_folder, &sink, &mask),
+            Ok(true) => self.forgotten(state, &run, &sink, &mask),
             Ok(false) => {}
             Err(error) => unrecorded(&sink, &mask, &format!("{error}; `muster cleanup` looks again")),
         }
@@ -189,24 +189,21 @@ impl Prepared<'_> {
     }
 
     /// Puts back what an earlier run has left. What is left even so, in one line.
-    async fn put_back(
-        &self,
-        state: &State,
-        earlier: &str,
-        mask: &Mask,
-        stop: &Stop,
-    ) -> Result<Option<String>, Refusal> {
-        if let Some(elsewhere) = cleanup::elsewhere(state, self.target, earlier)? {
-            host::tell(&elsewhere);
-            return Ok(None);
+    async fn put_back(&self, state: &State, earlier: &str, mask: &Mask, stop: &Stop) -> Option<String> {
+        match cleanup::put_back(state, self.target, earlier, mask, stop, self.seed).await {
+            Put::Whole => {
+                host::tell(&format!("run {earlier}: everything is put back\n"));
+                None
+            }
+            Put::Elsewhere(told) => {
+                host::tell(&told);
+                None
+            }
+            Put::Left { summary, told } => {
+                host::tell(&told);
+                Some(summary)
+            }
         }
-        let recovered = cleanup::recover(state, self.target, earlier, mask, stop, self.seed).await?;
-        if recovered.is_whole() {
-            host::tell(&format!("run {earlier}: everything is put back\n"));
-            return Ok(None);
-        }
-        host::tell(&recovered.told(earlier));
-        Ok(Some(recovered.summary(earlier)))
     }
 
     async fn executed(&self, lent: &Lent<'_>, stop: Stop, waited_in_vain: Option<Duration>) {
@@ -252,8 +249,8 @@ impl Prepared<'_> {
     }
 
     /// A run of which nothing is left is forgotten.
-    fn forgotten(&self, folder: &Path, sink: &Sink, mask: &Mask) {
-        if let Err(error) = files::remove_folder(folder) {
+    fn forgotten(&self, state: &State, run: &str, sink: &Sink, mask: &Mask) {
+        if let Err(error) = state.forget(self.target.name(), run) {
             unrecorded(sink, mask, &error.to_string());
         }
     }

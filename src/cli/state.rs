@@ -5,12 +5,15 @@
 //! STATE/TARGET/lock                  one muster at a time
 //! STATE/TARGET/runs/RUN/journal      what was changed
 //! STATE/TARGET/runs/RUN/book/…       the operations and flows that put it back
+//! STATE/TARGET/aside/RUN             a run's folder before anything was sent, and after everything is put back
 //! ```
 
 use super::Refusal;
 use crate::files::{self, FileError, Lock};
 use crate::host;
+use crate::ledger::Journal;
 use crate::source::Source;
+use crate::target::Target;
 use std::path::{Path, PathBuf};
 
 /// A state folder.
@@ -80,13 +83,38 @@ impl State {
         }
     }
 
+    /// Makes the folder of a run on a target: under its name it stands with the book and the first line of the journal,
+    /// or not at all, whenever this process dies.
+    pub(super) fn begin(&self, target: &Target, run: &str, sources: &[Source]) -> Result<Journal, FileError> {
+        let aside = self.aside(target.name());
+        files::remove_folder(&aside)?;
+        let made = aside.join(run);
+        keep_book(&made, sources)?;
+        Journal::open(&made.join("journal"))?.begin(run, target.name(), &target.file.api)?;
+        let folder = self.run(target.name(), run);
+        files::rename_folder(&made, &folder)?;
+        Journal::open(&folder.join("journal"))
+    }
+
+    /// Forgets a run of which nothing is left: its folder is gone from under its name at once, whenever this process
+    /// dies.
+    pub(super) fn forget(&self, target: &str, run: &str) -> Result<(), FileError> {
+        let aside = self.aside(target).join(run);
+        files::rename_folder(&self.run(target, run), &aside)?;
+        files::remove_folder(&aside)
+    }
+
+    fn aside(&self, target: &str) -> PathBuf {
+        self.folder.join(target).join("aside")
+    }
+
     fn runs(&self, target: &str) -> PathBuf {
         self.folder.join(target).join("runs")
     }
 }
 
 /// Copies what undoing needs beside the journal, so that it does not depend on tomorrow's suites.
-pub(super) fn keep_book(run: &Path, sources: &[Source]) -> Result<(), FileError> {
+fn keep_book(run: &Path, sources: &[Source]) -> Result<(), FileError> {
     let is_book =
         |source: &&Source| source.name.ends_with("/operations.yaml") || source.name.contains("/flows/");
     // Suites without operations and flows have changes to put back too.

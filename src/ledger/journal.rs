@@ -1,6 +1,6 @@
 //! The journal: append-only, one checked line per entry, durable before the change is sent.
 
-use super::Change;
+use super::{Change, open_changes, read_journal};
 use crate::files::{Appender, FileError};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
@@ -42,6 +42,7 @@ pub struct Journal {
     file: RefCell<Appender>,
     next: std::cell::Cell<u64>,
     open: RefCell<Vec<Change>>,
+    damaged: u64,
 }
 
 impl Journal {
@@ -50,17 +51,21 @@ impl Journal {
     /// # Errors
     /// If the file cannot be opened or read.
     pub fn open(path: &Path) -> Result<Self, FileError> {
-        let written = match crate::files::read_bytes(path) {
-            Err(error) if !error.is_absent() => return Err(error),
-            read => read.unwrap_or_default(),
+        let (written, is_new) = match crate::files::read_bytes(path) {
+            Err(error) if error.is_absent() => (vec![], true),
+            read => (read?, false),
         };
         let reading = read_journal(&written);
-        let last =
-            reading.entries.iter().map(|entry| if let Entry::Changing(it) = entry { it.number } else { 0 });
+        let mut file = Appender::open(path, Some(reading.whole))?;
+        if reading.is_unended {
+            // What is written now is no part of a damaged line.
+            file.append("\n")?;
+        }
         Ok(Self {
-            file: RefCell::new(Appender::open(path, Some(reading.whole))?),
-            next: std::cell::Cell::new(last.max().unwrap_or(0) + 1),
+            file: RefCell::new(file),
+            next: std::cell::Cell::new(reading.last + 1),
             open: RefCell::new(open_changes(&reading.entries)),
+            damaged: if is_new { 0 } else { reading.damaged },
         })
     }
 
@@ -121,12 +126,17 @@ impl Journal {
         self.open.borrow().iter().rev().cloned().collect()
     }
 
-    /// Closes the journal if nothing is open.
+    /// How many lines an earlier process wrote into it that cannot be read any more.
+    pub fn damaged(&self) -> u64 {
+        self.damaged
+    }
+
+    /// Closes the journal if nothing is open, and nothing may be that cannot be read.
     ///
     /// # Errors
     /// If it could not be made durable.
     pub fn close(&self) -> Result<bool, FileError> {
-        let is_empty = self.open.borrow().is_empty();
+        let is_empty = self.open.borrow().is_empty() && self.damaged == 0;
         if is_empty {
             self.write(&Entry::Closed)?;
         }
@@ -142,57 +152,6 @@ impl Journal {
 fn line(entry: &Entry) -> String {
     let json = serde_json::to_string(entry).unwrap_or_default();
     format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes()))
-}
-
-/// What a journal says.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Reading {
-    /// Every good entry, in order, also those behind a damaged line.
-    pub entries: Vec<Entry>,
-    /// Bytes from the start up to the end of the last good line before any bad one.
-    pub whole: u64,
-    /// Whether a bad line has a good one behind it: that is damage, not a torn tail.
-    pub is_damaged: bool,
-}
-
-/// Reads a journal, whatever became of it.
-pub fn read_journal(bytes: &[u8]) -> Reading {
-    let mut reading = Reading { entries: vec![], whole: 0, is_damaged: false };
-    let mut is_bad = false;
-    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-        match entry(line) {
-            Some(entry) => {
-                reading.is_damaged |= is_bad;
-                reading.entries.push(entry);
-                reading.whole += if is_bad { 0 } else { line.len() as u64 };
-            }
-            None => is_bad = true,
-        }
-    }
-    if reading.is_damaged {
-        reading.whole = bytes.len() as u64;
-    }
-    reading
-}
-
-fn entry(line: &[u8]) -> Option<Entry> {
-    let (checksum, json) = std::str::from_utf8(line).ok()?.strip_suffix('\n')?.split_once(' ')?;
-    let is_right = u32::from_str_radix(checksum, 16).ok()? == crc32fast::hash(json.as_bytes());
-    is_right.then(|| serde_json::from_str(json).ok())?
-}
-
-/// The changes that were neither put back nor closed, in the order in which they were made.
-pub fn open_changes(entries: &[Entry]) -> Vec<Change> {
-    let mut open: Vec<Change> = vec![];
-    for entry in entries {
-        match entry {
-            Entry::Changing(change) => open.push(change.clone()),
-            Entry::Undone { number } => open.retain(|change| change.number != *number),
-            Entry::Closed => open.clear(),
-            Entry::Run { .. } | Entry::Done { .. } => {}
-        }
-    }
-    open
 }
 
 #[cfg(test)]
@@ -244,37 +203,12 @@ mod tests {
     }
 
     #[test]
-    fn a_tail_torn_at_any_byte_loses_only_its_own_line() {
-        let bytes = written(|journal| {
-            journal.changing(change("a", "x@y")).unwrap();
-            journal.changing(change("a", "z@y")).unwrap();
-        });
-        let first = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
-        for cut in 0..bytes.len() {
-            let reading = read_journal(&bytes[..cut]);
-            assert!(!reading.is_damaged, "cut at {cut}");
-            assert_eq!(reading.entries.len(), usize::from(cut >= first), "cut at {cut}");
-            assert_eq!(reading.whole, if cut >= first { first as u64 } else { 0 }, "cut at {cut}");
-        }
-    }
-
-    #[test]
-    fn a_flipped_bit_in_the_middle_is_damage_and_the_rest_still_counts() {
-        let mut bytes = written(|journal| {
-            journal.changing(change("a", "x@y")).unwrap();
-            journal.changing(change("a", "z@y")).unwrap();
-        });
-        bytes[20] ^= 1;
-        let reading = read_journal(&bytes);
-        assert!(reading.is_damaged);
-        assert_eq!(open_changes(&reading.entries).len(), 1);
-    }
-
-    #[test]
     fn a_journal_taken_up_again_goes_on_counting() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal");
-        Journal::open(&path).unwrap().changing(change("a", "x@y")).unwrap();
+        let journal = Journal::open(&path).unwrap();
+        journal.begin("r1", "fake", "http://a").unwrap();
+        journal.changing(change("a", "x@y")).unwrap();
         let again = Journal::open(&path).unwrap();
         assert_eq!(again.open_all().len(), 1);
         assert_eq!(again.changing(change("a", "z@y")).unwrap(), 2);

@@ -6,7 +6,9 @@
 mod change;
 mod journal;
 mod keys;
+mod reading;
 
 pub use change::{Change, Undo};
-pub use journal::{Entry, Journal, Reading, open_changes, read_journal};
+pub use journal::{Entry, Journal};
 pub use keys::Keys;
+pub use reading::{Reading, open_changes, read_journal};

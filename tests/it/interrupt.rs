@@ -27,12 +27,12 @@ cases:
 ";
 
 /// The suites of the repository with the waiting case instead of the others.
-fn waiting_suites(bench: &Bench) {
+pub(crate) fn waiting_suites(bench: &Bench) {
     std::fs::write(bench.suites_without_cases().join("waiting.yaml"), WAITING).unwrap();
 }
 
 /// Starts the waiting case and returns when its poll has begun: its record holds the steps before it.
-fn started(bench: &Bench) -> Child {
+pub(crate) fn started(bench: &Bench) -> Child {
     let mut child = bench
         .muster(&["run", "--suites", "suites"])
         .stdout(Stdio::piped())
@@ -47,7 +47,7 @@ fn started(bench: &Bench) -> Child {
     child
 }
 
-fn send(child: &Child, signal: &str) {
+pub(crate) fn send(child: &Child, signal: &str) {
     let sent = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
     assert!(sent.success());
 }

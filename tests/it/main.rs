@@ -8,6 +8,7 @@ mod clocks;
 mod cluster;
 mod contract;
 mod cron_jobs;
+mod damaged;
 mod databases;
 mod defects;
 mod doctor;
