@@ -77,14 +77,21 @@ pub(super) fn doctor(arguments: &DoctorArguments) -> Ended {
         let why = "not asked: something above is in the way";
         findings.push(Finding::bad("identities, mailbox", why, "put that right and ask again"));
     }
-    Ok(told(target.name(), &findings))
+    Ok(told(target.name(), &next(arguments), &findings))
 }
 
-fn told(target: &str, findings: &[Finding]) -> Ending {
+/// The run that this examination was for.
+fn next(arguments: &DoctorArguments) -> String {
+    let suites = arguments.suites.suites.as_ref();
+    let suites = suites.map(|folder| format!(" --suites {}", folder.display())).unwrap_or_default();
+    format!("muster run{suites} --target {}", arguments.target.display())
+}
+
+fn told(target: &str, next: &str, findings: &[Finding]) -> Ending {
     let lines: String = findings.iter().map(Finding::line).collect();
     let bad = findings.iter().filter(|finding| finding.advice.is_some()).count();
     let (sum, ending) = match bad {
-        0 => (format!("{target} is ready: muster run --target FILE\n"), Ending::Passed),
+        0 => (format!("{target} is ready: {next}\n"), Ending::Passed),
         1 => (format!("1 thing of {target} is not as it should be\n"), Ending::Undecided),
         more => (format!("{more} things of {target} are not as they should be\n"), Ending::Undecided),
     };

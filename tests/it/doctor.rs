@@ -14,7 +14,7 @@ fn a_good_target_is_ready_and_is_left_as_it_was() {
     let (code, told) = told(&bench);
     assert_eq!(code, 0, "{told}");
     assert!(told.lines().rev().skip(1).all(|line| line.starts_with("ok ")), "{told}");
-    assert!(told.ends_with("built-in is ready: muster run --target FILE\n"), "{told}");
+    assert!(told.ends_with("built-in is ready: muster run --target target.yaml\n"), "{told}");
     for what in
         ["api", "clock", "proxy", "cluster", "group core", "rights in default", "identity tenant", "mailbox"]
     {
