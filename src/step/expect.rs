@@ -186,6 +186,12 @@ fn pattern(value: &Value) -> Result<Check, String> {
     if regex.is_match("") && regex.is_match("\u{1}any text at all\u{1}") {
         return Err(format!("`{text}` matches every text: it can never fail"));
     }
+    // A letter, a digit, a blank, a line, a control, a letter that is no ASCII, and what JSON and HTML begin with.
+    if ["a", "0", " ", "\n", "\u{1}", "é", "{", "<"].iter().all(|one| regex.is_match(one)) {
+        return Err(format!(
+            "`{text}` matches every text but an empty one: write `length: {{ at_least: 1 }}`"
+        ));
+    }
     Ok(Check::Matches(regex))
 }
 
