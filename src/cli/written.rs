@@ -51,6 +51,6 @@ mod tests {
         mask.learn("hunter22");
         assert_eq!(written.leaking(&mask).unwrap(), [path("bad.txt")]);
         assert!(!path("bad.txt").exists() && path("good.txt").exists() && path("target.env").exists());
-        assert_eq!(written.leaking(&mask).unwrap(), [PathBuf::new(); 0]);
+        assert!(written.leaking(&mask).unwrap().is_empty());
     }
 }
