@@ -3,6 +3,7 @@
 use super::args::CleanupArguments;
 use super::snapshots::Stored;
 use super::state::State;
+use super::written::Written;
 use super::{Ended, Refusal, open, signals};
 use crate::ledger::{Journal, Keys, Reading, open_changes, read_journal};
 use crate::outcome::Ending;
@@ -161,7 +162,8 @@ async fn recovered(
     }
     let book = suite::load_book(&suite::sources(&Folder::Disk(folder.join("book")))?)?;
     let (keys, clock) = (Keys::default(), host::Clock::start());
-    let snapshots = Stored { folder: None, reports: folder.clone(), is_updating: false };
+    let snapshots =
+        Stored { folder: None, reports: folder.clone(), is_updating: false, written: Written::default() };
     let scene = Scene {
         target,
         book: &book,

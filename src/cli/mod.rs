@@ -22,6 +22,7 @@ mod signals;
 mod sink;
 mod snapshots;
 mod state;
+mod written;
 
 pub use libtest::libtest;
 

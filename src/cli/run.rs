@@ -6,6 +6,7 @@ use super::report::no_report;
 use super::sink::Sink;
 use super::snapshots::Stored;
 use super::state::State;
+use super::written::Written;
 use super::{Ended, Refusal, cleanup, open, signals};
 use crate::ledger::{Journal, Keys};
 use crate::outcome::{self, Ending, Event, Outcome, Record};
@@ -63,8 +64,16 @@ pub(super) fn perform(arguments: &RunArguments, tells: bool) -> Result<Performed
         host::print(&shown(&plan, &target, seed));
         return Ok(Performed::Shown);
     }
-    let prepared =
-        Prepared { arguments, sources: &sources, suites: &suites, target: &target, plan, seed, may_disrupt };
+    let prepared = Prepared {
+        arguments,
+        sources: &sources,
+        suites: &suites,
+        target: &target,
+        plan,
+        seed,
+        may_disrupt,
+        stored: stored(arguments),
+    };
     prepared.carried_out(&state, tells).map(|outcome| Performed::Run(Box::new(outcome)))
 }
 
@@ -83,6 +92,16 @@ fn check_reports(asked: &[String]) -> Result<(), Refusal> {
 fn chosen(arguments: &RunArguments) -> Selection {
     let asked = &arguments.selection;
     Selection { filters: asked.filters.clone(), is_exact: asked.exact, tags: asked.tags.clone() }
+}
+
+fn stored(arguments: &RunArguments) -> Stored {
+    let folder = &arguments.snapshots;
+    Stored {
+        folder: (folder.is_dir() || arguments.update_snapshots).then(|| folder.clone()),
+        reports: arguments.report_dir.clone(),
+        is_updating: arguments.update_snapshots,
+        written: Written::default(),
+    }
 }
 
 fn nothing_selected(plan: &Plan<'_>, suites: &Suites, filters: &[String]) -> String {
@@ -136,6 +155,7 @@ struct Prepared<'a> {
     plan: Plan<'a>,
     seed: u64,
     may_disrupt: bool,
+    stored: Stored,
 }
 
 impl Prepared<'_> {
@@ -146,6 +166,7 @@ impl Prepared<'_> {
         let accounts = Accounts::new(&state.key()?);
         let console = tells.then(|| Console::new(host::is_watched(), host::tell));
         let sink = Sink::new(folder, console)?;
+        self.stored.written.note(sink.path().to_owned());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let stop = runtime.block_on(async { signals::listen() })?;
         let mask = Mask::new();
@@ -208,7 +229,6 @@ impl Prepared<'_> {
 
     async fn executed(&self, lent: &Lent<'_>, stop: Stop, waited_in_vain: Option<Duration>) {
         let (keys, clock) = (Keys::default(), host::Clock::start());
-        let snapshots = self.stored();
         let scene = Scene {
             target: self.target,
             book: &self.suites.book,
@@ -216,7 +236,7 @@ impl Prepared<'_> {
             journal: lent.journal,
             keys: &keys,
             events: &|event| lent.sink.take(event),
-            snapshots: &snapshots,
+            snapshots: &self.stored,
             run: lent.run,
             seed: self.seed,
             may_disrupt: self.may_disrupt,
@@ -237,15 +257,6 @@ impl Prepared<'_> {
         };
         let _watchdog = signals::watch_over();
         run::execute(&self.plan, &scene, lent.accounts, &settings).await;
-    }
-
-    fn stored(&self) -> Stored {
-        let folder = &self.arguments.snapshots;
-        Stored {
-            folder: (folder.is_dir() || self.arguments.update_snapshots).then(|| folder.clone()),
-            reports: self.arguments.report_dir.clone(),
-            is_updating: self.arguments.update_snapshots,
-        }
     }
 
     /// A run of which nothing is left is forgotten.
@@ -294,14 +305,18 @@ impl Prepared<'_> {
 
     fn write(&self, name: &str, recorded: &Recorded, sink: &Sink, mask: &Mask) {
         let told = Told { outcome: &recorded.outcome, records: &recorded.records };
-        let written = report::kind(name).map(|kind| report::write(kind, &told, &self.arguments.report_dir));
+        let folder = &self.arguments.report_dir;
+        let written = report::kind(name).map(|kind| {
+            self.stored.written.note(folder.join(kind.file));
+            report::write(kind, &told, folder)
+        });
         if let Some(Err(error)) = written {
             unrecorded(sink, mask, &error.to_string());
         }
     }
 
     fn search(&self, sink: &Sink, mask: &Mask) -> Result<(), Refusal> {
-        for path in leaking(&self.arguments.report_dir, mask)? {
+        for path in self.stored.written.leaking(mask)? {
             unrecorded(sink, mask, &format!("{} held a secret and was removed", path.display()));
         }
         Ok(())
@@ -316,7 +331,7 @@ impl Prepared<'_> {
             None => Ok(None),
             Some(kind) => {
                 let outline = report::render(kind, &Told { outcome, records: &[] })?;
-                Ok(self.stored().outline_differs(&outcome.start.target, &outline)?)
+                Ok(self.stored.outline_differs(&outcome.start.target, &outline)?)
             }
         }
     }
@@ -348,18 +363,6 @@ fn unrecorded(sink: &Sink, mask: &Mask, why: &str) {
     sink.take(Event::Applied { ending: Ending::Unrecorded, why });
 }
 
-/// Files of the output folder that hold a secret: each is removed.
-fn leaking(folder: &Path, mask: &Mask) -> Result<Vec<std::path::PathBuf>, files::FileError> {
-    let mut found = vec![];
-    for path in files::list(folder)?.into_iter().filter(|path| path.is_file()) {
-        if mask.finds_in(&files::read_bytes(&path)?) {
-            files::remove(&path)?;
-            found.push(path);
-        }
-    }
-    Ok(found)
-}
-
 /// Unique on its target: the second, and four letters of chance.
 fn run_id() -> String {
     let now = host::now().strftime("%Y%m%d-%H%M%S").to_string();
@@ -368,21 +371,4 @@ fn run_id() -> String {
         .map(|index| char::from(b'a' + u8::try_from((chance >> (index * 8)) % 26).unwrap_or(0)))
         .collect();
     format!("{now}-{letters}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_report_that_holds_a_secret_is_removed_and_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let (bad, good) = (folder.path().join("bad.txt"), folder.path().join("good.txt"));
-        files::write_whole(&bad, b"token=aHVudGVyMjJ4").unwrap();
-        files::write_whole(&good, b"nothing here").unwrap();
-        let mask = Mask::new();
-        mask.learn("hunter22");
-        assert_eq!(leaking(folder.path(), &mask).unwrap(), std::slice::from_ref(&bad));
-        assert!(!bad.exists() && good.exists());
-    }
 }

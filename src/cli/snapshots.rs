@@ -1,5 +1,6 @@
 //! Stored snapshots: on disk in a checkout, else the copy built into the program.
 
+use super::written::Written;
 use crate::files::{self, FileError};
 use crate::step::Snapshots;
 use include_dir::{Dir, include_dir};
@@ -15,6 +16,8 @@ pub(super) struct Stored {
     pub(super) reports: PathBuf,
     /// Whether new texts take the place of the stored ones.
     pub(super) is_updating: bool,
+    /// What this run has written so far: its snapshots, and its reports.
+    pub(super) written: Written,
 }
 
 impl Snapshots for Stored {
@@ -36,6 +39,7 @@ impl Snapshots for Stored {
 
     fn keep(&self, name: &str, source: &str, text: &str) -> Result<Option<String>, String> {
         let path = self.path(name);
+        self.written.note(path.clone());
         files::write_whole(&path, format!("---\nsource: {source}\n---\n{text}\n").as_bytes())
             .map_err(|error| error.to_string())?;
         Ok((!self.is_updating).then(|| path.display().to_string()))
@@ -60,6 +64,7 @@ impl Stored {
             return Ok(None);
         }
         let path = self.path(&name);
+        self.written.note(path.clone());
         files::write_whole(&path, outline.as_bytes())?;
         let old = stored.unwrap_or_default();
         Ok((!self.is_updating).then(|| {
@@ -104,8 +109,12 @@ mod tests {
     #[test]
     fn what_is_kept_is_what_insta_and_we_read() {
         let folder = tempfile::tempdir().unwrap();
-        let stored =
-            Stored { folder: Some(folder.path().into()), reports: folder.path().into(), is_updating: true };
+        let stored = Stored {
+            folder: Some(folder.path().into()),
+            reports: folder.path().into(),
+            is_updating: true,
+            written: Written::default(),
+        };
         assert_eq!(stored.keep("a-case.reply", "suites/a.yaml", "status: 200\n{}"), Ok(None));
         assert_eq!(stored.stored("a-case.reply").as_deref(), Some("status: 200\n{}"));
         let read = insta::Snapshot::from_file(&folder.path().join("a-case.reply.snap")).unwrap();
@@ -119,8 +128,12 @@ mod tests {
     #[test]
     fn an_outline_is_compared_once_one_is_stored() {
         let folder = tempfile::tempdir().unwrap();
-        let mut stored =
-            Stored { folder: Some(folder.path().into()), reports: folder.path().into(), is_updating: false };
+        let mut stored = Stored {
+            folder: Some(folder.path().into()),
+            reports: folder.path().into(),
+            is_updating: false,
+            written: Written::default(),
+        };
         let outline = |line: &str| format!("---\nsource: muster\n---\na: pass\n{line}\n");
         assert_eq!(stored.outline_differs("here", &outline("b: pass")).unwrap(), None, "none is stored");
         stored.is_updating = true;
@@ -145,8 +158,12 @@ mod tests {
     #[test]
     fn what_is_new_is_pending_beside_the_old() {
         let folder = tempfile::tempdir().unwrap();
-        let stored =
-            Stored { folder: Some(folder.path().into()), reports: folder.path().into(), is_updating: false };
+        let stored = Stored {
+            folder: Some(folder.path().into()),
+            reports: folder.path().into(),
+            is_updating: false,
+            written: Written::default(),
+        };
         let pending = stored.keep("a.reply", "suites/a.yaml", "x").unwrap().unwrap();
         assert!(pending.ends_with("a.reply.snap.new"), "{pending}");
         assert_eq!(stored.stored("a.reply"), None);

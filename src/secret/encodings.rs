@@ -3,9 +3,11 @@
 //! Lives here: from one secret to the byte patterns that betray it. Does not: the escapes of JSON and HTML (`text`), the search
 //! for the patterns.
 
+mod pattern;
 mod text;
 
 use base64::prelude::*;
+pub(super) use pattern::Pattern;
 use std::collections::BTreeSet;
 use text::with_slashes;
 
@@ -15,14 +17,16 @@ pub(super) const ANCHOR_BYTES: usize = 32;
 const LONG_SECRET_BYTES: usize = 4 * ANCHOR_BYTES;
 
 /// Every pattern of one secret; none is empty.
-pub(super) fn patterns(secret: &[u8]) -> Vec<Vec<u8>> {
-    let parts: Vec<&[u8]> = if secret.len() > LONG_SECRET_BYTES {
+pub(super) fn patterns(secret: &[u8]) -> Vec<Pattern> {
+    let is_long = secret.len() > LONG_SECRET_BYTES;
+    let parts: Vec<&[u8]> = if is_long {
         secret[secret.len() - LONG_SECRET_BYTES..].chunks(ANCHOR_BYTES).collect()
     } else {
         vec![secret]
     };
-    let all: BTreeSet<Vec<u8>> = parts.into_iter().flat_map(encoded).filter(|it| !it.is_empty()).collect();
-    all.into_iter().collect()
+    let wholes: BTreeSet<Vec<u8>> = parts.into_iter().flat_map(encoded).filter(|it| !it.is_empty()).collect();
+    let cut = if is_long { vec![] } else { Pattern::cut(secret) };
+    wholes.into_iter().map(Pattern::whole).chain(cut).collect()
 }
 
 fn encoded(part: &[u8]) -> Vec<Vec<u8>> {
@@ -125,7 +129,8 @@ mod tests {
     /// The text holds a pattern of the secret.
     fn is_known(secret: &str, text: &str) -> bool {
         let all = patterns(secret.as_bytes());
-        all.iter().any(|pattern| text.as_bytes().windows(pattern.len()).any(|part| part == pattern))
+        let holds = |pattern: &[u8]| text.as_bytes().windows(pattern.len()).any(|part| part == pattern);
+        all.iter().any(|pattern| holds(pattern.as_ref()))
     }
 
     #[test]
@@ -194,7 +199,7 @@ mod tests {
     #[test]
     fn no_pattern_is_shorter_than_its_secret_and_few_are_of_letters_and_digits() {
         for secret in ["hunter22", "q7!Zk-92_xV/w+Tt\"'\\é", "a b/c&d<e>"] {
-            assert!(patterns(secret.as_bytes()).iter().all(|pattern| pattern.len() >= secret.len()));
+            assert!(encoded(secret.as_bytes()).iter().all(|pattern| pattern.len() >= secret.len()));
         }
         assert!(patterns(b"240bf196257143569539b3b6b82127c0").len() < 12);
     }

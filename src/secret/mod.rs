@@ -9,6 +9,7 @@ mod joined;
 mod sieve;
 
 use aho_corasick::AhoCorasick;
+use encodings::Pattern;
 use joined::Joined;
 use sieve::Sieve;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -88,7 +89,7 @@ pub struct Mask {
 
 #[derive(Default)]
 struct Known {
-    waiting: Vec<Vec<Vec<u8>>>,
+    waiting: Vec<Pattern>,
     /// Engines of shrinking size: learning one secret rebuilds only the small ones.
     searches: Vec<Search>,
     seen: std::collections::BTreeSet<Box<str>>,
@@ -96,26 +97,28 @@ struct Known {
 
 /// Some secrets, and the search for all of their patterns.
 struct Search {
-    /// The patterns of each secret.
-    secrets: Vec<Vec<Vec<u8>>>,
+    patterns: Vec<Pattern>,
     automaton: AhoCorasick,
     sieve: Sieve,
 }
 
 impl Search {
-    fn of(secrets: Vec<Vec<Vec<u8>>>) -> Result<Self, Vec<Vec<Vec<u8>>>> {
-        let sieve = Sieve::of(secrets.iter().flatten().map(Vec::as_slice));
-        match AhoCorasick::new(secrets.iter().flatten()) {
-            Ok(automaton) => Ok(Self { secrets, automaton, sieve }),
-            Err(_) => Err(secrets),
+    fn of(patterns: Vec<Pattern>) -> Result<Self, Vec<Pattern>> {
+        let sieve = Sieve::of(patterns.iter().map(AsRef::as_ref));
+        match AhoCorasick::new(&patterns) {
+            Ok(automaton) => Ok(Self { patterns, automaton, sieve }),
+            Err(_) => Err(patterns),
         }
     }
 
-    /// Every pattern in these bytes; they may overlap.
+    /// Every secret in these bytes, as far as it stands there; they may overlap.
     fn hits(&self, bytes: &[u8]) -> impl Iterator<Item = (usize, usize)> {
         self.sieve.parts(bytes).into_iter().flat_map(move |part| {
             let hits = self.automaton.find_overlapping_iter(&bytes[part.clone()]);
-            hits.map(move |hit| (part.start + hit.start(), part.start + hit.end()))
+            hits.map(move |hit| {
+                let pattern = &self.patterns[hit.pattern().as_usize()];
+                pattern.seen(bytes, part.start + hit.start(), part.start + hit.end())
+            })
         })
     }
 }
@@ -130,7 +133,7 @@ impl Mask {
     pub fn learn(&self, secret: &str) {
         let mut known = self.lock();
         if secret.len() >= SHORTEST_SECRET_BYTES && known.seen.insert(secret.into()) {
-            known.waiting.push(encodings::patterns(secret.as_bytes()));
+            known.waiting.extend(encodings::patterns(secret.as_bytes()));
         }
     }
 
@@ -174,15 +177,15 @@ impl Known {
         if self.waiting.is_empty() {
             return;
         }
-        let mut secrets = std::mem::take(&mut self.waiting);
-        while let Some(smaller) = self.searches.pop_if(|search| search.secrets.len() <= 2 * secrets.len()) {
-            secrets.extend(smaller.secrets);
+        let mut patterns = std::mem::take(&mut self.waiting);
+        while let Some(smaller) = self.searches.pop_if(|search| search.patterns.len() <= 2 * patterns.len()) {
+            patterns.extend(smaller.patterns);
         }
-        match Search::of(secrets) {
+        match Search::of(patterns) {
             Ok(search) => self.searches.push(search),
-            // Too many patterns for one search: keep what was learned as searches of one secret each.
-            Err(secrets) => {
-                self.searches.extend(secrets.into_iter().filter_map(|one| Search::of(vec![one]).ok()));
+            // Too many patterns for one search: keep what was learned as searches of one pattern each.
+            Err(patterns) => {
+                self.searches.extend(patterns.into_iter().filter_map(|one| Search::of(vec![one]).ok()));
             }
         }
     }
@@ -310,6 +313,25 @@ mod tests {
         }
         let path = r"C:\new\rest hunter22\and-more";
         assert_eq!(mask.mask(path).as_str(), path);
+    }
+
+    #[test]
+    fn a_secret_that_was_cut_is_hidden_as_far_as_it_is_there() {
+        let secret = "q7Zk92xVw8Tt&5r\"n4Lp";
+        let mask = mask_of(&[secret, "operator-of-staging-2"]);
+        for cut in [1, 3, 5] {
+            let (first, last) = (&secret[..secret.len() - cut], &secret[cut..]);
+            for text in [format!("bad {first}…"), format!("bad …{last}!"), format!("bad {first}\nnext")] {
+                let shown = text.replace(first, MASK).replace(last, MASK);
+                assert_eq!(mask.mask(&text).as_str(), shown);
+                assert!(mask.finds_in(text.as_bytes()) && !mask.finds_in(shown.as_bytes()));
+            }
+            let quoted = serde_json::Value::from(format!("bad {first}…")).to_string();
+            assert_eq!(mask.mask(&quoted).as_str(), format!("\"bad {MASK}…\""));
+        }
+        let less = format!("bad {}…", &secret[..14]);
+        assert_eq!(mask.mask(&less).as_str(), less, "less than three quarters");
+        assert_eq!(mask.mask("operator-of-staging-1").as_str(), "operator-of-staging-1");
     }
 
     #[test]

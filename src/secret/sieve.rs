@@ -23,7 +23,7 @@ impl Sieve {
     pub(super) fn of<'p>(patterns: impl Iterator<Item = &'p [u8]> + Clone) -> Self {
         let lengths = || patterns.clone().map(<[u8]>::len).filter(|len| *len > 0);
         let shortest = lengths().min().unwrap_or(1);
-        let gram = if shortest >= 16 { 8 } else { shortest.min(4) };
+        let gram = if shortest >= 12 { 8 } else { shortest.min(4) };
         let stride = shortest - gram + 1;
         let pieces = (lengths().count() * stride * BITS_EACH).next_power_of_two().max(64);
         let mut sieve =

@@ -190,6 +190,16 @@ fn no_secret_stands_in_what_is_written() {
 }
 
 #[test]
+fn a_file_with_secrets_that_lies_where_reports_go_is_left_alone() {
+    let bench = Bench::new();
+    let secrets = std::fs::read_to_string(bench.path("secrets")).unwrap();
+    let output = bench.muster(&["run", "store-is-healthy", "--report-dir", "."]).output().unwrap();
+    assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
+    assert_eq!(std::fs::read_to_string(bench.path("secrets")).unwrap(), secrets);
+    assert!(bench.path("junit.xml").exists() && bench.path("run.jsonl").exists());
+}
+
+#[test]
 fn each_guard_of_disruption_stops_a_run_that_tries() {
     type Change = fn(&str) -> String;
     let changes: [(Change, &str); 3] = [

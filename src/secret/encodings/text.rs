@@ -113,7 +113,8 @@ pub(super) fn with_slashes(text: &str) -> String {
     text.replace('/', "\\/")
 }
 
-fn json(text: &str) -> String {
+/// As it must be escaped.
+pub(super) fn json(text: &str) -> String {
     let quoted = serde_json::Value::from(text).to_string();
     quoted[1..quoted.len() - 1].to_owned()
 }

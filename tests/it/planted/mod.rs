@@ -145,6 +145,22 @@ fn a_killed_run_leaves_none_in_its_journal() {
     assert!(hits.is_empty(), "{:#?}", &hits[..hits.len().min(12)]);
 }
 
+#[test]
+fn hashes_of_secrets_that_a_platform_lists_are_told_and_not_shown() {
+    let bench = Bench::with_defects(&["accounts-list-shows-secrets"]);
+    let output = bench.muster(&["run", "listed-accounts-show-no-secrets"]).output().unwrap();
+    assert_eq!(code(&output), 1, "{}{}", stdout(&output), stderr(&output));
+    let junit = std::fs::read_to_string(bench.path("reports/junit.xml")).unwrap();
+    assert!(
+        junit.contains("$.accounts[*].secret: wanted nothing, found") && junit.contains("«secret»"),
+        "{junit}"
+    );
+    for (name, bytes) in written(&bench, &["reports", "state"]) {
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains("$2a$10$"), "{name}: {text}");
+    }
+}
+
 /// One case is told something in an error; another one says later that it is a secret.
 const LATE: &str = "title: Too late
 cases:
