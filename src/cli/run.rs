@@ -8,6 +8,7 @@ use super::snapshots::Stored;
 use super::state::State;
 use super::written::Written;
 use super::{Ended, Refusal, cleanup, open, signals};
+use crate::host;
 use crate::ledger::{Journal, Keys};
 use crate::outcome::{self, Ending, Event, Outcome, Record};
 use crate::report::{self, Console, Kind, Told};
@@ -17,9 +18,7 @@ use crate::source::Source;
 use crate::step::Scene;
 use crate::suite::{self, Suites};
 use crate::target::Target;
-use crate::{files, host};
 use std::cell::RefCell;
-use std::path::Path;
 use std::time::Duration;
 
 /// Runs what was asked for.
@@ -73,8 +72,9 @@ pub(super) fn perform(arguments: &RunArguments, tells: bool) -> Result<Performed
         seed,
         may_disrupt,
         stored: stored(arguments),
+        tells,
     };
-    prepared.carried_out(&state, tells).map(|outcome| Performed::Run(Box::new(outcome)))
+    prepared.carried_out(&state).map(|outcome| Performed::Run(Box::new(outcome)))
 }
 
 /// The report that is the record itself.
@@ -156,15 +156,17 @@ struct Prepared<'a> {
     seed: u64,
     may_disrupt: bool,
     stored: Stored,
+    /// Whether what happens is told: a run within another command is silent.
+    tells: bool,
 }
 
 impl Prepared<'_> {
-    fn carried_out(&self, state: &State, tells: bool) -> Result<Outcome, Refusal> {
+    fn carried_out(&self, state: &State) -> Result<Outcome, Refusal> {
         let run = run_id();
         let folder = &self.arguments.report_dir;
         let _lock = state.lock(self.target.name(), &run)?;
         let accounts = Accounts::new(&state.key()?);
-        let console = tells.then(|| Console::new(host::is_watched(), host::tell));
+        let console = self.tells.then(|| Console::new(host::is_watched(), host::tell));
         let sink = Sink::new(folder, console)?;
         self.stored.written.note(sink.path().to_owned());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -200,10 +202,10 @@ impl Prepared<'_> {
             sink.take(Event::Applied { ending: Ending::of_signal(number), why });
         }
         sink.end_console();
-        let outcome = self.reported(&sink, &mask)?;
-        if tells {
+        let (outcome, differs) = self.reported(&sink, &mask)?;
+        if self.tells {
             host::print(&report::console_summary(&outcome, host::wants_colors()));
-            host::print(&self.outline_differs(&outcome)?.unwrap_or_default());
+            host::print(&differs.unwrap_or_default());
             host::print(&format!("reports: {}\n", folder.display()));
         }
         Ok(outcome)
@@ -266,32 +268,40 @@ impl Prepared<'_> {
         }
     }
 
-    /// Writes the reports. What keeps them from being written is no refusal any more: something was run.
-    fn reported(&self, sink: &Sink, mask: &Mask) -> Result<Outcome, Refusal> {
-        match self.report(sink, mask) {
-            Ok(outcome) => Ok(outcome),
-            Err(refusal) => {
-                unrecorded(sink, mask, refusal.said());
-                Ok(Recorded::of(sink)?.outcome)
-            }
+    /// Writes the reports. What keeps them from being written is no refusal any more: something was run. With the outcome,
+    /// how its outline differs from the stored one.
+    fn reported(&self, sink: &Sink, mask: &Mask) -> Result<(Outcome, Option<String>), Refusal> {
+        self.report(sink, mask).or_else(|refusal| {
+            unrecorded(sink, mask, refusal.said());
+            Ok((Recorded::of(sink)?.outcome, None))
+        })
+    }
+
+    /// The record was written as things happened. If that went wrong, or a secret stands in it, it is written anew from
+    /// memory.
+    fn keep_record(&self, sink: &Sink, mask: &Mask) {
+        match sink.kept() {
+            Ok(bytes) if !mask.finds_in(&bytes) => return,
+            Ok(_) => {}
+            Err(refusal) => unrecorded(sink, mask, refusal.said()),
+        }
+        if let Err(refusal) = sink.write_anew(mask) {
+            unrecorded(sink, mask, refusal.said());
         }
     }
 
-    /// Writes the reports and searches what was written for secrets. The record was written as things happened: if that
-    /// went wrong, it is written anew from memory.
-    fn report(&self, sink: &Sink, mask: &Mask) -> Result<Outcome, Refusal> {
+    /// Writes the reports and searches what was written for secrets.
+    fn report(&self, sink: &Sink, mask: &Mask) -> Result<(Outcome, Option<String>), Refusal> {
         let asked = |kind: &&Kind| {
             self.arguments.reports.is_empty() || self.arguments.reports.iter().any(|it| it == kind.name)
         };
-        if let Err(trouble) = sink.sync() {
-            unrecorded(sink, mask, &trouble.to_string());
-            self.write(RECORD, &Recorded::of(sink)?, sink, mask);
-        }
-        // One that somebody has taken away shows nothing; the reports are searched below all the same.
-        if files::exists(sink.path()) && mask.finds_in(&files::read_bytes(sink.path())?) {
-            sink.mask_anew(mask)?;
-        }
+        self.keep_record(sink, mask);
         let recorded = Recorded::of(sink)?;
+        let differs = self.outline_differs(&recorded.outcome).unwrap_or_else(|refusal| {
+            unrecorded(sink, mask, refusal.said());
+            None
+        });
+        let recorded = recorded.renewed(sink)?;
         let others = report::KINDS.iter().filter(|kind| !matches!(kind.name, RECORD | LAST));
         others.filter(asked).for_each(|kind| self.write(kind.name, &recorded, sink, mask));
         self.search(sink, mask)?;
@@ -300,7 +310,7 @@ impl Prepared<'_> {
             self.write(LAST, &recorded, sink, mask);
         }
         self.search(sink, mask)?;
-        Ok(recorded.renewed(sink)?.outcome)
+        Ok((recorded.renewed(sink)?.outcome, differs))
     }
 
     fn write(&self, name: &str, recorded: &Recorded, sink: &Sink, mask: &Mask) {
@@ -324,7 +334,8 @@ impl Prepared<'_> {
 
     /// What to tell of a run of every case whose outline is not the stored one of its target.
     fn outline_differs(&self, outcome: &Outcome) -> Result<Option<String>, Refusal> {
-        let is_whole = chosen(self.arguments) == Selection::default()
+        let is_whole = self.tells
+            && chosen(self.arguments) == Selection::default()
             && outcome.start.disruptive_left_out == 0
             && outcome.totals().not_run == 0;
         match report::kind("outline").filter(|_| is_whole) {

@@ -33,6 +33,11 @@ impl Sink {
         Ok(Self { started: Instant::now(), path, taken: RefCell::new(taken) })
     }
 
+    /// Where the record is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Takes one event.
     pub(super) fn take(&self, event: Event) {
         let at_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -52,11 +57,6 @@ impl Sink {
         }
     }
 
-    /// Where the record is.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Everything taken so far.
     pub(super) fn records(&self) -> Vec<Record> {
         self.taken.borrow().records.clone()
@@ -68,28 +68,40 @@ impl Sink {
     }
 
     /// Masks once more what was taken before a secret was known: the code that another case is about to receive stands in
-    /// an error, say. The record on disk becomes the masked one.
-    pub(super) fn mask_anew(&self, mask: &Mask) -> Result<(), Refusal> {
+    /// an error, say. The record on disk becomes the masked one, whatever stood there.
+    ///
+    /// # Errors
+    /// If it cannot be written: then nothing more is.
+    pub(super) fn write_anew(&self, mask: &Mask) -> Result<(), Refusal> {
         let mut taken = self.taken.borrow_mut();
-        let wrong = |error: serde_json::Error| Refusal::new(error);
+        taken.file = None;
         let masked = taken.records.iter().map(|record| outcome::masked_anew(record, mask));
-        taken.records = masked.collect::<Result<_, _>>().map_err(wrong)?;
-        if taken.file.is_some() {
-            let lines: Result<String, _> = taken.records.iter().map(outcome::line).collect();
-            let lines = lines.map_err(wrong)?;
-            crate::files::write_whole(&self.path, lines.as_bytes())?;
-            taken.file = Some(Appender::open(&self.path, None)?);
-        }
+        taken.records = masked.collect::<Result<_, _>>()?;
+        crate::files::write_whole(&self.path, taken.lines()?.as_bytes())?;
+        taken.file = Some(Appender::open(&self.path, None)?);
         Ok(())
     }
 
-    /// Makes the record on disk durable. An error, of this or of an earlier write, is given once.
-    pub(super) fn sync(&self) -> Result<(), FileError> {
+    /// The record on disk, made durable.
+    ///
+    /// # Errors
+    /// If it could not be written, now or earlier, or is not what was taken: somebody has changed it or taken it away.
+    pub(super) fn kept(&self) -> Result<Vec<u8>, Refusal> {
         let mut taken = self.taken.borrow_mut();
         if let Some(Err(trouble)) = taken.file.as_mut().map(Appender::sync) {
             taken.stop_writing(trouble);
         }
-        taken.trouble.take().map_or(Ok(()), Err)
+        if let Some(trouble) = taken.trouble.take() {
+            return Err(trouble.into());
+        }
+        let bytes = crate::files::read_bytes(&self.path)?;
+        if bytes == taken.lines()?.as_bytes() {
+            return Ok(bytes);
+        }
+        Err(Refusal::new(format!(
+            "{} is not what was written there: somebody has changed it",
+            self.path.display()
+        )))
     }
 }
 
@@ -101,6 +113,10 @@ impl Taken {
         if let Err(trouble) = file.append(&line) {
             self.stop_writing(trouble);
         }
+    }
+
+    fn lines(&self) -> Result<String, serde_json::Error> {
+        self.records.iter().map(outcome::line).collect()
     }
 
     fn stop_writing(&mut self, trouble: FileError) {

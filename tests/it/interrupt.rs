@@ -345,17 +345,6 @@ fn a_target_that_comes_up_late_is_waited_for() {
     assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
 }
 
-#[test]
-fn a_record_that_somebody_takes_away_keeps_no_report_from_being_written() {
-    let bench = Bench::new();
-    waiting_suites(&bench);
-    let mut child = started(&bench);
-    std::fs::remove_file(bench.path("reports/run.jsonl")).unwrap();
-    send(&child, "-TERM");
-    assert_eq!(child.wait().unwrap().code(), Some(143));
-    assert_eq!(summary(&bench.path("reports"))["totals"]["planned"], 1);
-}
-
 /// Stops a process until its poll's deadline of 2 s is long over, and lets it go on.
 fn stood_still(child: &Child) {
     send(child, "-STOP");

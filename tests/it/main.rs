@@ -24,6 +24,7 @@ mod invalid_suites;
 mod kube_client;
 mod kubectl;
 mod lent;
+mod lost;
 mod mail;
 mod mailbox;
 mod planted;

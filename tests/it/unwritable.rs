@@ -17,7 +17,7 @@ fn by_bash(bench: &Bench, arguments: &[&str], after: &str) -> Output {
 }
 
 /// Every report is there and whole: rendered again from the record, each is what was written.
-fn reports_are_whole(bench: &Bench) {
+pub(crate) fn reports_are_whole(bench: &Bench) {
     for kind in muster::report::KINDS {
         let again = crate::program::muster()
             .args(["report", kind.name, "--from"])

@@ -1,0 +1,101 @@
+//! The record of a run is taken away or changed while it is written, or nothing more can be opened: never is it said
+//! that nothing was run, nor that all is well.
+
+use crate::interrupt::{send, started, waiting_suites};
+use crate::program::{Bench, code, stderr, stdout, summary};
+use crate::unwritable::reports_are_whole;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::Command;
+
+/// Something done to the folder of reports, and its name.
+type Loss = (&'static str, fn(&Path));
+
+/// The waiting case, with this done in the middle of it, stopped.
+fn stopped_after(bench: &Bench, loss: fn(&Path)) {
+    waiting_suites(bench);
+    let before = bench.state();
+    std::fs::remove_dir_all(bench.path("reports")).ok();
+    let mut child = started(bench);
+    loss(&bench.path("reports"));
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    send(&child, "-TERM");
+    assert!(told.any(|line| line.contains("nothing more is started")));
+    send(&child, "-TERM");
+    let rest: Vec<String> = told.collect();
+    assert_eq!(child.wait().unwrap().code(), Some(6), "{rest:?}");
+    assert!(rest.concat().contains("reports/run.jsonl"), "{rest:?}");
+    assert_eq!(bench.state(), before);
+}
+
+#[test]
+fn a_record_that_was_lost_ends_in_6_and_is_written_anew_with_every_report() {
+    let losses: [Loss; 4] = [
+        ("removed", |reports| std::fs::remove_file(reports.join("run.jsonl")).unwrap()),
+        ("emptied", |reports| std::fs::write(reports.join("run.jsonl"), "").unwrap()),
+        ("with its folder", |reports| std::fs::remove_dir_all(reports).unwrap()),
+        ("added to", |reports| {
+            let path = reports.join("run.jsonl");
+            let text = std::fs::read_to_string(&path).unwrap();
+            std::fs::write(path, text + "and more\n").unwrap();
+        }),
+    ];
+    let bench = Bench::new();
+    for (name, loss) in losses {
+        stopped_after(&bench, loss);
+        let summary = summary(&bench.path("reports"));
+        assert_eq!((&summary["exit_code"], &summary["totals"]["planned"]), (&6.into(), &1.into()), "{name}");
+        reports_are_whole(&bench);
+    }
+}
+
+#[test]
+fn a_record_in_whose_place_a_folder_stands_ends_in_6_with_every_other_report() {
+    let bench = Bench::new();
+    stopped_after(&bench, |reports| {
+        std::fs::remove_file(reports.join("run.jsonl")).unwrap();
+        std::fs::create_dir(reports.join("run.jsonl")).unwrap();
+    });
+    assert_eq!(summary(&bench.path("reports"))["exit_code"], 6);
+}
+
+#[test]
+fn an_outline_that_cannot_be_written_ends_in_6() {
+    let bench = Bench::new();
+    let case = "title: One
+cases:
+  - id: one
+    why: its outline is new
+    steps: [{ call: { get: /health, expect: { status: 401 } } }]
+";
+    std::fs::write(bench.suites_without_cases().join("one.yaml"), case).unwrap();
+    std::fs::create_dir_all(bench.path("kept/outline-on-built-in.snap.new")).unwrap();
+    std::fs::write(bench.path("kept/outline-on-built-in.snap"), "---\nsource: muster\n---\nother\n").unwrap();
+    let output = bench.muster(&["run", "--suites", "suites", "--snapshots", "kept"]).output().unwrap();
+    assert_eq!(code(&output), 6, "{}{}", stdout(&output), stderr(&output));
+    assert!(stderr(&output).contains("outline-on-built-in.snap.new"), "{}", stderr(&output));
+    assert_eq!(summary(&bench.path("reports"))["exit_code"], 6);
+    reports_are_whole(&bench);
+}
+
+#[test]
+fn a_run_that_may_open_few_files_never_says_that_nothing_was_run() {
+    for files in [16, 20, 24, 30] {
+        let bench = Bench::new();
+        let before = bench.state();
+        let mut command = Command::new("bash");
+        command.current_dir(bench.folder.path()).env("NO_COLOR", "1").env("CI", "1");
+        let limited = format!("ulimit -n {files}; exec \"$@\"");
+        command.args(["-c", &limited, "bash", env!("CARGO_BIN_EXE_muster"), "run", "signup-flow"]);
+        command.args(["--target", "target.yaml", "--state-dir", "state", "--report-dir", "reports"]);
+        let output = command.output().unwrap();
+        let told = stderr(&output);
+        if code(&output) == 2 {
+            assert_eq!(bench.state(), before, "{files}: {told}");
+            assert_eq!(std::fs::read_dir(bench.path("state/built-in/runs")).map_or(0, Iterator::count), 0);
+        }
+        let cleaned = bench.muster(&["cleanup"]).output().unwrap();
+        assert_eq!(code(&cleaned), 0, "{files}: {}", stderr(&cleaned));
+        assert_eq!(bench.state(), before, "{files}: {told}");
+    }
+}
