@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// What the disk refused, and where.
@@ -179,12 +179,36 @@ impl Appender {
         Ok(Self { file: open().map_err(|why| FileError::new("open", path, why))?, path: path.into() })
     }
 
-    /// Appends text in one write.
+    /// Appends text whole or not at all.
     ///
     /// # Errors
-    /// If not all of it could be written.
+    /// If not all of it could be written: what was, is taken away again.
     pub fn append(&mut self, text: &str) -> Result<(), FileError> {
-        self.file.write_all(text.as_bytes()).map_err(|why| FileError::new("append to", &self.path, why))
+        let mut append = || -> io::Result<()> {
+            let before = self.file.metadata()?.len();
+            self.file.write_all(text.as_bytes()).or_else(|why| {
+                self.file.set_len(before)?;
+                Err(why)
+            })
+        };
+        append().map_err(|why| FileError::new("append to", &self.path, why))
+    }
+
+    /// Whether whoever opens the path finds this file.
+    ///
+    /// # Errors
+    /// If the file was removed, moved, or replaced.
+    pub fn stands(&self) -> Result<(), FileError> {
+        let stands = || -> io::Result<bool> {
+            let (here, there) = (self.file.metadata()?, std::fs::metadata(&self.path)?);
+            Ok((here.dev(), here.ino()) == (there.dev(), there.ino()))
+        };
+        let replaced = || io::Error::other("another file stands there now");
+        match stands() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(FileError::new("append to", &self.path, replaced())),
+            Err(why) => Err(FileError::new("append to", &self.path, why)),
+        }
     }
 
     /// Appends text and returns when it would survive a power cut.
@@ -211,10 +235,11 @@ pub struct Lock {
     _held: File,
 }
 
-/// Takes a lock; `None` if someone else holds it. The holder's line is written into the file for the next one to read.
+/// Takes a lock; `None` if someone else holds it. The holder's line is written into the file for the next one to read,
+/// if there is room.
 ///
 /// # Errors
-/// If the file cannot be opened or written.
+/// If the file cannot be opened.
 pub fn try_lock(path: &Path, holder: &str) -> Result<Option<Lock>, FileError> {
     make_folder(parent(path))?;
     let file = OpenOptions::new()
@@ -230,10 +255,9 @@ pub fn try_lock(path: &Path, holder: &str) -> Result<Option<Lock>, FileError> {
         Err(TryLockError::WouldBlock) => return Ok(None),
         Err(TryLockError::Error(why)) => return Err(FileError::new("lock", path, why)),
     }
+    // A full disk has no room for the holder's line, and is no reason to put nothing back: it is locked all the same.
     let mut held = &file;
-    file.set_len(0)
-        .and_then(|()| held.write_all(holder.as_bytes()))
-        .map_err(|why| FileError::new("write", path, why))?;
+    file.set_len(0).and_then(|()| held.write_all(holder.as_bytes())).ok();
     Ok(Some(Lock { _held: file }))
 }
 
@@ -266,6 +290,20 @@ mod tests {
         Appender::open(&path, None).unwrap().append_durably("one\ntw").unwrap();
         Appender::open(&path, Some(4)).unwrap().append_durably("two\n").unwrap();
         assert_eq!(read_text(&path).unwrap(), "one\ntwo\n");
+    }
+
+    #[test]
+    fn a_file_that_was_removed_moved_or_replaced_stands_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("log"), folder.path().join("other"));
+        let log = Appender::open(&path, None).unwrap();
+        log.stands().unwrap();
+        std::fs::rename(&path, &other).unwrap();
+        assert!(log.stands().unwrap_err().is_absent());
+        write_whole(&path, b"").unwrap();
+        assert!(log.stands().unwrap_err().to_string().ends_with("another file stands there now"));
+        std::fs::rename(&other, &path).unwrap();
+        log.stands().unwrap();
     }
 
     #[test]

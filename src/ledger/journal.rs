@@ -81,8 +81,9 @@ impl Journal {
     /// one of the same case is not repeated: the open one's number is returned.
     ///
     /// # Errors
-    /// If it could not be made durable: then the change must not be sent.
+    /// If it could not be made durable, or the journal is gone: then the change must not be sent.
     pub fn changing(&self, mut change: Change) -> Result<u64, FileError> {
+        self.stands()?;
         let equal = |open: &&Change| {
             open.undo.is_some()
                 && open.undo == change.undo
@@ -126,6 +127,14 @@ impl Journal {
         self.open.borrow().iter().rev().cloned().collect()
     }
 
+    /// Whether the journal is where `muster cleanup` looks for it.
+    ///
+    /// # Errors
+    /// If somebody has removed, moved, or replaced it: then nothing must be changed any more.
+    pub fn stands(&self) -> Result<(), FileError> {
+        self.file.borrow().stands()
+    }
+
     /// How many lines an earlier process wrote into it that cannot be read any more.
     pub fn damaged(&self) -> u64 {
         self.damaged
@@ -134,10 +143,11 @@ impl Journal {
     /// Closes the journal if nothing is open, and nothing may be that cannot be read.
     ///
     /// # Errors
-    /// If it could not be made durable.
+    /// If it could not be made durable, or is gone.
     pub fn close(&self) -> Result<bool, FileError> {
         let is_empty = self.open.borrow().is_empty() && self.damaged == 0;
         if is_empty {
+            self.stands()?;
             self.write(&Entry::Closed)?;
         }
         Ok(is_empty)
@@ -200,6 +210,19 @@ mod tests {
             assert_eq!(journal.changing(change("a", "x@y")).unwrap(), first);
             assert_ne!(journal.changing(change("b", "x@y")).unwrap(), first);
         });
+    }
+
+    #[test]
+    fn nothing_is_announced_in_a_journal_that_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("runs/journal");
+        let journal = Journal::open(&path).unwrap();
+        journal.changing(change("a", "x@y")).unwrap();
+        std::fs::remove_dir_all(folder.path().join("runs")).unwrap();
+        assert!(journal.changing(change("a", "z@y")).is_err());
+        assert!(journal.changing(change("a", "x@y")).is_err(), "nor is one that is open already sent again");
+        journal.undone(1).unwrap();
+        assert!(journal.close().is_err());
     }
 
     #[test]
