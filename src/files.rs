@@ -160,23 +160,40 @@ pub struct Appender {
 }
 
 impl Appender {
-    /// Opens a file for appending, making it if need be, and cuts it to `length` bytes first if that is given (the
-    /// torn tail of a file whose writer died).
+    /// Opens a file for appending, making it if need be.
     ///
     /// # Errors
     /// If it cannot be opened.
-    pub fn open(path: &Path, length: Option<u64>) -> Result<Self, FileError> {
+    pub fn open(path: &Path) -> Result<Self, FileError> {
         make_folder(parent(path))?;
         let open = || -> io::Result<File> {
             let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
-            if let Some(length) = length {
-                file.set_len(length)?;
-            }
             file.sync_all()?;
             File::open(parent(path))?.sync_all()?;
             Ok(file)
         };
         Ok(Self { file: open().map_err(|why| FileError::new("open", path, why))?, path: path.into() })
+    }
+
+    /// Takes it for itself, until it is closed or its holder dies.
+    ///
+    /// # Errors
+    /// If another process has it.
+    pub fn lock(&self) -> Result<(), FileError> {
+        let held = || io::Error::other("another muster is at work with it");
+        self.file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => FileError::new("lock", &self.path, held()),
+            TryLockError::Error(why) => FileError::new("lock", &self.path, why),
+        })
+    }
+
+    /// Cuts it to so many bytes, durably: the torn tail of a file whose writer died.
+    ///
+    /// # Errors
+    /// If that fails.
+    pub fn cut(&mut self, length: u64) -> Result<(), FileError> {
+        let cut = self.file.set_len(length).and_then(|()| self.file.sync_all());
+        cut.map_err(|why| FileError::new("cut", &self.path, why))
     }
 
     /// Appends text whole or not at all.
@@ -199,12 +216,8 @@ impl Appender {
     /// # Errors
     /// If the file was removed, moved, or replaced.
     pub fn stands(&self) -> Result<(), FileError> {
-        let stands = || -> io::Result<bool> {
-            let (here, there) = (self.file.metadata()?, std::fs::metadata(&self.path)?);
-            Ok((here.dev(), here.ino()) == (there.dev(), there.ino()))
-        };
         let replaced = || io::Error::other("another file stands there now");
-        match stands() {
+        match is_at(&self.file, &self.path) {
             Ok(true) => Ok(()),
             Ok(false) => Err(FileError::new("append to", &self.path, replaced())),
             Err(why) => Err(FileError::new("append to", &self.path, why)),
@@ -227,6 +240,17 @@ impl Appender {
     pub fn sync(&mut self) -> Result<(), FileError> {
         self.file.sync_data().map_err(|why| FileError::new("make durable", &self.path, why))
     }
+}
+
+/// Whether a path leads to an open file.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let (here, there) = (file.metadata()?, std::fs::metadata(path)?);
+    Ok((here.dev(), here.ino()) == (there.dev(), there.ino()))
+}
+
+/// Whether a process has locked a file. One that is not there or cannot be opened is locked by nobody.
+pub fn is_locked(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// A lock that ends with its holder, however it dies.
@@ -254,6 +278,10 @@ pub fn try_lock(path: &Path, holder: &str) -> Result<Option<Lock>, FileError> {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Ok(None),
         Err(TryLockError::Error(why)) => return Err(FileError::new("lock", path, why)),
+    }
+    // Whoever holds a file that was removed meanwhile keeps nobody out.
+    if !is_at(&file, path).unwrap_or(false) {
+        return try_lock(path, holder);
     }
     // A full disk has no room for the holder's line, and is no reason to put nothing back: it is locked all the same.
     let mut held = &file;
@@ -287,8 +315,10 @@ mod tests {
     fn a_torn_tail_is_cut_before_the_next_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        Appender::open(&path, None).unwrap().append_durably("one\ntw").unwrap();
-        Appender::open(&path, Some(4)).unwrap().append_durably("two\n").unwrap();
+        Appender::open(&path).unwrap().append_durably("one\ntw").unwrap();
+        let mut again = Appender::open(&path).unwrap();
+        again.cut(4).unwrap();
+        again.append_durably("two\n").unwrap();
         assert_eq!(read_text(&path).unwrap(), "one\ntwo\n");
     }
 
@@ -296,7 +326,7 @@ mod tests {
     fn a_file_that_was_removed_moved_or_replaced_stands_no_more() {
         let folder = tempfile::tempdir().unwrap();
         let (path, other) = (folder.path().join("log"), folder.path().join("other"));
-        let log = Appender::open(&path, None).unwrap();
+        let log = Appender::open(&path).unwrap();
         log.stands().unwrap();
         std::fs::rename(&path, &other).unwrap();
         assert!(log.stands().unwrap_err().is_absent());
@@ -315,6 +345,19 @@ mod tests {
         drop(first);
         assert!(try_lock(&path, "run b").unwrap().is_some());
         assert_eq!(read_text(&path).unwrap(), "run b");
+    }
+
+    #[test]
+    fn what_is_appended_to_can_be_taken_by_one_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let first = Appender::open(&path).unwrap();
+        assert!(!is_locked(&path));
+        first.lock().unwrap();
+        let error = Appender::open(&path).unwrap().lock().unwrap_err().to_string();
+        assert!(is_locked(&path) && error.ends_with("another muster is at work with it"), "{error}");
+        drop(first);
+        assert!(!is_locked(&path) && Appender::open(&path).unwrap().lock().is_ok());
     }
 
     #[test]

@@ -46,17 +46,19 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal of a run; what an earlier process wrote into it is taken up, its torn tail cut off.
+    /// Opens the journal of a run, which nobody else can open meanwhile; what an earlier process wrote into it is taken up, its torn tail cut off.
     ///
     /// # Errors
-    /// If the file cannot be opened or read.
+    /// If the file cannot be opened or read, or another process has it open.
     pub fn open(path: &Path) -> Result<Self, FileError> {
-        let (written, is_new) = match crate::files::read_bytes(path) {
-            Err(error) if error.is_absent() => (vec![], true),
-            read => (read?, false),
-        };
+        let is_new = !crate::files::exists(path);
+        let mut file = Appender::open(path)?;
+        file.lock()?;
+        let written = crate::files::read_bytes(path)?;
         let reading = read_journal(&written);
-        let mut file = Appender::open(path, Some(reading.whole))?;
+        if reading.whole < written.len() as u64 {
+            file.cut(reading.whole)?;
+        }
         if reading.is_unended {
             // What is written now is no part of a damaged line.
             file.append("\n")?;
@@ -232,6 +234,8 @@ mod tests {
         let journal = Journal::open(&path).unwrap();
         journal.begin("r1", "fake", "http://a").unwrap();
         journal.changing(change("a", "x@y")).unwrap();
+        assert!(Journal::open(&path).is_err(), "its writer is at work");
+        drop(journal);
         let again = Journal::open(&path).unwrap();
         assert_eq!(again.open_all().len(), 1);
         assert_eq!(again.changing(change("a", "z@y")).unwrap(), 2);

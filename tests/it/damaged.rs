@@ -158,6 +158,27 @@ fn cleanup_on_a_full_disk_puts_everything_back_and_ends_in_5() {
     assert_eq!(code(&cleaned), 0, "{}", stderr(&cleaned));
 }
 
+#[test]
+fn a_lock_whose_file_somebody_has_removed_still_keeps_others_out() {
+    let bench = Bench::new();
+    waiting_suites(&bench);
+    let before = bench.state();
+    let mut child = started(&bench);
+    let standing = bench.state();
+    for command in [&["cleanup"][..], &["run", "store-is-healthy", "--report-dir", "other"]] {
+        std::fs::remove_file(bench.path("state/built-in/lock")).unwrap();
+        let other = bench.muster(command).output().unwrap();
+        assert_eq!(code(&other), 2, "{command:?}: {}{}", stdout(&other), stderr(&other));
+        assert!(stderr(&other).contains("another muster is at work on target `built-in`: run 2"));
+        assert_eq!(bench.state(), standing, "{command:?}");
+    }
+    send(&child, "-KILL");
+    child.wait().unwrap();
+    let cleaned = bench.muster(&["cleanup"]).output().unwrap();
+    assert_eq!(code(&cleaned), 0, "its lock ends with it: {}", stderr(&cleaned));
+    assert_eq!(bench.state(), before);
+}
+
 /// Two cases of this kind, one after the other: in the first one somebody takes the state folder away.
 const SIGNS_UP: &str = "
   - id: signs-up-NAME
