@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// What the disk refused, and where.
@@ -160,18 +160,14 @@ pub struct Appender {
 }
 
 impl Appender {
-    /// Opens a file for appending, making it if need be, and cuts it to `length` bytes first if that is given (the
-    /// torn tail of a file whose writer died).
+    /// Opens a file for appending, making it if need be.
     ///
     /// # Errors
     /// If it cannot be opened.
-    pub fn open(path: &Path, length: Option<u64>) -> Result<Self, FileError> {
+    pub fn open(path: &Path) -> Result<Self, FileError> {
         make_folder(parent(path))?;
         let open = || -> io::Result<File> {
             let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
-            if let Some(length) = length {
-                file.set_len(length)?;
-            }
             file.sync_all()?;
             File::open(parent(path))?.sync_all()?;
             Ok(file)
@@ -179,12 +175,53 @@ impl Appender {
         Ok(Self { file: open().map_err(|why| FileError::new("open", path, why))?, path: path.into() })
     }
 
-    /// Appends text in one write.
+    /// Takes it for itself, until it is closed or its holder dies.
     ///
     /// # Errors
-    /// If not all of it could be written.
+    /// If another process has it.
+    pub fn lock(&self) -> Result<(), FileError> {
+        let held = || io::Error::other("another muster is at work with it");
+        self.file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => FileError::new("lock", &self.path, held()),
+            TryLockError::Error(why) => FileError::new("lock", &self.path, why),
+        })
+    }
+
+    /// Cuts it to so many bytes, durably: the torn tail of a file whose writer died.
+    ///
+    /// # Errors
+    /// If that fails.
+    pub fn cut(&mut self, length: u64) -> Result<(), FileError> {
+        let cut = self.file.set_len(length).and_then(|()| self.file.sync_all());
+        cut.map_err(|why| FileError::new("cut", &self.path, why))
+    }
+
+    /// Appends text whole or not at all.
+    ///
+    /// # Errors
+    /// If not all of it could be written: what was, is taken away again.
     pub fn append(&mut self, text: &str) -> Result<(), FileError> {
-        self.file.write_all(text.as_bytes()).map_err(|why| FileError::new("append to", &self.path, why))
+        let mut append = || -> io::Result<()> {
+            let before = self.file.metadata()?.len();
+            self.file.write_all(text.as_bytes()).or_else(|why| {
+                self.file.set_len(before)?;
+                Err(why)
+            })
+        };
+        append().map_err(|why| FileError::new("append to", &self.path, why))
+    }
+
+    /// Whether whoever opens the path finds this file.
+    ///
+    /// # Errors
+    /// If the file was removed, moved, or replaced.
+    pub fn stands(&self) -> Result<(), FileError> {
+        let replaced = || io::Error::other("another file stands there now");
+        match is_at(&self.file, &self.path) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(FileError::new("append to", &self.path, replaced())),
+            Err(why) => Err(FileError::new("append to", &self.path, why)),
+        }
     }
 
     /// Appends text and returns when it would survive a power cut.
@@ -205,16 +242,28 @@ impl Appender {
     }
 }
 
+/// Whether a path leads to an open file.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let (here, there) = (file.metadata()?, std::fs::metadata(path)?);
+    Ok((here.dev(), here.ino()) == (there.dev(), there.ino()))
+}
+
+/// Whether a process has locked a file. One that is not there or cannot be opened is locked by nobody.
+pub fn is_locked(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 /// A lock that ends with its holder, however it dies.
 #[derive(Debug)]
 pub struct Lock {
     _held: File,
 }
 
-/// Takes a lock; `None` if someone else holds it. The holder's line is written into the file for the next one to read.
+/// Takes a lock; `None` if someone else holds it. The holder's line is written into the file for the next one to read,
+/// if there is room.
 ///
 /// # Errors
-/// If the file cannot be opened or written.
+/// If the file cannot be opened.
 pub fn try_lock(path: &Path, holder: &str) -> Result<Option<Lock>, FileError> {
     make_folder(parent(path))?;
     let file = OpenOptions::new()
@@ -230,10 +279,13 @@ pub fn try_lock(path: &Path, holder: &str) -> Result<Option<Lock>, FileError> {
         Err(TryLockError::WouldBlock) => return Ok(None),
         Err(TryLockError::Error(why)) => return Err(FileError::new("lock", path, why)),
     }
+    // Whoever holds a file that was removed meanwhile keeps nobody out.
+    if !is_at(&file, path).unwrap_or(false) {
+        return try_lock(path, holder);
+    }
+    // A full disk has no room for the holder's line, and is no reason to put nothing back: it is locked all the same.
     let mut held = &file;
-    file.set_len(0)
-        .and_then(|()| held.write_all(holder.as_bytes()))
-        .map_err(|why| FileError::new("write", path, why))?;
+    file.set_len(0).and_then(|()| held.write_all(holder.as_bytes())).ok();
     Ok(Some(Lock { _held: file }))
 }
 
@@ -263,9 +315,25 @@ mod tests {
     fn a_torn_tail_is_cut_before_the_next_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        Appender::open(&path, None).unwrap().append_durably("one\ntw").unwrap();
-        Appender::open(&path, Some(4)).unwrap().append_durably("two\n").unwrap();
+        Appender::open(&path).unwrap().append_durably("one\ntw").unwrap();
+        let mut again = Appender::open(&path).unwrap();
+        again.cut(4).unwrap();
+        again.append_durably("two\n").unwrap();
         assert_eq!(read_text(&path).unwrap(), "one\ntwo\n");
+    }
+
+    #[test]
+    fn a_file_that_was_removed_moved_or_replaced_stands_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("log"), folder.path().join("other"));
+        let log = Appender::open(&path).unwrap();
+        log.stands().unwrap();
+        std::fs::rename(&path, &other).unwrap();
+        assert!(log.stands().unwrap_err().is_absent());
+        write_whole(&path, b"").unwrap();
+        assert!(log.stands().unwrap_err().to_string().ends_with("another file stands there now"));
+        std::fs::rename(&other, &path).unwrap();
+        log.stands().unwrap();
     }
 
     #[test]
@@ -277,6 +345,19 @@ mod tests {
         drop(first);
         assert!(try_lock(&path, "run b").unwrap().is_some());
         assert_eq!(read_text(&path).unwrap(), "run b");
+    }
+
+    #[test]
+    fn what_is_appended_to_can_be_taken_by_one_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let first = Appender::open(&path).unwrap();
+        assert!(!is_locked(&path));
+        first.lock().unwrap();
+        let error = Appender::open(&path).unwrap().lock().unwrap_err().to_string();
+        assert!(is_locked(&path) && error.ends_with("another muster is at work with it"), "{error}");
+        drop(first);
+        assert!(!is_locked(&path) && Appender::open(&path).unwrap().lock().is_ok());
     }
 
     #[test]

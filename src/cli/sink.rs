@@ -28,7 +28,7 @@ impl Sink {
     pub(super) fn new(folder: &Path, console: Option<Console>) -> Result<Self, FileError> {
         let path = folder.join("run.jsonl");
         crate::files::remove(&path)?;
-        let file = Some(Appender::open(&path, None)?);
+        let file = Some(Appender::open(&path)?);
         let taken = Taken { file, trouble: None, records: vec![], console };
         Ok(Self { started: Instant::now(), path, taken: RefCell::new(taken) })
     }
@@ -78,7 +78,7 @@ impl Sink {
         let masked = taken.records.iter().map(|record| outcome::masked_anew(record, mask));
         taken.records = masked.collect::<Result<_, _>>()?;
         crate::files::write_whole(&self.path, taken.lines()?.as_bytes())?;
-        taken.file = Some(Appender::open(&self.path, None)?);
+        taken.file = Some(Appender::open(&self.path)?);
         Ok(())
     }
 

@@ -53,17 +53,17 @@ impl State {
         }
     }
 
-    /// Takes the lock of a target.
+    /// Takes the lock of a target. Somebody may have removed the file of a lock that is held: whoever has a journal of the
+    /// target open is at work on it too.
     pub(super) fn lock(&self, target: &str, run: &str) -> Result<Lock, Refusal> {
         let path = self.folder.join(target).join("lock");
-        match files::try_lock(&path, run)? {
-            Some(lock) => Ok(lock),
-            None => {
-                let holder = files::read_text(&path).unwrap_or_default();
-                Err(Refusal::new(format!(
-                    "another muster is at work on target `{target}`: run {holder}\nhint: wait for it, or stop it; its lock ends with it"
-                )))
-            }
+        let Some(lock) = files::try_lock(&path, run)? else {
+            return Err(at_work(target, &files::read_text(&path).unwrap_or_default()));
+        };
+        let is_open = |run: &&String| files::is_locked(&self.run(target, run).join("journal"));
+        match self.open_runs(target)?.iter().find(is_open) {
+            None => Ok(lock),
+            Some(holder) => Err(at_work(target, holder)),
         }
     }
 
@@ -111,6 +111,12 @@ impl State {
     fn runs(&self, target: &str) -> PathBuf {
         self.folder.join(target).join("runs")
     }
+}
+
+fn at_work(target: &str, holder: &str) -> Refusal {
+    Refusal::new(format!(
+        "another muster is at work on target `{target}`: run {holder}\nhint: wait for it, or stop it; its lock ends with it"
+    ))
 }
 
 /// Copies what undoing needs beside the journal, so that it does not depend on tomorrow's suites.

@@ -46,17 +46,19 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal of a run; what an earlier process wrote into it is taken up, its torn tail cut off.
+    /// Opens the journal of a run, which nobody else can open meanwhile; what an earlier process wrote into it is taken up, its torn tail cut off.
     ///
     /// # Errors
-    /// If the file cannot be opened or read.
+    /// If the file cannot be opened or read, or another process has it open.
     pub fn open(path: &Path) -> Result<Self, FileError> {
-        let (written, is_new) = match crate::files::read_bytes(path) {
-            Err(error) if error.is_absent() => (vec![], true),
-            read => (read?, false),
-        };
+        let is_new = !crate::files::exists(path);
+        let mut file = Appender::open(path)?;
+        file.lock()?;
+        let written = crate::files::read_bytes(path)?;
         let reading = read_journal(&written);
-        let mut file = Appender::open(path, Some(reading.whole))?;
+        if reading.whole < written.len() as u64 {
+            file.cut(reading.whole)?;
+        }
         if reading.is_unended {
             // What is written now is no part of a damaged line.
             file.append("\n")?;
@@ -81,8 +83,9 @@ impl Journal {
     /// one of the same case is not repeated: the open one's number is returned.
     ///
     /// # Errors
-    /// If it could not be made durable: then the change must not be sent.
+    /// If it could not be made durable, or the journal is gone: then the change must not be sent.
     pub fn changing(&self, mut change: Change) -> Result<u64, FileError> {
+        self.stands()?;
         let equal = |open: &&Change| {
             open.undo.is_some()
                 && open.undo == change.undo
@@ -126,6 +129,14 @@ impl Journal {
         self.open.borrow().iter().rev().cloned().collect()
     }
 
+    /// Whether the journal is where `muster cleanup` looks for it.
+    ///
+    /// # Errors
+    /// If somebody has removed, moved, or replaced it: then nothing must be changed any more.
+    pub fn stands(&self) -> Result<(), FileError> {
+        self.file.borrow().stands()
+    }
+
     /// How many lines an earlier process wrote into it that cannot be read any more.
     pub fn damaged(&self) -> u64 {
         self.damaged
@@ -134,10 +145,11 @@ impl Journal {
     /// Closes the journal if nothing is open, and nothing may be that cannot be read.
     ///
     /// # Errors
-    /// If it could not be made durable.
+    /// If it could not be made durable, or is gone.
     pub fn close(&self) -> Result<bool, FileError> {
         let is_empty = self.open.borrow().is_empty() && self.damaged == 0;
         if is_empty {
+            self.stands()?;
             self.write(&Entry::Closed)?;
         }
         Ok(is_empty)
@@ -203,12 +215,27 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_announced_in_a_journal_that_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("runs/journal");
+        let journal = Journal::open(&path).unwrap();
+        journal.changing(change("a", "x@y")).unwrap();
+        std::fs::remove_dir_all(folder.path().join("runs")).unwrap();
+        assert!(journal.changing(change("a", "z@y")).is_err());
+        assert!(journal.changing(change("a", "x@y")).is_err(), "nor is one that is open already sent again");
+        journal.undone(1).unwrap();
+        assert!(journal.close().is_err());
+    }
+
+    #[test]
     fn a_journal_taken_up_again_goes_on_counting() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal");
         let journal = Journal::open(&path).unwrap();
         journal.begin("r1", "fake", "http://a").unwrap();
         journal.changing(change("a", "x@y")).unwrap();
+        assert!(Journal::open(&path).is_err(), "its writer is at work");
+        drop(journal);
         let again = Journal::open(&path).unwrap();
         assert_eq!(again.open_all().len(), 1);
         assert_eq!(again.changing(change("a", "z@y")).unwrap(), 2);

@@ -239,7 +239,11 @@ impl Stage<'_> {
             Some(parent) => self.scene.book.operations.get(&parent.value).and_then(|it| it.undo.as_ref()),
             None => operation.undo.as_ref(),
         };
-        let Some(by) = by else { return Ok(None) };
+        let Some(by) = by else {
+            // Nothing is to be written down; without a journal nothing is changed all the same.
+            let stands = self.scene.journal.stands();
+            return stands.map(|()| None).map_err(|error| self.unannounced(&error));
+        };
         let mut names = self.undo_names(prepared);
         let key = operation.key.as_ref().map(|key| key.render_text(&names)).transpose();
         let key = key.map_err(|error| vec![self.doubt("step.template", &error.to_string())])?;
@@ -266,7 +270,11 @@ impl Stage<'_> {
         let (case, operation) = (self.case.clone(), operation.to_owned());
         let change = Change { number: 0, case, operation, undo: Some(undo), key };
         let written = self.scene.journal.changing(change);
-        written.map_err(|error| vec![self.doubt("ledger.disk", &format!("nothing was changed: {error}"))])
+        written.map_err(|error| self.unannounced(&error))
+    }
+
+    fn unannounced(&self, error: &dyn std::fmt::Display) -> Vec<Failure> {
+        vec![self.doubt("ledger.disk", &format!("nothing was changed: {error}"))]
     }
 
     fn permitted(&self, operation: &Operation) -> Result<(), Vec<Failure>> {

@@ -1,7 +1,7 @@
 //! What a dead run has left is damaged, taken away, or not one's own: nobody says that all is put back.
 
-use crate::interrupt::{send, started, waiting_suites};
-use crate::program::{Bench, code, stderr, stdout};
+use crate::interrupt::{send, started, started_with, waiting_suites};
+use crate::program::{Bench, code, stderr, stdout, summary};
 use std::path::{Path, PathBuf};
 
 /// Something done to a journal, and its name.
@@ -131,5 +131,89 @@ fn a_run_that_died_before_it_had_a_journal_or_while_it_was_forgotten_is_no_damag
         let output = bench.muster(&["run", "--exact", "health-answers-both-ways"]).output().unwrap();
         assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
         assert!(!aside.exists(), "what is aside goes with the next run");
+    }
+}
+
+#[test]
+fn cleanup_on_a_full_disk_puts_everything_back_and_ends_in_5() {
+    let bench = Bench::new();
+    let (journal, before) = killed(&bench);
+    let mut command = std::process::Command::new("bash");
+    command.current_dir(bench.folder.path()).env("NO_COLOR", "1").env("CI", "1");
+    command.args(["-c", "ulimit -f 0; trap '' XFSZ; exec \"$@\" 2>&1 | cat; exit ${PIPESTATUS[0]}", "bash"]);
+    command.args([
+        env!("CARGO_BIN_EXE_muster"),
+        "cleanup",
+        "--target",
+        "target.yaml",
+        "--state-dir",
+        "state",
+    ]);
+    let output = command.output().unwrap();
+    assert_eq!(code(&output), 5, "{}{}", stdout(&output), stderr(&output));
+    assert!(stdout(&output).contains("File too large"), "{}", stdout(&output));
+    assert_eq!(bench.state(), before, "what was put back and could not be noted");
+    assert!(journal.exists());
+    let cleaned = bench.muster(&["cleanup"]).output().unwrap();
+    assert_eq!(code(&cleaned), 0, "{}", stderr(&cleaned));
+}
+
+#[test]
+fn a_lock_whose_file_somebody_has_removed_still_keeps_others_out() {
+    let bench = Bench::new();
+    waiting_suites(&bench);
+    let before = bench.state();
+    let mut child = started(&bench);
+    let standing = bench.state();
+    for command in [&["cleanup"][..], &["run", "store-is-healthy", "--report-dir", "other"]] {
+        std::fs::remove_file(bench.path("state/built-in/lock")).unwrap();
+        let other = bench.muster(command).output().unwrap();
+        assert_eq!(code(&other), 2, "{command:?}: {}{}", stdout(&other), stderr(&other));
+        assert!(stderr(&other).contains("another muster is at work on target `built-in`: run 2"));
+        assert_eq!(bench.state(), standing, "{command:?}");
+    }
+    send(&child, "-KILL");
+    child.wait().unwrap();
+    let cleaned = bench.muster(&["cleanup"]).output().unwrap();
+    assert_eq!(code(&cleaned), 0, "its lock ends with it: {}", stderr(&cleaned));
+    assert_eq!(bench.state(), before);
+}
+
+/// Two cases of this kind, one after the other: in the first one somebody takes the state folder away.
+const SIGNS_UP: &str = "
+  - id: signs-up-NAME
+    why: the second one has no journal any more
+    identities: { me: newcomer }
+    steps:
+      - call: { op: signup.send_code, json: { email: $(me.email) } }
+      - poll:
+          op: customers.read
+          as: operator
+          json: { email: $(me.email) }
+          until: { body: { $.customer.status: never-this } }
+          within: 100s
+";
+
+#[test]
+fn without_its_state_folder_a_run_changes_nothing_more_and_puts_back_what_it_has_changed() {
+    let losses: [Damage; 2] = [
+        ("removed", |state| std::fs::remove_dir_all(state).unwrap()),
+        ("moved", |state| std::fs::rename(state, state.with_extension("elsewhere")).unwrap()),
+    ];
+    for (name, loss) in losses {
+        let bench = Bench::new();
+        waiting_suites(&bench);
+        let cases = ["one", "two"].map(|name| SIGNS_UP.replace("NAME", name)).concat();
+        std::fs::write(bench.path("suites/waiting.yaml"), format!("title: Two\ncases:{cases}")).unwrap();
+        let before = bench.state();
+        let child = started_with(&bench, &["--jobs", "1"]);
+        loss(&bench.path("state"));
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(code(&output), 6, "{name}: {}{}", stdout(&output), stderr(&output));
+        let cases = summary(&bench.path("reports"))["cases"].to_string();
+        assert_eq!(cases.matches("poll.unmet").count(), 1, "{name}: {cases}");
+        assert_eq!(cases.matches("ledger.disk").count(), 1, "{name}: {cases}");
+        assert!(cases.contains("nothing was changed: cannot append to"), "{name}: {cases}");
+        assert_eq!(bench.state(), before, "{name}");
     }
 }

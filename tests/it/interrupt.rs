@@ -33,8 +33,14 @@ pub(crate) fn waiting_suites(bench: &Bench) {
 
 /// Starts the waiting case and returns when its poll has begun: its record holds the steps before it.
 pub(crate) fn started(bench: &Bench) -> Child {
+    started_with(bench, &[])
+}
+
+/// The same, with more arguments.
+pub(crate) fn started_with(bench: &Bench, arguments: &[&str]) -> Child {
     let mut child = bench
         .muster(&["run", "--suites", "suites"])
+        .args(arguments)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
