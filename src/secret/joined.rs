@@ -14,13 +14,12 @@ pub(super) struct Joined {
 }
 
 impl Joined {
-    /// The lines of a text put together: those that are lines, and once more with those that a quoted text writes as `\n`.
+    /// The lines of a text put together: those that are lines, once more with those that a quoted text writes as `\n`, and
+    /// once more without the signs that say at the end of a line that it goes on.
     pub(super) fn all(text: &[u8]) -> impl Iterator<Item = Self> {
-        let quoted = || quoted_lines(text).map(|lines| Self::of(text, &lines));
-        lines(text)
-            .map(|lines| Self::of(text, &lines))
-            .into_iter()
-            .chain(std::iter::once_with(quoted).flatten())
+        let (lines, quoted) = (lines(text), quoted_lines(text));
+        let continued = quoted.as_ref().or(lines.as_ref()).and_then(|lines| continued(text, lines));
+        [lines, quoted, continued].into_iter().flatten().map(|lines| Self::of(text, &lines))
     }
 
     fn of(text: &[u8], lines: &[Range<usize>]) -> Self {
@@ -83,6 +82,17 @@ fn quoted_lines(text: &[u8]) -> Option<Vec<Range<usize>>> {
     }
     found.push(from..text.len());
     Some(found)
+}
+
+/// The same lines without `=` (as in mails: quoted-printable) and backslashes (as in YAML) at their ends; `None` if none has any.
+fn continued(text: &[u8], lines: &[Range<usize>]) -> Option<Vec<Range<usize>>> {
+    let goes_on = |byte: &u8| matches!(byte, b'=' | b'\\');
+    let without = |line: &Range<usize>| {
+        let signs = text[line.clone()].iter().rev().take_while(|byte| goes_on(byte)).count();
+        line.start..line.end - signs
+    };
+    let all: Vec<Range<usize>> = lines.iter().map(without).collect();
+    (all != lines).then_some(all)
 }
 
 /// How many backslashes make a letter of the one behind this text: of an odd number one, for the others stand for themselves.
@@ -148,6 +158,14 @@ mod tests {
     }
 
     #[test]
+    fn signs_that_a_line_goes_on_are_left_out() {
+        assert_eq!(joined("hunt=\r\ner22"), "hunter22");
+        assert_eq!(joined("password: >\n  hunt\\\n  er22"), "password: >hunter22");
+        assert_eq!(joined(r#""hunt\\\n  er22""#), r#""hunter22""#);
+        assert_eq!(joined(r#""hunt=\r\ner22""#), r#""hunter22""#);
+    }
+
+    #[test]
     fn what_was_broken_is_found_where_it_stood() {
         let text = "a | hunt\na | er\na | 22";
         let it = Joined::all(text.as_bytes()).next().unwrap();
@@ -162,7 +180,10 @@ mod tests {
         assert_eq!(joined(r#""hunt\ner22""#), r#""hunter22""#);
         assert_eq!(joined(r#"found "hunt\r\n  \ter22""#), r#"found "hunter22""#);
         assert_eq!(joined(r#""{\"a\":\"hunt\\r\\n\\ter22\"}""#), r#""{\"a\":\"hunter22\"}""#);
-        assert_eq!(joined(r"hunt\\\ner22"), r"hunt\\er22", "a backslash before the break");
+        let both = |text: &str| {
+            Joined::all(text.as_bytes()).map(|it| String::from_utf8(it.bytes).unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(both(r"hunt\\\ner22"), [r"hunt\\er22", "hunter22"], "a backslash before the break");
         assert_eq!(joined("hunt\\ner\n22"), "hunter22", "breaks of both kinds");
         assert_eq!(
             joined(r#"found "09:01 api | hunt\n09:02 api | er22""#),

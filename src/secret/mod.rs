@@ -275,6 +275,8 @@ mod tests {
         for (text, shown) in [
             ("x hunter22\n-and-more y", "x «secret»\n«secret» y"),
             ("x hunter22-a\r\n   nd-more", "x «secret»\r\n   «secret»"),
+            ("x hunter22-a=\r\nnd-more", "x «secret»=\r\n«secret»"),
+            ("x: hunter22-a\\\n  nd-more", "x: «secret»\\\n  «secret»"),
             (
                 "09:01 api | hunter\n09:02 api | 22-and-\n09:03 api | more",
                 "09:01 api | «secret»\n09:02 api | «secret»\n09:03 api | «secret»",
