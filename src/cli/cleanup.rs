@@ -14,7 +14,7 @@ use crate::suite::{self, Folder};
 use crate::target::Target;
 use crate::{files, host};
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Puts back what earlier runs on a target left open.
 pub(super) fn cleanup(arguments: &CleanupArguments) -> Ended {
@@ -38,7 +38,8 @@ pub(super) fn cleanup(arguments: &CleanupArguments) -> Ended {
     target.secrets.all().for_each(|secret| mask.learn(secret.reveal()));
     let mut ending = Ending::Passed;
     for run in &runs {
-        match runtime.block_on(put_back(&state, &target, run, &mask, &stop, 0)) {
+        let earlier = Earlier { state: &state, target: &target, run };
+        match runtime.block_on(earlier.put_back(&mask, &stop, 0)) {
             Put::Whole => host::print(&format!("run {run}: everything is put back\n")),
             Put::Elsewhere(told) | Put::Left { told, .. } => {
                 host::tell(&told);
@@ -55,7 +56,8 @@ pub(super) fn cleanup(arguments: &CleanupArguments) -> Ended {
 fn dry(state: &State, target: &Target, runs: &[String]) -> Ended {
     let mut ending = Ending::Passed;
     for run in runs {
-        let reading = match found(state, target, run) {
+        let earlier = Earlier { state, target, run };
+        let reading = match earlier.found() {
             Ok(reading) => reading,
             Err(Put::Elsewhere(told)) => {
                 host::tell(&told);
@@ -73,7 +75,7 @@ fn dry(state: &State, target: &Target, runs: &[String]) -> Ended {
             host::print(&format!("  {}: {change}\n", change.case));
         }
         if reading.damaged > 0 {
-            host::tell(&damaged(&state.run(target.name(), run), run, reading.damaged).told());
+            host::tell(&earlier.damaged(reading.damaged).told());
             ending = Ending::LeftBehind;
         }
     }
@@ -109,33 +111,14 @@ impl Put {
     }
 }
 
-/// Puts back what a run left open, with the operations and flows that were kept beside its journal. A run of which
-/// nothing is left is forgotten. No trouble with one run keeps others from being put back.
-pub(super) async fn put_back(
-    state: &State,
-    target: &Target,
-    run: &str,
-    mask: &Mask,
-    stop: &Stop,
-    seed: u64,
-) -> Put {
-    let folder = state.run(target.name(), run);
-    if let Err(not_here) = found(state, target, run) {
-        return not_here;
-    }
-    match recovered(state, target, run, mask, stop, seed).await {
-        Err(refusal) => Put::left(format!("run {run} cannot be put back: {}", refusal.said()), ""),
-        Ok(recovered) if !recovered.leftovers.is_empty() => recovered.left(run),
-        Ok(recovered) if recovered.damaged > 0 => damaged(&folder, run, recovered.damaged),
-        Ok(_) => Put::Whole,
-    }
-}
-
-fn damaged(folder: &Path, run: &str, lines: u64) -> Put {
-    let summary = format!(
-        "{lines} lines of the journal of run {run} are damaged or missing: what they said cannot be known"
-    );
-    Put::left(summary, &let_go(folder))
+/// A run of before, and where it was.
+pub(super) struct Earlier<'a> {
+    /// Where its journal is.
+    pub(super) state: &'a State,
+    /// The platform that it may have changed.
+    pub(super) target: &'a Target,
+    /// Its id.
+    pub(super) run: &'a str,
 }
 
 /// How to let go of a run that muster itself never forgets.
@@ -143,78 +126,100 @@ fn let_go(folder: &Path) -> String {
     format!("hint: look at the target; to let go of this run, remove the folder {}\n", folder.display())
 }
 
-async fn recovered(
-    state: &State,
-    target: &Target,
-    run: &str,
-    mask: &Mask,
-    stop: &Stop,
-    seed: u64,
-) -> Result<Recovered, Refusal> {
-    let folder = state.run(target.name(), run);
-    let journal = Journal::open(&folder.join("journal"))?;
-    let (changes, damaged) = (journal.open_all(), journal.damaged());
-    if changes.is_empty() {
-        if damaged == 0 {
+impl Earlier<'_> {
+    /// Puts back what the run left open, with the operations and flows that were kept beside its journal. A run of which
+    /// nothing is left is forgotten. No trouble with one run keeps others from being put back.
+    pub(super) async fn put_back(&self, mask: &Mask, stop: &Stop, seed: u64) -> Put {
+        if let Err(not_here) = self.found() {
+            return not_here;
+        }
+        match self.recovered(mask, stop, seed).await {
+            Err(refusal) => Put::left(format!("run {} cannot be put back: {}", self.run, refusal.said()), ""),
+            Ok(recovered) if !recovered.leftovers.is_empty() => recovered.left(self.run),
+            Ok(recovered) if recovered.damaged > 0 => self.damaged(recovered.damaged),
+            Ok(_) => Put::Whole,
+        }
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.state.run(self.target.name(), self.run)
+    }
+
+    fn damaged(&self, lines: u64) -> Put {
+        let run = self.run;
+        let summary = format!(
+            "{lines} lines of the journal of run {run} are damaged or missing: what they said cannot be known"
+        );
+        Put::left(summary, &let_go(&self.folder()))
+    }
+
+    async fn recovered(&self, mask: &Mask, stop: &Stop, seed: u64) -> Result<Recovered, Refusal> {
+        let Self { state, target, run } = *self;
+        let folder = self.folder();
+        let journal = Journal::open(&folder.join("journal"))?;
+        let (changes, damaged) = (journal.open_all(), journal.damaged());
+        if changes.is_empty() {
+            if damaged == 0 {
+                state.forget(target.name(), run)?;
+            }
+            return Ok(Recovered { leftovers: vec![], damaged });
+        }
+        let book = suite::load_book(&suite::sources(&Folder::Disk(folder.join("book")))?)?;
+        let (keys, clock) = (Keys::default(), host::Clock::start());
+        let snapshots =
+            Stored { folder: None, reports: folder.clone(), is_updating: false, written: Written::default() };
+        let scene = Scene {
+            target,
+            book: &book,
+            mask,
+            journal: &journal,
+            keys: &keys,
+            events: &|_| {},
+            snapshots: &snapshots,
+            run,
+            seed,
+            may_disrupt: false,
+            operator: RefCell::default(),
+            kubernetes: tokio::sync::OnceCell::new(),
+            residue_seen: RefCell::default(),
+            own_pod: None,
+            unrecovered: RefCell::default(),
+            now: &|| clock.now(),
+        };
+        let _watchdog = signals::watch_over();
+        run::sign_in_operator(&scene).await;
+        let leftovers = run::put_back(&scene, &changes, stop).await;
+        if journal.close()? {
             state.forget(target.name(), run)?;
         }
-        return Ok(Recovered { leftovers: vec![], damaged });
+        Ok(Recovered { leftovers, damaged })
     }
-    let book = suite::load_book(&suite::sources(&Folder::Disk(folder.join("book")))?)?;
-    let (keys, clock) = (Keys::default(), host::Clock::start());
-    let snapshots =
-        Stored { folder: None, reports: folder.clone(), is_updating: false, written: Written::default() };
-    let scene = Scene {
-        target,
-        book: &book,
-        mask,
-        journal: &journal,
-        keys: &keys,
-        events: &|_| {},
-        snapshots: &snapshots,
-        run,
-        seed,
-        may_disrupt: false,
-        operator: RefCell::default(),
-        kubernetes: tokio::sync::OnceCell::new(),
-        residue_seen: RefCell::default(),
-        own_pod: None,
-        unrecovered: RefCell::default(),
-        now: &|| clock.now(),
-    };
-    let _watchdog = signals::watch_over();
-    run::sign_in_operator(&scene).await;
-    let leftovers = run::put_back(&scene, &changes, stop).await;
-    if journal.close()? {
-        state.forget(target.name(), run)?;
-    }
-    Ok(Recovered { leftovers, damaged })
-}
 
-/// What the journal of a run says, if the run is one on this platform.
-fn found(state: &State, target: &Target, run: &str) -> Result<Reading, Put> {
-    let folder = state.run(target.name(), run);
-    let reading = match files::read_bytes(&folder.join("journal")) {
-        Ok(bytes) => read_journal(&bytes),
-        Err(error) => {
-            let summary = format!("run {run} cannot be put back: {error}");
-            return Err(Put::left(summary, &let_go(&folder)));
+    /// What the journal of a run says, if the run is one on this platform.
+    fn found(&self) -> Result<Reading, Put> {
+        let (folder, run) = (self.folder(), self.run);
+        let reading = match files::read_bytes(&folder.join("journal")) {
+            Ok(bytes) => read_journal(&bytes),
+            Err(error) => {
+                let summary = format!("run {run} cannot be put back: {error}");
+                return Err(Put::left(summary, &let_go(&folder)));
+            }
+        };
+        let (name, here) = (self.target.name(), &self.target.file.api.value);
+        match reading.platform() {
+            None => Err(Put::left(
+                format!(
+                    "the first line of the journal of run {run} is damaged or missing: which platform it changed cannot be \
+                     known, and nothing is put back"
+                ),
+                &let_go(&folder),
+            )),
+            Some(Some(changed)) if changed != here => Err(Put::Elsewhere(format!(
+                "run {run} changed the target `{name}` at {changed}, and this one is at {here}: it is left as it is\n\
+                 hint: muster cleanup with the target file of that run\n"
+            ))),
+            Some(_) => Ok(reading),
         }
-    };
-    let (name, here) = (target.name(), &target.file.api.value);
-    match reading.platform() {
-        None => Err(Put::left(
-            format!(
-                "the first line of the journal of run {run} is damaged or missing: which platform it changed cannot be \
-                 known, and nothing is put back"
-            ),
-            &let_go(&folder),
-        )),
-        Some(Some(changed)) if changed != here => Err(Put::Elsewhere(format!(
-            "run {run} changed the target `{name}` at {changed}, and this one is at {here}: it is left as it is\n\
-             hint: muster cleanup with the target file of that run\n"
-        ))),
-        Some(_) => Ok(reading),
     }
 }
 

@@ -1,7 +1,8 @@
 //! `muster doctor`: whether a target file leads somewhere, in plain words, before anything is run against it.
 //!
 //! Lives here: the order of the examination and how its findings are told. What is examined has a file each:
-//! addresses and clocks (`network`), the cluster (`cluster`), databases (`database`), buckets (`bucket`), mail and the logs of pods
+//! addresses and clocks (`network`), the cluster (`cluster`), databases (`database`), buckets (`bucket`), mail and
+//! the logs of pods
 //! (`mailboxes`), identities and what else is asked of the platform (`requests`).
 
 mod bucket;

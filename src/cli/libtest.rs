@@ -5,6 +5,7 @@ use super::run::{Performed, perform};
 use super::{Refusal, open};
 use crate::host;
 use crate::outcome::{CaseOutcome, Ending, Verdict};
+use crate::run::STOOD_STILL;
 use clap::Parser;
 use libtest_mimic::{Arguments, Completion, Trial};
 use std::collections::BTreeMap;
@@ -64,7 +65,7 @@ fn reported(arguments: &Arguments) -> Result<u8, Refusal> {
 }
 
 /// Failures that say something of the machine muster runs on, and nothing of the platform.
-const OF_OUR_OWN: [&str; 2] = ["probe.blind", "muster.stood-still"];
+const OF_OUR_OWN: [&str; 2] = ["probe.blind", STOOD_STILL];
 
 /// Runs cases, notes what each says, and gives the names of those that this machine kept from being judged.
 fn asked(

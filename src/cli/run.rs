@@ -1,13 +1,13 @@
 //! `muster run`.
 
 use super::args::RunArguments;
-use super::cleanup::Put;
+use super::cleanup::{Earlier, Put};
 use super::report::no_report;
 use super::sink::Sink;
 use super::snapshots::Stored;
 use super::state::State;
 use super::written::Written;
-use super::{Ended, Refusal, cleanup, open, signals};
+use super::{Ended, Refusal, open, signals};
 use crate::host;
 use crate::ledger::{Journal, Keys};
 use crate::outcome::{self, Ending, Event, Outcome, Record};
@@ -213,7 +213,8 @@ impl Prepared<'_> {
 
     /// Puts back what an earlier run has left. What is left even so, in one line.
     async fn put_back(&self, state: &State, earlier: &str, mask: &Mask, stop: &Stop) -> Option<String> {
-        match cleanup::put_back(state, self.target, earlier, mask, stop, self.seed).await {
+        let run = Earlier { state, target: self.target, run: earlier };
+        match run.put_back(mask, stop, self.seed).await {
             Put::Whole => {
                 host::tell(&format!("run {earlier}: everything is put back\n"));
                 None

@@ -1,7 +1,8 @@
 //! The wire: how muster speaks to a target.
 //!
 //! Lives here: HTTP (`http`), gRPC with JSON (`grpc`), Kubernetes (`kube`), PostgreSQL (`postgres`), mail (`mail`) and buckets
-//! (`bucket`), each thin over a proven library and without retries of its own, and what can go wrong on the way. Does not: which addresses
+//! (`bucket`), each thin over a proven library and without retries of its own, and what can go wrong on the way. Does
+//! not: which addresses
 //! exist (`target`), or what an answer means (`judge`).
 
 pub mod bucket;

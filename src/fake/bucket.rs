@@ -6,11 +6,11 @@
 mod signature;
 
 use super::defect::{Defect, Defects};
+use super::door::serve;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use signature::Key;
@@ -42,19 +42,11 @@ pub(crate) struct Bucket {
 /// Serves the bucket until its task is dropped.
 pub(crate) async fn run(listener: TcpListener, bucket: Bucket) {
     let bucket = Arc::new(bucket);
-    while let Ok((stream, _)) = listener.accept().await {
+    serve(listener, move |request| {
         let bucket = bucket.clone();
-        let service = hyper::service::service_fn(move |request| {
-            let bucket = bucket.clone();
-            async move { Ok::<_, Infallible>(answer(&bucket, &request)) }
-        });
-        tokio::spawn(async move {
-            // A broken connection concerns its client, who sees it.
-            let _ = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-        });
-    }
+        async move { Ok::<_, Infallible>(answer(&bucket, &request)) }
+    })
+    .await;
 }
 
 fn answer(bucket: &Bucket, request: &Request<Incoming>) -> Response<Full<Bytes>> {

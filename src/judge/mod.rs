@@ -1,6 +1,7 @@
 //! Records in, failures out: pure functions, tested without sockets or sleeps.
 //!
-//! Lives here: what a reply must be (`reply`), which bytes are JSON (`json`), what rows must be (`rows`), which replies are refusals (`refusal`), who may
+//! Lives here: what a reply must be (`reply`), which bytes are JSON (`json`), what rows must be (`rows`), which
+//! replies are refusals (`refusal`), who may
 //! call what (`access`), which message is meant (`message`), what samples say of a service (`sample`, `steady`,
 //! `recovery`), the verdicts on a recovery (`clock`), whether clocks go together (`skew`). Does not:
 //! anything that sends, waits or masks.

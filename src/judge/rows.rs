@@ -1,4 +1,4 @@
-//! What the rows of a database must be.
+//! What a list must be that is no reply of the platform: the rows of a database, the objects in a bucket.
 
 use super::Check;
 use super::reply::{Mismatch, compares_instants, too_slow, wrong_values};

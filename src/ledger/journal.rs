@@ -46,7 +46,8 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal of a run, which nobody else can open meanwhile; what an earlier process wrote into it is taken up, its torn tail cut off.
+    /// Opens the journal of a run, which nobody else can open meanwhile; what an earlier process wrote into it is
+    /// taken up, its torn tail cut off.
     ///
     /// # Errors
     /// If the file cannot be opened or read, or another process has it open.

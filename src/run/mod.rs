@@ -1,7 +1,8 @@
 //! From cases to events.
 //!
 //! Lives here: which cases are chosen (`select`), in which order (`plan`, pure), how they are run (`execute`), how
-//! identities come to be (`sign_in`), and how changes are put back (`undo`), waiting for a target that comes up (`wait`). Does not: what a step does (`step`), where
+//! identities come to be (`sign_in`), and how changes are put back (`undo`), waiting for a target that comes up
+//! (`wait`). Does not: what a step does (`step`), where
 //! events go (`cli`).
 
 mod execute;
@@ -17,6 +18,7 @@ pub use execute::{ASKED_NOTHING, Settings, execute};
 pub use plan::{Lane, Plan, Planned, Unrun, plan};
 pub use select::Selection;
 pub use sign_in::{Accounts, sign_in_operator};
+pub use stall::STOOD_STILL;
 pub use stop::{Level, Stop};
 pub use undo::{Leftover, put_back};
 pub use wait::wait_for;

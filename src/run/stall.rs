@@ -26,7 +26,7 @@ const OF_TIME: [&str; 9] = [
 ];
 
 /// The kind of a failure that says nothing of the target.
-const STOOD_STILL: &str = "muster.stood-still";
+pub const STOOD_STILL: &str = "muster.stood-still";
 
 /// The failures of a case in which the process stood still: that something took too long is no broken promise then. What
 /// was seen of the target, such as a leak or a wrong answer, stays what it is.

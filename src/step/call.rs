@@ -43,11 +43,8 @@ impl Call {
         if !broken.is_empty() {
             return Err(stage.failures(broken, shown(stage, &prepared.shown(), &reply)));
         }
-        expect::capture(&self.capture, reply.read_json().as_ref(), stage).map_err(|mut failures| {
-            failures
-                .iter_mut()
-                .for_each(|failure| failure.evidence = shown(stage, &prepared.shown(), &reply));
-            failures
+        expect::capture_or_show(&self.capture, reply.read_json().as_ref(), stage, |stage| {
+            shown(stage, &prepared.shown(), &reply)
         })
     }
 }

@@ -6,7 +6,7 @@ use super::look::Look;
 use super::stage::Stage;
 use super::{Data, Names};
 use crate::judge::{Check, Expectation, JsonType, NoJson, Refusals, instant};
-use crate::outcome::Failure;
+use crate::outcome::{Evidence, Failure};
 use crate::source::{At, Place, Problem, Span};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -298,6 +298,22 @@ pub(crate) fn look_captures(captures: &Captures, look: &mut Look<'_>) {
         look.json_path(&from.path);
         look.declare(name);
     }
+}
+
+/// The same, and what it was sought in is shown if one fails.
+///
+/// # Errors
+/// As for [`capture`].
+pub(crate) fn capture_or_show(
+    captures: &Captures,
+    json: Result<&Value, &NoJson>,
+    stage: &mut Stage<'_>,
+    shown: impl Fn(&Stage<'_>) -> Vec<Evidence>,
+) -> Result<(), Vec<Failure>> {
+    capture(captures, json, stage).map_err(|mut failures| {
+        failures.iter_mut().for_each(|failure| failure.evidence = shown(stage));
+        failures
+    })
 }
 
 /// Takes every capture from a reply.

@@ -6,6 +6,7 @@
 mod access;
 mod book;
 mod call;
+mod clocks;
 mod disrupt;
 mod expect;
 mod filter;

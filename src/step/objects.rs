@@ -65,10 +65,7 @@ impl Objects {
         if !broken.is_empty() {
             return Err(stage.failures(broken, vec![shown(stage, &listing)]));
         }
-        expect::capture(&self.capture, Ok(&listing.json), stage).map_err(|mut failures| {
-            failures.iter_mut().for_each(|failure| failure.evidence = vec![shown(stage, &listing)]);
-            failures
-        })
+        expect::capture_or_show(&self.capture, Ok(&listing.json), stage, |stage| vec![shown(stage, &listing)])
     }
 
     /// Asks once. What is captured as a secret is one before anything of the list can be shown.

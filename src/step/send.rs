@@ -7,7 +7,7 @@ use super::request::Request;
 use super::stage::Stage;
 use super::{Names, Operation};
 use crate::client::{self, Answer, Connection, Grpc, Http, SendError};
-use crate::judge::{Reply, Transport, skew};
+use crate::judge::{Reply, Transport};
 use crate::ledger::{Change, Undo};
 use crate::outcome::{Event, Failure};
 use crate::source::At;
@@ -175,22 +175,6 @@ impl Stage<'_> {
         let mut failure = self.doubt(error.kind(), &format!("{what}: {error}{rest}"));
         failure.evidence.push(self.evidence("request", &prepared.shown()));
         failure
-    }
-
-    /// What time it is there, as the answer says.
-    fn note_clock(&self, reply: &Reply) {
-        let date = reply.headers.iter().find(|(name, _)| name == "date");
-        let ahead = date.and_then(|(_, date)| skew::ahead(date, (self.scene.now)()));
-        ahead.into_iter().for_each(|ahead| self.scene.target.was_heard(ahead));
-    }
-
-    /// Instants are compared only while the platform's clock goes with ours.
-    pub(crate) fn clocks_go_together(&self, compares_instants: bool) -> Result<(), Vec<Failure>> {
-        // A clock that suites move goes its own way.
-        let is_ours = self.scene.target.admin.is_none() && compares_instants;
-        let ahead = self.scene.target.ahead().filter(|_| is_ours);
-        let apart = ahead.and_then(skew::apart);
-        apart.map_or(Ok(()), |why| Err(vec![self.doubt("clock.skew", &why)]))
     }
 
     /// A redirect is an answer. One that leads to an address which the target file does not name is told.

@@ -1,6 +1,7 @@
 //! `sql`: one statement to a database, its expectations, what to capture. It only reads, unless it says `write: true`.
 //!
-//! Lives here: asking, changing, and judging. Does not: what puts a change back (`writing`). Values never become part of the query: they are bound to it, and the server reads them.
+//! Lives here: asking, changing, and judging. Does not: what puts a change back (`writing`). Values never become part
+//! of the query: they are bound to it, and the server reads them.
 
 use super::Data;
 use super::expect::{self, Captures, constant, range};
@@ -42,7 +43,8 @@ pub struct Sql {
     until: Option<ExpectRows>,
     /// The beat of `until`; 500 ms if absent. Scaled by the target's pace.
     every: Option<Span>,
-    /// The longest time for the query, which the server keeps to as well (connecting may take `answer_within`); with `until` the deadline. The target's
+    /// The longest time for the query, which the server keeps to as well (connecting may take `answer_within`); with
+    /// `until` the deadline. The target's
     /// `answer_within` if absent. Scaled by the target's pace.
     within: Option<Span>,
     /// What is taken from the rows: name to JSON path, such as `$[0].count`.
@@ -149,10 +151,7 @@ impl Sql {
                 rows
             }
         };
-        expect::capture(&self.capture, Ok(&rows.json), stage).map_err(|mut failures| {
-            failures.iter_mut().for_each(|failure| failure.evidence = self.shown(stage, Some(&rows)));
-            failures
-        })
+        expect::capture_or_show(&self.capture, Ok(&rows.json), stage, |stage| self.shown(stage, Some(&rows)))
     }
 
     /// Asks once. What is captured as a secret is one before anything of the rows can be shown.

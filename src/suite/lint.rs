@@ -161,7 +161,8 @@ fn unknown_cases(suites: &Suites, source: &Source, invalid: &mut Invalid) {
     }
 }
 
-/// What is wrong between suites and a target: flows, operations, groups, databases and buckets that the one names and the other lacks.
+/// What is wrong between suites and a target: flows, operations, groups, databases and buckets that the one names and
+/// the other lacks.
 pub fn lint_target(suites: &Suites, file: &TargetFile, source: &Source) -> Invalid {
     let mut look = Look::new(&suites.book, Vec::<String>::new());
     for kind in file.identities.values() {

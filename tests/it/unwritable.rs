@@ -1,9 +1,10 @@
 //! What muster writes to is closed, full, or not there: what it cannot write is said, and nothing stays behind.
 
+use crate::interrupt::{started, waiting_suites};
 use crate::program::{Bench, code, stderr, stdout, summary};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 const PASSING: [&str; 2] = ["--exact", "health-answers-both-ways"];
 
@@ -130,33 +131,13 @@ fn folders_that_cannot_be_written_to_are_known_before_anything_is_sent() {
     }
 }
 
-/// A case that has signed somebody up and then waits until it is told to stop.
-const WAITING: &str = "title: Waiting
-cases:
-  - id: waits-after-a-signup
-    why: its reports have nowhere to go
-    identities: { me: newcomer }
-    steps:
-      - call: { op: signup.send_code, json: { email: $(me.email) } }
-      - poll:
-          op: customers.read
-          as: operator
-          json: { email: $(me.email) }
-          until: { body: { $.customer.status: never-this } }
-          within: 20m
-";
-
 #[test]
 fn a_report_folder_that_is_gone_in_the_middle_ends_in_6_and_everything_is_put_back() {
     let bench = Bench::new();
-    std::fs::write(bench.suites_without_cases().join("waiting.yaml"), WAITING).unwrap();
+    waiting_suites(&bench);
     let before = bench.state();
-    let mut command = bench.muster(&["run", "--suites", "suites"]);
-    let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let run = started(&bench);
     let reports = bench.path("reports");
-    while !std::fs::read_to_string(reports.join("run.jsonl")).unwrap_or_default().contains("signup.send_code")
-    {
-    }
     std::fs::remove_dir_all(&reports).unwrap();
     std::fs::write(&reports, "a file stands here now").unwrap();
     end(&run.id().to_string());

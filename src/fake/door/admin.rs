@@ -3,7 +3,7 @@
 //! Lives here: `GET /state`, `/target`, `/defects`; `POST /clock`, `/defects`. Does not: anything that the real
 //! platform has.
 
-use super::{NoAnswer, Shared};
+use super::{NoAnswer, Shared, serve};
 use crate::fake::cluster::Cluster;
 use crate::fake::defect::{Defect, Defects};
 use crate::fake::platform::shown;
@@ -12,7 +12,6 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -42,16 +41,7 @@ impl Backstage {
 /// Serves the admin door until its task is dropped.
 pub(crate) async fn run(listener: TcpListener, backstage: Backstage) {
     let backstage = Arc::new(backstage);
-    while let Ok((stream, _)) = listener.accept().await {
-        let backstage = backstage.clone();
-        let service = hyper::service::service_fn(move |request| answer(backstage.clone(), request));
-        tokio::spawn(async move {
-            // A broken connection concerns its client, who sees it.
-            let _ = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-        });
-    }
+    serve(listener, move |request| answer(backstage.clone(), request)).await;
 }
 
 async fn answer(backstage: Arc<Backstage>, request: Request<Incoming>) -> Result<Out, NoAnswer> {

@@ -11,7 +11,6 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Either, Full};
 use hyper::body::{Body, Frame, Incoming};
-use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -139,18 +138,7 @@ type Answer = Response<Either<Full<Bytes>, Stay>>;
 
 /// Serves until its task is dropped.
 pub(crate) async fn run(listener: TcpListener, hall: Arc<Hall>) {
-    while let Ok((stream, _)) = listener.accept().await {
-        // A connection that cannot be hurried is served all the same.
-        let _ = stream.set_nodelay(true);
-        let hall = hall.clone();
-        let service = hyper::service::service_fn(move |request| answer(hall.clone(), request));
-        tokio::spawn(async move {
-            // A broken connection is how a pod ends.
-            let _ = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-        });
-    }
+    super::serve(listener, move |request| answer(hall.clone(), request)).await;
 }
 
 async fn answer(hall: Arc<Hall>, request: Request<Incoming>) -> Result<Answer, NoAnswer> {

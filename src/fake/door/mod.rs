@@ -15,7 +15,11 @@ mod proxy;
 
 use super::platform::{Mail, State};
 use super::pod::Order;
+use bytes::Bytes;
 use forward::Lines;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
@@ -68,6 +72,29 @@ pub(crate) enum Outer {
 #[derive(Debug, thiserror::Error)]
 #[error("no answer")]
 pub(crate) struct NoAnswer;
+
+/// Answers every request of every connection over HTTP/1.1, until its task is dropped.
+pub(crate) async fn serve<A, F, B, E>(listener: tokio::net::TcpListener, answer: A)
+where
+    A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    F: Future<Output = Result<Response<B>, E>> + Send,
+    B: hyper::body::Body<Data = Bytes, Error: Into<Failed>> + Send + 'static,
+    E: Into<Failed> + 'static,
+{
+    while let Ok((stream, _)) = listener.accept().await {
+        // A connection that cannot be hurried is served all the same.
+        let _ = stream.set_nodelay(true);
+        let service = hyper::service::service_fn(answer.clone());
+        tokio::spawn(async move {
+            // A broken connection concerns its client, who sees it; it is how a pod ends.
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        });
+    }
+}
+
+type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// A listener that may take over a port which was in use a moment ago.
 pub(crate) fn listen(address: SocketAddr) -> std::io::Result<tokio::net::TcpListener> {
