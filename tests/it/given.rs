@@ -120,3 +120,27 @@ fn a_case_in_which_nothing_was_asked_is_no_pass() {
         assert_eq!(case["failures"][0]["kind"], "case.asked-nothing", "{case}");
     }
 }
+
+#[test]
+fn cases_that_are_given_the_same_stand_together_whatever_the_seed() {
+    let bench = Bench::new();
+    let to = bench.suites_without_cases();
+    for (name, text) in [flow("blue", "blue"), flow("red", "red")] {
+        std::fs::write(to.join("flows").join(name), text).unwrap();
+    }
+    let cases = (0..4).flat_map(|number| {
+        ["blue", "red"].map(|color| case(&format!("{color}-{number}"), &format!("given: {color}"), UNTOUCHED))
+    });
+    let cases: Vec<String> = cases.collect();
+    std::fs::write(to.join("cases.yaml"), format!("title: Given\ncases:\n{}", cases.concat())).unwrap();
+    for seed in ["1", "2", "3", "4"] {
+        let plan =
+            bench.muster(&["run", "--suites", "suites", "--dry-run", "--seed", seed]).output().unwrap();
+        let plan = stdout(&plan);
+        let lines = plan.lines().filter_map(|line| line.trim().strip_prefix("given"));
+        let colors: Vec<bool> = lines.map(|line| line.contains("blue-")).collect();
+        assert_eq!(colors.len(), 8, "{plan}");
+        let changes = colors.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        assert_eq!(changes, 1, "seed {seed}: {plan}");
+    }
+}
