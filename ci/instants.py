@@ -49,12 +49,20 @@ def trials(cases, count, seed):
 
 
 def ended(bench, trial):
+    """Runs the cases of a trial, ends them, and gives the exit code and what was said."""
+    with tempfile.TemporaryFile() as said:
+        code = waited_for(bench, trial, said)
+        said.seek(0)
+        return code, said.read().decode("utf-8", "replace")
+
+
+def waited_for(bench, trial, said):
     """Runs the cases of a trial, ends them, and gives the exit code."""
     command = [bench.program, "run", "--exact", *trial.cases, "--target", bench.target, "--state-dir", bench.folder / "state",
                "--report-dir", bench.folder / "report", "--seed", str(trial.number)]
     if trial.way == "--timeout":
         command += ["--timeout", f"{int(trial.after * 1000)}ms"]
-    run = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    run = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
     try:
         if trial.way != "--timeout":
             try:
@@ -69,8 +77,8 @@ def ended(bench, trial):
 
 def tried(bench, trial, before):
     """What is wrong after a trial, None if nothing is."""
-    code = ended(bench, trial)
-    trouble = None if code in WAYS[trial.way] else f"exit code {code}"
+    code, said = ended(bench, trial)
+    trouble = None if code in WAYS[trial.way] else f"exit code {code}: {said}"
     if code < 0:
         cleanup = bench.muster("cleanup")
         if cleanup.returncode != 0:

@@ -11,7 +11,7 @@ use crate::host;
 use crate::outcome::Ending;
 use crate::run::{self, Planned, Selection};
 use crate::suite::{self, Suites};
-use crate::target::{TargetFile, Way};
+use crate::target::{TargetFile, Way, WritePermit};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,6 +56,9 @@ pub(super) fn needed(suites: &Suites, file: &TargetFile, filters: &[String]) -> 
             let faults = rights::for_faults(uses.faults.iter().copied());
             needed.entry(namespace).or_default().extend(faults);
             needed.entry(String::new()).or_default().extend(rights::CLUSTER.iter().cloned());
+        }
+        if let Some(namespace) = file.lease_namespace().filter(|_| uses.write == WritePermit::Shared) {
+            needed.entry(namespace.to_owned()).or_default().extend(rights::LEASE.iter().cloned());
         }
         for (namespace, rights) in uses.mailboxes.iter().filter_map(|name| of_mailbox(name, file)) {
             needed.entry(namespace).or_default().extend(rights);

@@ -12,11 +12,12 @@ pub const fn right(group: &'static str, resource: &'static str, verb: &'static s
     Right { group: Cow::Borrowed(group), resource: Cow::Borrowed(resource), verb, name: None }
 }
 
-/// What every disruption takes in the namespace of its victim: finding it, its budgets, watching, and the lease.
-static GROUND: [Right; 7] = [
-    right("", "pods", "list"),
-    right("", "pods", "watch"),
-    right("policy", "poddisruptionbudgets", "list"),
+/// What every disruption takes in the namespace of its victim, beside the lease: finding it, its budgets, watching.
+static GROUND: [Right; 3] =
+    [right("", "pods", "list"), right("", "pods", "watch"), right("policy", "poddisruptionbudgets", "list")];
+
+/// What a lease takes in its namespace: every disruption holds one, and every change of something shared.
+pub static LEASE: [Right; 4] = [
     right("coordination.k8s.io", "leases", "get"),
     right("coordination.k8s.io", "leases", "create"),
     right("coordination.k8s.io", "leases", "update"),
@@ -28,7 +29,8 @@ pub static CLUSTER: [Right; 1] = [right("", "namespaces", "get")];
 
 /// What these faults take in a namespace, sorted.
 pub fn for_faults<'a>(faults: impl IntoIterator<Item = &'a str>) -> BTreeSet<Right> {
-    GROUND.iter().cloned().chain(faults.into_iter().flat_map(super::rights_of).cloned()).collect()
+    let ground = GROUND.iter().chain(&LEASE).cloned();
+    ground.chain(faults.into_iter().flat_map(super::rights_of).cloned()).collect()
 }
 
 #[cfg(test)]

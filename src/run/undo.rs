@@ -48,6 +48,7 @@ pub async fn put_back(scene: &Scene<'_>, changes: &[Change], stop: &Stop) -> Vec
         let done = tokio::select! {
             biased;
             () = stop.until(Level::Leave) => Err("muster was told to leave at once".into()),
+            () = std::future::ready(()), if still_marks(change, &leftovers) => Err("what it keeps others from is not put back".into()),
             done = undone(scene, change) => done,
         };
         let noted = done.and_then(|()| noted(scene.journal.undone(change.number)));
@@ -56,6 +57,12 @@ pub async fn put_back(scene: &Scene<'_>, changes: &[Change], stop: &Stop) -> Vec
         }
     }
     leftovers
+}
+
+/// Whether it is the lease on a shared thing that is not as it was: others shall not take that for its old state.
+fn still_marks(change: &Change, leftovers: &[Leftover]) -> bool {
+    let is_lease = matches!(change.undo, Some(Undo::Lease { .. })) && change.key.is_some();
+    is_lease && leftovers.iter().any(|left| left.change.key == change.key)
 }
 
 fn noted(written: Result<(), FileError>) -> Result<(), String> {
@@ -156,4 +163,35 @@ async fn undone_by_flow(
 
 fn said(failures: &[Failure]) -> String {
     failures.iter().map(|failure| failure.message.to_string()).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(undo: Undo, key: Option<&str>) -> Change {
+        Change {
+            number: 1,
+            case: "c".into(),
+            operation: "o".into(),
+            undo: Some(undo),
+            key: key.map(Into::into),
+        }
+    }
+
+    #[test]
+    fn the_lease_on_a_shared_thing_stays_as_long_as_its_change_does() {
+        let lease = || Undo::Lease { lease: "l".into(), namespace: "n".into() };
+        let flow = Undo::Flow { flow: "f".into(), with: Map::new() };
+        let left = [Leftover { change: change(flow.clone(), Some("config:a")), why: "down".into() }];
+        for (undo, key, expected) in [
+            (lease(), Some("config:a"), true),
+            (lease(), Some("config:b"), false),
+            (lease(), None, false),
+            (flow, Some("config:a"), false),
+        ] {
+            assert_eq!(still_marks(&change(undo.clone(), key), &left), expected, "{undo} {key:?}");
+        }
+        assert!(!still_marks(&change(lease(), Some("config:a")), &[]));
+    }
 }

@@ -1,6 +1,8 @@
-//! The lease that keeps two harnesses from disrupting one namespace, in the ledger for as long as it is held.
+//! Leases of the cluster that keep two runs apart, in the ledger for as long as they are held.
 //!
-//! Lives here: taking it and giving it back, each with its note. Does not: the lease itself (`client::kube`).
+//! Lives here: taking them and giving them back, each with its note: one on a namespace in which something is broken, one
+//! on each shared thing that is changed. Does not: the lease itself (`client::kube`), or the keys that keep the cases of
+//! one run apart (`ledger::Keys`).
 
 use super::disrupt::Chosen;
 use super::stage::Stage;
@@ -8,7 +10,22 @@ use crate::client::kube::{Claim, Hold};
 use crate::fault::guard;
 use crate::ledger::Undo;
 use crate::outcome::Failure;
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 use std::time::Duration;
+
+/// How long a case waits for a shared thing that another run holds, before the target's pace.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// And never less than this.
+const PATIENCE_AT_LEAST: Duration = Duration::from_secs(10);
+/// How often it asks.
+const ASKS_EVERY: Duration = Duration::from_millis(100);
+
+/// How long a lease on a shared thing says that it lasts: it is shown by the cluster's tools, and muster heeds it not.
+const SAID_TO_LAST: Duration = Duration::from_secs(600);
+
+/// Of a key, so many characters are readable in its lease's name.
+const MOST_OF_A_KEY: usize = 40;
 
 /// A lease that is held, and its number in the journal.
 pub(super) struct Leased {
@@ -29,7 +46,7 @@ impl Leased {
         let mut claim = chosen.kube.claim(namespace, guard::LEASE, stage.scene.run, lasts);
         match claim.acquire((stage.scene.now)()).await {
             Ok(Hold::Mine) => Ok(Self { claim, number }),
-            Ok(Hold::Other { holder }) => {
+            Ok(Hold::Other { holder, .. }) => {
                 noted(stage.scene.journal.undone(number), stage)?;
                 Err(vec![stage.doubt("fault.lease", &format!("`{holder}` is disrupting this cluster"))])
             }
@@ -49,6 +66,89 @@ impl Leased {
     }
 }
 
+impl Stage<'_> {
+    /// Holds a shared thing until this case has put its changes back: among the cases of this run by a key, and among all
+    /// runs on the cluster by a lease, which the ledger gives back after them. Where the target file names no cluster,
+    /// other runs are kept out by the state folder's lock alone.
+    pub(super) async fn hold(&self, key: &str) -> Result<(), Vec<Failure>> {
+        let is_new = self.scene.keys.hold(&self.case, key).await;
+        let namespace = self.scene.target.file.lease_namespace().filter(|_| is_new);
+        let Some(namespace) = namespace else { return Ok(()) };
+        let held = self.hold_among_runs(namespace, key).await;
+        if held.is_err() {
+            self.scene.keys.free(&self.case, key);
+        }
+        held
+    }
+
+    async fn hold_among_runs(&self, namespace: &str, key: &str) -> Result<(), Vec<Failure>> {
+        let kube =
+            self.scene.kube().await.map_err(|why| vec![self.doubt("shared.lease", &unheld(key, &why))])?;
+        let lease = lease_of(key);
+        let undo = Undo::Lease { lease: lease.clone(), namespace: namespace.to_owned() };
+        let number = self.will_change("lease", undo, Some(key.to_owned()))?;
+        let mut claim = kube.claim(namespace, &lease, self.scene.run, SAID_TO_LAST);
+        let patience = self.scene.target.paced(PATIENCE).max(PATIENCE_AT_LEAST);
+        let Err(why) = taken(&mut claim, patience, self.scene.now).await else { return Ok(()) };
+        noted(self.scene.journal.undone(number), self)?;
+        let text = format!("{}; its lease is {namespace}/{lease}", unheld(key, &why));
+        Err(vec![self.doubt("shared.lease", &text)])
+    }
+}
+
+/// Takes a lease as soon as nobody holds it. Why not, if that is not soon enough.
+async fn taken(claim: &mut Claim, patience: Duration, now: &dyn Fn() -> Timestamp) -> Result<(), String> {
+    let asked = tokio::time::Instant::now();
+    loop {
+        match claim.acquire_if_free(now()).await.map_err(|error| error.to_string())? {
+            Hold::Mine => return Ok(()),
+            Hold::Other { holder, since } if asked.elapsed() >= patience => return Err(told(&holder, since)),
+            Hold::Other { .. } => tokio::time::sleep(ASKS_EVERY).await,
+        }
+    }
+}
+
+fn told(holder: &str, since: Option<Timestamp>) -> String {
+    let since = since.map(|since| format!(" since {since:.0}")).unwrap_or_default();
+    format!(
+        "run {holder} has held it{since}; if that run is over, `muster cleanup` with its state folder puts it back"
+    )
+}
+
+fn unheld(key: &str, why: &str) -> String {
+    format!("nothing was changed: `{key}` must be held alone: {why}")
+}
+
+/// The name of the lease on a shared thing: what can be read of its key, and enough of a hash to tell keys apart.
+fn lease_of(key: &str) -> String {
+    let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' };
+    let readable: String = key.chars().map(plain).take(MOST_OF_A_KEY).collect();
+    let hash = Sha256::digest(key.as_bytes());
+    let hash: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    format!("muster-holds-{}-{hash}", readable.trim_matches('-'))
+}
+
 fn noted<E: std::fmt::Display>(written: Result<(), E>, stage: &Stage<'_>) -> Result<(), Vec<Failure>> {
     written.map_err(|error| vec![stage.doubt("ledger.disk", &error.to_string())])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lease_of;
+
+    #[test]
+    fn a_lease_is_named_after_its_key_as_kubernetes_names_things() {
+        assert_eq!(lease_of("config:micro"), "muster-holds-config-micro-1ac71f5d");
+        let long = lease_of(&format!("config:{}", "Ä_x/".repeat(50)));
+        assert!(long.len() <= 63 && long.starts_with("muster-holds-config"), "{long}");
+        assert!(
+            long.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'),
+            "{long}"
+        );
+    }
+
+    #[test]
+    fn keys_that_read_alike_have_leases_of_their_own() {
+        assert_ne!(lease_of("config:a.b"), lease_of("config:a-b"));
+    }
 }

@@ -232,7 +232,7 @@ impl Stage<'_> {
         let key = operation.key.as_ref().map(|key| key.render_text(&names)).transpose();
         let key = key.map_err(|error| vec![self.doubt("step.template", &error.to_string())])?;
         if let Some(key) = &key {
-            self.scene.keys.hold(&self.case, key).await;
+            self.hold(key).await?;
         }
         let before = Box::pin(self.look_before(operation, &names)).await?;
         names.insert("before".into(), Value::Object(before));

@@ -73,6 +73,6 @@ pub(super) async fn announce(on: &str, undo: &PutBack, stage: &Stage<'_>) -> Res
         Undo::Statement { database: on.to_owned(), statement: undo.query.value.clone(), values: values? };
     stage.without_secret(&format!("statement on {on}"), &Value::String(undo.to_string()))?;
     let key = format!("database:{on}");
-    stage.scene.keys.hold(&stage.case, &key).await;
+    stage.hold(&key).await?;
     stage.will_change(&format!("sql on {on}"), undo, Some(key)).map(drop)
 }

@@ -248,6 +248,13 @@ impl TargetFile {
         self.resolves_to.iter().filter_map(|text| text.value.parse::<Network>().ok()).collect()
     }
 
+    /// The namespace of its cluster in which runs keep their leases on shared things: the first by the alphabet of those
+    /// that its groups are in. None if it names no cluster, or no group.
+    pub fn lease_namespace(&self) -> Option<&str> {
+        self.kubernetes.as_ref()?;
+        self.groups.values().map(|group| group.namespace.as_str()).min()
+    }
+
     /// Whether an origin (scheme, host and port) is that of an address which this file names.
     pub fn names_origin(&self, origin: &str) -> bool {
         let proxy = self.proxy.as_ref().map(|at| as_url(at));

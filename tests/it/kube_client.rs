@@ -208,14 +208,13 @@ async fn a_lease_keeps_a_second_harness_out_until_it_is_given_back() {
     let claim = |holder: &str| kube.claim("default", "muster", holder, Duration::from_secs(60));
     let (mut one, mut two) = (claim("one"), claim("two"));
     assert_eq!(guarded(one.acquire(now())).await.unwrap(), Hold::Mine);
-    let other = Hold::Other { holder: "one".into() };
-    assert_eq!(guarded(two.acquire(now())).await.unwrap(), other);
-    assert_eq!(guarded(two.renew(now())).await.unwrap(), other);
+    assert_eq!(holder(guarded(two.acquire(now())).await.unwrap()), "one");
+    assert_eq!(holder(guarded(two.renew(now())).await.unwrap()), "one");
     guarded(two.release()).await.unwrap();
     assert_eq!(guarded(one.renew(now())).await.unwrap(), Hold::Mine);
     guarded(one.release()).await.unwrap();
     assert_eq!(stage.cluster.dump(), before);
-    assert_eq!(guarded(one.renew(now())).await.unwrap(), Hold::Other { holder: String::new() });
+    assert_eq!(guarded(one.renew(now())).await.unwrap(), Hold::Other { holder: String::new(), since: None });
     assert_eq!(guarded(two.acquire(now())).await.unwrap(), Hold::Mine);
 }
 
@@ -227,7 +226,7 @@ async fn a_lease_whose_holder_died_is_taken_over_and_the_dead_one_does_not_take_
     let (mut dead, mut heir) = (claim("dead"), claim("heir"));
     assert_eq!(guarded(dead.acquire(now())).await.unwrap(), Hold::Mine);
     guarded(until_mine(&mut heir)).await;
-    assert_eq!(guarded(dead.renew(now())).await.unwrap(), Hold::Other { holder: "heir".into() });
+    assert_eq!(holder(guarded(dead.renew(now())).await.unwrap()), "heir");
 }
 
 #[tokio::test]
@@ -236,10 +235,36 @@ async fn a_lease_is_known_to_be_a_dead_holders_only_if_no_difference_of_clocks_c
     let kube = connected(&stage).await;
     let claim = |holder: &str| kube.claim("default", "muster", holder, Duration::from_secs(60));
     let (mut dead, mut heir) = (claim("dead"), claim("heir"));
-    for (minutes_ago, expected) in [(9, Hold::Other { holder: "dead".into() }), (20, Hold::Mine)] {
+    for (minutes_ago, expected) in [(9, "dead"), (20, "mine")] {
         let then = now() - jiff::SignedDuration::from_mins(minutes_ago);
         assert_eq!(guarded(dead.acquire(then)).await.unwrap(), Hold::Mine);
-        assert_eq!(guarded(heir.acquire(now())).await.unwrap(), expected, "{minutes_ago} minutes ago");
+        let held = guarded(heir.acquire(now())).await.unwrap();
+        assert_eq!(holder(held), expected, "{minutes_ago} minutes ago");
+    }
+}
+
+#[tokio::test]
+async fn a_lease_that_marks_what_is_not_put_back_is_not_taken_over_however_old_it_is() {
+    let stage = Stage::set().await;
+    let kube = connected(&stage).await;
+    let claim = |holder: &str| kube.claim("default", "muster", holder, Duration::from_secs(1));
+    let (mut dead, mut heir) = (claim("dead"), claim("heir"));
+    let then = now() - jiff::SignedDuration::from_hours(24);
+    assert_eq!(guarded(dead.acquire_if_free(then)).await.unwrap(), Hold::Mine);
+    let Hold::Other { holder, since } = guarded(heir.acquire_if_free(now())).await.unwrap() else {
+        panic!("a dead run's lease was taken over");
+    };
+    assert_eq!((holder.as_str(), since.map(|at| at.as_second())), ("dead", Some(then.as_second())));
+    assert_eq!(guarded(dead.acquire_if_free(now())).await.unwrap(), Hold::Mine);
+    guarded(dead.release()).await.unwrap();
+    assert_eq!(guarded(heir.acquire_if_free(now())).await.unwrap(), Hold::Mine);
+}
+
+/// Whose a lease is.
+fn holder(hold: Hold) -> String {
+    match hold {
+        Hold::Mine => "mine".into(),
+        Hold::Other { holder, .. } => holder,
     }
 }
 

@@ -32,4 +32,5 @@ mod pods;
 mod program;
 mod reports;
 mod suites_page;
+mod two_runs;
 mod unwritable;

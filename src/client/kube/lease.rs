@@ -24,6 +24,8 @@ pub enum Hold {
     Other {
         /// Its name, as it wrote it.
         holder: String,
+        /// When it took the lease, by its own clock: to be shown.
+        since: Option<Timestamp>,
     },
 }
 
@@ -68,6 +70,20 @@ impl Claim {
         Ok(other(&found))
     }
 
+    /// Takes the lease if nobody holds it. One that another holds is never taken over, however old it is.
+    ///
+    /// # Errors
+    /// As every call: see [`KubeError`]. After one, the lease may have been taken: ask again.
+    pub async fn acquire_if_free(&mut self, now: Timestamp) -> Result<Hold, KubeError> {
+        match self.read().await? {
+            None => self.create(now).await,
+            Some(found) if self.is_mine(&found) || holder(&found).is_empty() => {
+                self.overwrite(found, now).await
+            }
+            Some(found) => Ok(other(&found)),
+        }
+    }
+
     /// Prolongs the lease if it is still ours; one that was lost is not taken back. `now` is only shown.
     ///
     /// # Errors
@@ -76,7 +92,7 @@ impl Claim {
         match self.read().await? {
             Some(found) if self.is_mine(&found) => self.overwrite(found, now).await,
             Some(found) => Ok(other(&found)),
-            None => Ok(Hold::Other { holder: String::new() }),
+            None => Ok(nobody()),
         }
     }
 
@@ -126,7 +142,7 @@ impl Claim {
             }
             Err(KubeError::Refused { code: 409, .. }) => {
                 let first = self.read().await?;
-                Ok(first.as_ref().map_or_else(|| Hold::Other { holder: String::new() }, other))
+                Ok(first.as_ref().map_or_else(nobody, other))
             }
             Err(error) => Err(error),
         }
@@ -186,5 +202,10 @@ fn holder(lease: &Lease) -> &str {
 }
 
 fn other(lease: &Lease) -> Hold {
-    Hold::Other { holder: holder(lease).to_owned() }
+    let since = lease.spec.as_ref().and_then(|spec| spec.acquire_time.as_ref()).map(|time| time.0);
+    Hold::Other { holder: holder(lease).to_owned(), since }
+}
+
+fn nobody() -> Hold {
+    Hold::Other { holder: String::new(), since: None }
 }
