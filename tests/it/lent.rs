@@ -173,6 +173,57 @@ fn a_panic_in_the_middle_of_a_case_that_has_written_is_undone_and_ends_in_101() 
     are_whole(&records, &outcome, bench.path("reports"));
 }
 
+/// Cases that write, each in its own way: what a person makes, a setting, a canary, a rule, a service.
+const WRITING: [&str; 5] = [
+    "signup-gives-a-namespace",
+    "config-is-set-merged",
+    "store-keeps-namespaces-apart",
+    "rules-are-made-at-home-only",
+    "a-service-is-updated",
+];
+
+/// The writing cases, with a panic when the n-th step has ended; how many steps ended before it.
+fn panicked_after(bench: &Bench, last: usize) -> usize {
+    let steps = Cell::new(0);
+    let hears = |event: &Event| {
+        steps.set(steps.get() + usize::from(matches!(event, Event::StepEnded(_))));
+        assert!(steps.get() != last || !matches!(event, Event::StepEnded(_)), "as a test wants it");
+    };
+    let lent = Lent {
+        suites: Folder::Embedded,
+        filters: &WRITING,
+        snapshots: &NoSnapshots,
+        now: &host::now,
+        hears: &hears,
+    };
+    let (records, is_closed) = run(bench, &lent);
+    std::fs::remove_file(bench.path("journal")).unwrap();
+    let outcome = fold(&records).unwrap();
+    assert!(is_closed && outcome.leftovers.is_empty(), "{last}: {:?}", outcome.leftovers);
+    let panicked =
+        outcome.cases.iter().filter(|case| ended(&outcome, &case.planned.case).1 == "muster.panic").count();
+    let expected = usize::from(steps.get() >= last);
+    assert_eq!(
+        (panicked, outcome.ending().code()),
+        (expected, if expected == 1 { 101 } else { 0 }),
+        "{last}"
+    );
+    steps.get()
+}
+
+#[test]
+fn a_panic_after_any_step_of_cases_that_write_is_undone_and_ends_in_101() {
+    let bench = Bench::new();
+    let all = panicked_after(&bench, usize::MAX);
+    assert!(all > 20, "{all} steps");
+    // With the declared residue of a whole run.
+    let before = bench.state();
+    for last in (1..=all).step_by(4) {
+        panicked_after(&bench, last);
+        assert!(bench.state() == before, "something is left of a panic after step {last}");
+    }
+}
+
 /// Cases with a token, a code, a journal, a lease, and an instant that must not be too old.
 const BY_THE_CLOCK: [&str; 4] = ["signup-gives-a-namespace", "a-config", "service-pod-comes-back", "backup"];
 
