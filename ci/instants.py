@@ -117,6 +117,8 @@ def main():
     reader.add_argument("--within", type=float, default=1e9)
     reader.add_argument("filters", nargs="*")
     asked = reader.parse_args()
+    # Started in the background, this would be deaf to SIGINT, and what it starts too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     program, deadline = asked.program.resolve(), time.monotonic() + asked.within
     cases = writing_cases(program, asked.filters)
     all_of_them = list(trials(cases, asked.count, asked.seed))
