@@ -1,7 +1,7 @@
 //! The disk door: every file that muster reads or writes.
 //!
-//! Lives here: reading whole files, writing them whole (temporary, fsync, rename), appending durably, locks. Does not:
-//! what stands in the files. Every error names the path.
+//! Lives here: reading whole files, writing them whole (temporary, fsync, rename), appending durably, locks, how many may be
+//! open. Does not: what stands in the files. Every error names the path.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -27,6 +27,33 @@ impl FileError {
     pub fn is_absent(&self) -> bool {
         self.why.kind() == io::ErrorKind::NotFound
     }
+}
+
+/// The system lets this process open too few files.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "wanted room for {wanted} more files and connections, found room for {found}: {why}\nhint: allow more of them: ulimit -n {}",
+    (wanted * 2).next_power_of_two()
+)]
+pub struct NoRoom {
+    wanted: usize,
+    found: usize,
+    #[source]
+    why: io::Error,
+}
+
+/// Sees that so many more files and connections can be open at once: what comes short in the middle of its work leaves that
+/// half done, and a runtime that comes short panics.
+///
+/// # Errors
+/// If there is room for fewer.
+pub fn room_for(wanted: usize) -> Result<(), NoRoom> {
+    let mut open = Vec::with_capacity(wanted);
+    while open.len() < wanted {
+        let one = File::open("/dev/null").map_err(|why| NoRoom { wanted, found: open.len(), why })?;
+        open.push(one);
+    }
+    Ok(())
 }
 
 /// Reads a whole file.

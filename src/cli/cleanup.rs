@@ -28,11 +28,14 @@ pub(super) fn cleanup(arguments: &CleanupArguments) -> Ended {
             return Err(Refusal::new(format!("run {asked} has left nothing on target `{}`", target.name())));
         }
     }
+    let runtime = match open::runtime() {
+        Ok(runtime) => runtime,
+        Err(refusal) => return untouched(&runs, refusal),
+    };
     if arguments.dry_run {
         return dry(&state, &target, &runs);
     }
     let _lock = state.lock(target.name(), "cleanup")?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let stop = runtime.block_on(async { signals::listen() })?;
     let mask = Mask::new();
     target.secrets.all().for_each(|secret| mask.learn(secret.reveal()));
@@ -51,6 +54,17 @@ pub(super) fn cleanup(arguments: &CleanupArguments) -> Ended {
         host::print(&format!("nothing is left on target `{}`\n", target.name()));
     }
     Ok(ending)
+}
+
+/// Nothing could even be begun: that is a refusal, unless something stands.
+fn untouched(runs: &[String], refusal: Refusal) -> Ended {
+    if runs.is_empty() {
+        return Err(refusal);
+    }
+    let left =
+        |run: &String| Put::left(format!("run {run} cannot be put back: {}", refusal.said()), "").told();
+    host::tell(&runs.iter().map(left).collect::<String>());
+    Ok(Ending::LeftBehind)
 }
 
 fn dry(state: &State, target: &Target, runs: &[String]) -> Ended {

@@ -62,7 +62,7 @@ pub(super) fn doctor(arguments: &DoctorArguments) -> Ended {
     let state = State::lasting(arguments.state_dir.as_deref());
     let target = open::connect(&opened, &suites)?;
     let needed = rbac::needed(&suites, &target.file, &[]);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = open::runtime()?;
     let mut findings = vec![state_folder(&state, target.name())];
     findings.extend(runtime.block_on(network::examined(&target.file)));
     let is_reached = findings.iter().all(|finding| finding.advice.is_none());

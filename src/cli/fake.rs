@@ -1,7 +1,7 @@
 //! `muster fake`: the built-in fakes as a process.
 
 use super::args::{FakeArguments, FakeMailArguments, OtherFake, PodArguments};
-use super::{Ended, Refusal};
+use super::{Ended, Refusal, open};
 use crate::fake::{self, Addresses, Alone, Options, Profile};
 use crate::outcome::Ending;
 use crate::{files, host};
@@ -19,7 +19,7 @@ pub(super) fn fake(arguments: &FakeArguments) -> Ended {
 /// A mail server; its addresses are printed with the entry that reads it.
 fn mail(arguments: &FakeMailArguments) -> Ended {
     let options = fake::mail::Options { smtp: arguments.smtp, http: arguments.http, now: host::now() };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = open::runtime()?;
     runtime.block_on(async {
         let stop = super::signals::listen_while_serving()?;
         let server = fake::mail::start(&options).await?;
@@ -46,7 +46,7 @@ fn pod(service: &str, arguments: &PodArguments) -> Ended {
         relay: arguments.relay_to.clone().map(|to| (arguments.relay_at, to)),
         deregisters: !arguments.no_deregister,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = open::runtime()?;
     runtime.block_on(async {
         let stop = super::signals::listen_while_serving()?;
         host::quit_at_once()?;
@@ -70,7 +70,7 @@ fn platform(arguments: &FakeArguments) -> Ended {
     let secrets_file = std::path::absolute(&arguments.secrets)?;
     let lock_file = secrets_file.with_added_extension("lock");
     let _lock = held(&lock_file, &secrets_file)?;
-    let fakes = fake::start(Options {
+    let fakes = open::fakes(Options {
         seed: arguments.seed.unwrap_or_else(host::random_seed),
         pace: arguments.pace,
         defects: arguments.defects.clone(),
@@ -92,7 +92,7 @@ fn platform(arguments: &FakeArguments) -> Ended {
         Some(path) => files::write_whole(path, fakes.target.as_bytes())?,
         None => host::print(&fakes.target),
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = open::runtime()?;
     runtime.block_on(async {
         let stop = super::signals::listen_while_serving()?;
         host::tell("serving; press Ctrl-C to stop\n");

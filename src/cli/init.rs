@@ -7,7 +7,7 @@
 mod shown;
 
 use super::args::InitArguments;
-use super::{Ended, Refusal};
+use super::{Ended, Refusal, open};
 use crate::client::kube::Place;
 use crate::outcome::Ending;
 use crate::source::Source;
@@ -38,7 +38,7 @@ pub(super) fn init(arguments: &InitArguments) -> Ended {
     let answers = answers(arguments)?;
     let shown = match &answers.cluster {
         Some(cluster) => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let runtime = open::runtime()?;
             Some(runtime.block_on(shown::look(&cluster.place))?)
         }
         None => None,

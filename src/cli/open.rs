@@ -1,4 +1,4 @@
-//! Opening suites and a target: a file, or the built-in fakes.
+//! Opening suites and a target: a file, or the built-in fakes; and the runtime that speaks with it.
 
 use super::Refusal;
 use super::args::{SelectionArguments, SuitesArguments};
@@ -9,6 +9,26 @@ use crate::suite::{self, Folder, Suites};
 use crate::target::{self, Target, TargetFile};
 use crate::{files, host};
 use std::path::Path;
+use tokio::runtime::{Builder, Runtime};
+
+/// What a command opens that speaks with a target: its runtime, the lock, the journal, the record, a connection or two, and
+/// folders that it reads or removes.
+const FILES_OF_A_COMMAND: usize = 20;
+/// What the fakes open, most of it for their pods, and a run of every case beside them: at most 385 were seen. Fakes that
+/// come short answer wrongly, and cases fail for it.
+const FILES_OF_FAKES: usize = 480;
+
+/// What drives a command that speaks with a target, and room for what it opens.
+pub(super) fn runtime() -> Result<Runtime, Refusal> {
+    files::room_for(FILES_OF_A_COMMAND)?;
+    Ok(Builder::new_current_thread().enable_all().build()?)
+}
+
+/// Starts the fakes, if there is room for what they open.
+pub(super) fn fakes(options: fake::Options) -> Result<Fake, Refusal> {
+    files::room_for(FILES_OF_FAKES)?;
+    Ok(fake::start(options)?)
+}
 
 /// The suites that were asked for.
 pub(super) fn suites(arguments: &SuitesArguments) -> Result<Suites, Refusal> {
@@ -69,7 +89,7 @@ fn built_in(arguments: &SelectionArguments, pace: f64, seed: u64, state: &State)
         operator_secret: None,
         addresses: fake::Addresses::default(),
     };
-    let fakes = fake::start(options)?;
+    let fakes = fakes(options)?;
     files::write_private(&state.secrets_file(), fakes.secrets.as_bytes())?;
     let source = Source::new("built-in target", fakes.target.as_str());
     Ok(Opened { file: target::read_target(&source)?, source, fakes: Some(fakes) })

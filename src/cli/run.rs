@@ -164,12 +164,12 @@ impl Prepared<'_> {
     fn carried_out(&self, state: &State) -> Result<Outcome, Refusal> {
         let run = run_id();
         let folder = &self.arguments.report_dir;
+        let runtime = open::runtime()?;
         let _lock = state.lock(self.target.name(), &run)?;
         let accounts = Accounts::new(&state.key()?);
         let console = self.tells.then(|| Console::new(host::is_watched(), host::tell));
         let sink = Sink::new(folder, console)?;
         self.stored.written.note(sink.path().to_owned());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let stop = runtime.block_on(async { signals::listen() })?;
         let mask = Mask::new();
         self.target.secrets.all().for_each(|secret| mask.learn(secret.reveal()));

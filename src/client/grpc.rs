@@ -2,6 +2,7 @@
 
 use super::connections::{Connections, Protocol};
 use super::http::{header_list, innermost, sending, within_limit};
+use super::plain::is_not_encoded;
 use super::{Answer, Connection, Networks, SendError, Unusable};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -91,6 +92,7 @@ async fn answer(response: reqwest::Response, started: Instant) -> Result<Answer,
         }
         within_limit(&body, bytes.len())?;
     }
+    is_not_encoded(&head.headers, &bytes)?;
     // An error without messages comes as "trailers only": its status stands among the headers.
     let last = if head.headers.contains_key("grpc-status") { Some(&head.headers) } else { trailers.as_ref() };
     let value = |name: &str| last.and_then(|headers| headers.get(name)).map(::http::HeaderValue::as_bytes);
@@ -222,6 +224,15 @@ mod tests {
     async fn an_answer_without_a_status_is_no_answer() {
         let client = serving(|| (vec![], vec![Frame::data(framed(b"{}"))])).await;
         assert_eq!(called(&client).await.unwrap_err().kind(), "transport.broken");
+    }
+
+    #[tokio::test]
+    async fn an_encoded_body_cannot_be_read() {
+        let client = serving(move || {
+            (vec![("content-encoding", "gzip")], vec![Frame::data(framed(b"{}")), trailers("0", "")])
+        })
+        .await;
+        assert_eq!(called(&client).await.unwrap_err().kind(), "transport.malformed");
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 use super::connections::{Connection, Connections, Protocol, Unusable};
 use super::networks::{Networks, Outside};
+use super::plain::{has_one_length, is_not_encoded};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use std::net::IpAddr;
@@ -199,6 +200,7 @@ pub(super) fn innermost(error: &dyn std::error::Error) -> String {
 async fn answer(response: reqwest::Response, started: Instant) -> Result<Answer, SendError> {
     let (head, mut body) = ::http::Response::<reqwest::Body>::from(response).into_parts();
     let mut bytes = BytesMut::new();
+    has_one_length(&head.headers)?;
     within_limit(&body, 0)?;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| SendError::Cut(innermost(&error)))?;
@@ -207,6 +209,7 @@ async fn answer(response: reqwest::Response, started: Instant) -> Result<Answer,
         }
         within_limit(&body, bytes.len())?;
     }
+    is_not_encoded(&head.headers, &bytes)?;
     Ok(Answer {
         status: head.status.as_u16(),
         grpc_status: None,

@@ -12,6 +12,7 @@ mod http;
 pub mod kube;
 pub mod mail;
 mod networks;
+mod plain;
 pub mod postgres;
 mod reach;
 

@@ -7,18 +7,23 @@
 mod encodings;
 mod joined;
 mod sieve;
+mod unescaped;
 
 use aho_corasick::AhoCorasick;
 use encodings::Pattern;
 use joined::Joined;
 use sieve::Sieve;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use unescaped::Unescaped;
 
 /// What stands where a secret stood.
 pub const MASK: &str = "«secret»";
 
 /// Secrets shorter than this many bytes are refused: hiding them would hide half of every text.
 pub const SHORTEST_SECRET_BYTES: usize = 6;
+
+/// Escapes are read so often: what they mean may be escapes once more.
+const READ_ESCAPES: usize = 2;
 
 /// A secret. It has no `Debug`, no `Display`, no `Serialize` and no `Clone`:
 ///
@@ -162,8 +167,8 @@ impl Mask {
     pub fn finds_in(&self, bytes: &[u8]) -> bool {
         let mut known = self.lock();
         known.build();
-        let holds = |bytes: &[u8]| known.searches.iter().any(|search| search.hits(bytes).next().is_some());
-        holds(bytes) || Joined::all(bytes).any(|joined| holds(&joined.bytes))
+        known.holds(bytes, READ_ESCAPES)
+            || Joined::all(bytes).any(|joined| known.holds(&joined.bytes, READ_ESCAPES))
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -192,9 +197,10 @@ impl Known {
 
     /// What to hide, in order and without overlaps.
     fn spans(&self, bytes: &[u8]) -> Vec<(usize, usize)> {
-        let mut found: Vec<(usize, usize)> = self.hits(bytes).collect();
+        let mut found = self.found_in(bytes, READ_ESCAPES);
         for joined in Joined::all(bytes) {
-            found.extend(self.hits(&joined.bytes).flat_map(|(from, to)| joined.broken(from, to)));
+            let inside = self.found_in(&joined.bytes, READ_ESCAPES);
+            found.extend(inside.into_iter().flat_map(|(from, to)| joined.broken(from, to)));
         }
         found.sort_unstable();
         found.dedup_by(|next, last| {
@@ -205,6 +211,23 @@ impl Known {
             overlaps
         });
         found
+    }
+
+    /// Every secret in a text as it is, and with its escapes read so often.
+    fn found_in(&self, bytes: &[u8], reads: usize) -> Vec<(usize, usize)> {
+        let mut found: Vec<(usize, usize)> = self.hits(bytes).collect();
+        if let Some(read) = Unescaped::of(bytes).filter(|_| reads > 0) {
+            let inside = self.found_in(&read.bytes, reads - 1);
+            found.extend(inside.into_iter().map(|(from, to)| read.stood(from, to)));
+        }
+        found
+    }
+
+    /// Whether a secret is in a text as it is, or with its escapes read so often.
+    fn holds(&self, bytes: &[u8], reads: usize) -> bool {
+        let read = || Unescaped::of(bytes).filter(|_| reads > 0);
+        self.searches.iter().any(|search| search.hits(bytes).next().is_some())
+            || read().is_some_and(|read| self.holds(&read.bytes, reads - 1))
     }
 
     /// Every secret in these bytes, in any order; they may overlap.
@@ -334,6 +357,38 @@ mod tests {
         let less = format!("bad {}…", &secret[..14]);
         assert_eq!(mask.mask(&less).as_str(), less, "less than three quarters");
         assert_eq!(mask.mask("operator-of-staging-1").as_str(), "operator-of-staging-1");
+    }
+
+    #[test]
+    fn a_secret_whose_letters_are_escaped_is_hidden() {
+        let secret = "jonquil-7é";
+        let mask = mask_of(&[secret]);
+        let each = |write: fn(char) -> String| secret.chars().map(write).collect::<String>();
+        let bytes = |write: fn(u8) -> String| secret.bytes().map(write).collect::<String>();
+        for text in [
+            bytes(|byte| format!("%{byte:02x}")),
+            bytes(|byte| format!("%{byte:02X}")),
+            bytes(|byte| format!("\\x{byte:02x}")),
+            bytes(|byte| format!("\\x{byte:02X}")),
+            each(|letter| format!("\\u{:04x}", u32::from(letter))),
+            each(|letter| format!("\\u{:04X}", u32::from(letter))),
+            each(|letter| format!("\\\\u{:04x}", u32::from(letter))),
+            each(|letter| format!("&#{};", u32::from(letter))),
+            each(|letter| format!("&#x{:x};", u32::from(letter))),
+            each(|letter| format!("&#X{:X};", u32::from(letter))),
+            each(|letter| format!("\\u0026#{};", u32::from(letter))),
+            each(|letter| format!("%5Cu{:04x}", u32::from(letter))),
+            secret.replace('q', "\\u0071").replace('-', "%2d").replace('é', "&#233;"),
+            each(|letter| format!("\\u{:04x}", u32::from(letter))).replace("\\u0075", "\n  \\u0075"),
+        ] {
+            let masked = mask.mask(&format!("{{\"a\": \"{text}\"}}"));
+            let shown = masked.as_str().replace("«secret»\n  «secret»", MASK);
+            assert_eq!(shown, format!("{{\"a\": \"{MASK}\"}}"), "{text}");
+            assert!(mask.finds_in(text.as_bytes()) && !mask.finds_in(masked.as_str().as_bytes()), "{text}");
+        }
+        for other in [r"jonquil\u002d8é", "jonquil%2D", r"jonquil-7\u00e8"] {
+            assert_eq!(mask.mask(other).as_str(), other);
+        }
     }
 
     #[test]

@@ -54,9 +54,13 @@ impl Expect {
             constant(status, statuses, look);
         }
         look_body(&self.body, look);
-        for data in self.headers.values().chain(self.text.iter()) {
+        for data in self.headers.values() {
             look.data(data);
             constant(data, checks_of_text, look);
+        }
+        if let Some(text) = &self.text {
+            look.data(text);
+            constant(text, checks_of_body, look);
         }
         if self.refused == Some(false) || (self.refused.is_some() && self.status.is_some()) {
             look.problem(Problem::new(at, "`refused` is `true` or absent, and stands without `status`"));
@@ -76,7 +80,7 @@ impl Expect {
             .collect::<Result<_, Vec<Failure>>>()?;
         let body = rendered_body(&self.body, stage)?;
         let text =
-            self.text.as_ref().map(|it| stage.parsed(it, checks_of_text)).transpose()?.unwrap_or_default();
+            self.text.as_ref().map(|it| stage.parsed(it, checks_of_body)).transpose()?.unwrap_or_default();
         let refused: Option<Refusals> = self.refused.map(|_| stage.scene.book.refusals.clone());
         let latency = self.latency.map(|most| stage.scene.target.paced(most.0));
         Ok(Expectation { status, headers, body, text, latency, refused })
@@ -119,6 +123,18 @@ fn checks_of_text(value: &Value) -> Result<Vec<Check>, String> {
     }
 }
 
+/// Conditions on the text of a body, which every reply has.
+fn checks_of_body(value: &Value) -> Result<Vec<Check>, String> {
+    let checks = checks_of_text(value)?;
+    match checks.iter().any(|check| matches!(check, Check::Absent(_))) {
+        true => Err("`absent` says nothing of the text of a body: it is always there".into()),
+        false => Ok(checks),
+    }
+}
+
+/// A success, the usual refusals, and an error of the server.
+const EVERY_KIND_OF_STATUS: [u16; 6] = [200, 400, 401, 403, 404, 500];
+
 fn statuses(value: &Value) -> Result<Vec<u16>, String> {
     let one = |value: &Value| {
         value
@@ -127,9 +143,16 @@ fn statuses(value: &Value) -> Result<Vec<u16>, String> {
             .filter(|it| (100..600).contains(it))
             .ok_or_else(|| format!("wanted a status from 100 to 599, found {value}"))
     };
-    match value {
-        Value::Array(list) if !list.is_empty() => list.iter().map(one).collect(),
-        value => Ok(vec![one(value)?]),
+    let statuses: Vec<u16> = match value {
+        Value::Array(list) if !list.is_empty() => list.iter().map(one).collect::<Result<_, _>>()?,
+        value => vec![one(value)?],
+    };
+    match EVERY_KIND_OF_STATUS.iter().all(|it| statuses.contains(it)) {
+        true => {
+            Err("a success, every usual refusal and an error of the server all meet it: it can never fail"
+                .into())
+        }
+        false => Ok(statuses),
     }
 }
 
@@ -429,6 +452,10 @@ mod tests {
     #[test]
     fn statuses_are_statuses() {
         assert_eq!(statuses(&json!([200, 404])).unwrap(), [200, 404]);
+        assert_eq!(statuses(&json!([200, 400, 401, 403, 404])).unwrap().len(), 5);
+        for every in [json!([500, 404, 403, 401, 400, 200]), json!((100..600).collect::<Vec<u16>>())] {
+            assert!(statuses(&every).unwrap_err().ends_with("it can never fail"), "{every}");
+        }
         assert_eq!(statuses(&json!("200")).unwrap_err(), "wanted a status from 100 to 599, found \"200\"");
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 type Damage = (&'static str, fn(&Path));
 
 /// A run that was killed with something of its own standing: its journal, and what stood before.
-fn killed(bench: &Bench) -> (PathBuf, serde_json::Value) {
+pub(crate) fn killed(bench: &Bench) -> (PathBuf, serde_json::Value) {
     waiting_suites(bench);
     let before = bench.state();
     let mut child = started(bench);

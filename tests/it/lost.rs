@@ -1,12 +1,13 @@
 //! The record of a run is taken away or changed while it is written, or nothing more can be opened: never is it said
 //! that nothing was run, nor that all is well.
 
+use crate::damaged::killed;
 use crate::interrupt::{send, started, waiting_suites};
 use crate::program::{Bench, code, stderr, stdout, summary};
 use crate::unwritable::reports_are_whole;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// Something done to the folder of reports, and its name.
 type Loss = (&'static str, fn(&Path));
@@ -78,24 +79,84 @@ cases:
     reports_are_whole(&bench);
 }
 
+/// `muster ARGUMENTS` in the folder of a bench, where it may have only so many files open.
+fn with_few_files(bench: &Bench, files: u32, arguments: &[&str]) -> Output {
+    let mut command = Command::new("bash");
+    command.current_dir(bench.folder.path()).env("NO_COLOR", "1").env("CI", "1");
+    let limited = format!("ulimit -n {files}; exec \"$@\"");
+    command.args(["-c", &limited, "bash", env!("CARGO_BIN_EXE_muster")]).args(arguments).output().unwrap()
+}
+
 #[test]
 fn a_run_that_may_open_few_files_never_says_that_nothing_was_run() {
-    for files in [16, 20, 24, 30] {
+    for files in [8, 12, 16, 20, 24, 30] {
         let bench = Bench::new();
         let before = bench.state();
-        let mut command = Command::new("bash");
-        command.current_dir(bench.folder.path()).env("NO_COLOR", "1").env("CI", "1");
-        let limited = format!("ulimit -n {files}; exec \"$@\"");
-        command.args(["-c", &limited, "bash", env!("CARGO_BIN_EXE_muster"), "run", "signup-flow"]);
-        command.args(["--target", "target.yaml", "--state-dir", "state", "--report-dir", "reports"]);
-        let output = command.output().unwrap();
+        let own = ["--target", "target.yaml", "--state-dir", "state", "--report-dir", "reports"];
+        let output = with_few_files(&bench, files, &[&["run", "signup-flow"], &own[..]].concat());
         let told = stderr(&output);
+        assert!(!told.contains("panicked"), "{files}: {told}");
         if code(&output) == 2 {
+            assert!(told.contains("more files and connections, found room for"), "{files}: {told}");
             assert_eq!(bench.state(), before, "{files}: {told}");
             assert_eq!(std::fs::read_dir(bench.path("state/built-in/runs")).map_or(0, Iterator::count), 0);
+            assert!(!bench.path("reports/run.jsonl").exists(), "{files}: nothing was run");
+        } else {
+            assert!(files > 20, "{files}: {told}");
         }
         let cleaned = bench.muster(&["cleanup"]).output().unwrap();
         assert_eq!(code(&cleaned), 0, "{files}: {}", stderr(&cleaned));
         assert_eq!(bench.state(), before, "{files}: {told}");
     }
+}
+
+#[test]
+fn cleanup_that_may_open_few_files_leaves_all_as_it_is_and_ends_in_5() {
+    let bench = Bench::new();
+    let (journal, before) = killed(&bench);
+    let (standing, kept) = (bench.state(), std::fs::read(&journal).unwrap());
+    let cleanup = ["cleanup", "--target", "target.yaml", "--state-dir", "state"];
+    for files in [8, 9, 10, 11, 12, 13, 14, 16, 20] {
+        for asked in [&cleanup[..], &[&cleanup[..], &["--dry-run"]].concat()] {
+            let output = with_few_files(&bench, files, asked);
+            let told = stderr(&output);
+            assert_eq!((code(&output), stdout(&output).as_str()), (5, ""), "{files}: {told}");
+            let named = journal.parent().unwrap().file_name().unwrap().to_str().unwrap();
+            let said = format!("error: run {named} cannot be put back: wanted room for ");
+            assert!(
+                told.starts_with(&said) && told.contains("\nhint: allow more of them: ulimit -n "),
+                "{told}"
+            );
+            assert_eq!((bench.state(), std::fs::read(&journal).unwrap()), (standing.clone(), kept.clone()));
+        }
+    }
+    let output = with_few_files(&bench, 64, &cleanup);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert_eq!(bench.state(), before);
+    let nothing = with_few_files(&bench, 8, &cleanup);
+    assert_eq!(code(&nothing), 2, "nothing stands: {}", stderr(&nothing));
+}
+
+#[test]
+fn whoever_may_open_few_files_is_told_so_before_anything_is_begun() {
+    let bench = Bench::new();
+    let before = bench.state();
+    let passing = bench.muster(&["run", "--exact", "health-answers-both-ways"]).output().unwrap();
+    assert_eq!(code(&passing), 0, "{}", stderr(&passing));
+    let doctor = &["doctor", "--target", "target.yaml", "--state-dir", "state"][..];
+    let on_fakes = &["run", "--exact", "health-answers-both-ways", "--report-dir", "other"][..];
+    for files in [8, 9, 12, 16, 20] {
+        for asked in [doctor, on_fakes, &["libtest", "--exact", "health-answers-both-ways"], &["fake"]] {
+            let output = with_few_files(&bench, files, asked);
+            let told = stderr(&output);
+            assert_eq!(code(&output), 2, "{files} {asked:?}: {}{told}", stdout(&output));
+            assert!(told.starts_with("error: wanted room for "), "{files} {asked:?}: {told}");
+            assert!(!bench.path("other").exists(), "{files} {asked:?}");
+        }
+        let rendered = with_few_files(&bench, files, &["report", "junit", "--from", "reports"]);
+        assert_eq!(code(&rendered), 0, "{files}: {}", stderr(&rendered));
+    }
+    assert_eq!(bench.state(), before);
+    let left = std::fs::read_dir(bench.path("state/built-in/runs")).map_or(0, Iterator::count);
+    assert_eq!(left, 0, "what a doctor tried is gone");
 }

@@ -148,12 +148,36 @@ fn what_is_cut_or_no_answer_is_inconclusive_and_says_what_was_cut() {
 }
 
 #[test]
+fn what_others_may_read_otherwise_is_inconclusive_and_says_why() {
+    let hostile = Hostile::listening();
+    let twice = "both `Content-Length` and `Transfer-Encoding` say its length";
+    let unreadable = |path, why| (path, "inconclusive", "transport.malformed", why);
+    let output = judged(
+        &api(&hostile),
+        &[
+            unreadable("length-and-chunks", twice),
+            unreadable("chunks-and-length", twice),
+            unreadable("packed-chunks", "wanted no transfer encoding but `chunked`, found `gzip, chunked`"),
+            unreadable("packed-to-the-end", "wanted no transfer encoding but `chunked`, found `gzip`"),
+            unreadable("said-gzip", "wanted a body that is not encoded, found `Content-Encoding: gzip`"),
+            unreadable("said-br", "found `Content-Encoding: br`"),
+            unreadable("said-deflate", "found `Content-Encoding: deflate`"),
+            unreadable("said-twice", "found `Content-Encoding: identity, x-own`"),
+            unreadable("gzip-bomb", "wanted a body that is not encoded, found `Content-Encoding: gzip`"),
+            ("said-identity", "pass", "", ""),
+            ("chunked", "pass", "", ""),
+        ],
+    );
+    assert_eq!(code(&output), 3, "{}", stdout(&output));
+}
+
+#[test]
 fn what_comes_whole_and_is_wrong_is_a_failure_and_only_what_is_right_passes() {
     let hostile = Hostile::listening();
     let output = judged(
         &api(&hostile),
         &[
-            ("gzip-bomb", "fail", "expect.body", "wanted JSON, found bytes compressed by gzip"),
+            ("gzip-untold", "fail", "expect.body", "wanted JSON, found bytes compressed by gzip"),
             ("too-long", "fail", "expect.body", "wanted JSON, found none"),
             ("no-utf-8", "fail", "expect.body", "wanted JSON, found bytes that are no UTF-8, at byte 23"),
             ("deep", "fail", "expect.body", "wanted JSON, found values nested deeper than 127"),

@@ -66,7 +66,10 @@ fn read(answer: fn(&mut TcpStream) -> std::io::Result<()>) -> Way {
 
 /// How a path is answered.
 fn way(path: &str) -> Way {
-    cut(path).or_else(|| strange(path)).unwrap_or_else(|| whole_but_wrong(path))
+    cut(path)
+        .or_else(|| read_otherwise(path))
+        .or_else(|| strange(path))
+        .unwrap_or_else(|| whole_but_wrong(path))
 }
 
 /// Answers that do not come whole.
@@ -117,6 +120,37 @@ fn cut(path: &str) -> Option<Way> {
     })
 }
 
+/// Right answers whose head says of the body what others may read otherwise.
+fn read_otherwise(path: &str) -> Option<Way> {
+    const CHUNKS: &str = "f\r\n{\"status\":\"ok\"}\r\n0\r\n\r\n";
+    fn chunked(stream: &mut TcpStream, headers: &str) -> std::io::Result<()> {
+        write!(stream, "HTTP/1.1 200 OK\r\n{headers}\r\n{CHUNKS}")
+    }
+    const OK: &[u8] = b"{\"status\":\"ok\"}";
+    Some(match path {
+        "/length-and-chunks" => {
+            read(|it| chunked(it, "Content-Length: 15\r\nTransfer-Encoding: chunked\r\n"))
+        }
+        "/chunks-and-length" => {
+            read(|it| chunked(it, "Transfer-Encoding: chunked\r\nContent-Length: 30\r\n"))
+        }
+        "/packed-chunks" => read(|it| chunked(it, "Transfer-Encoding: gzip, chunked\r\n")),
+        "/packed-to-the-end" => read(|it| {
+            it.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n")?;
+            it.write_all(OK)
+        }),
+        "/said-gzip" => read(|it| whole(it, "Content-Encoding: gzip\r\n", OK)),
+        "/said-br" => read(|it| whole(it, "Content-Encoding: br\r\n", OK)),
+        "/said-deflate" => read(|it| whole(it, "Content-Encoding: deflate\r\n", OK)),
+        "/said-twice" => {
+            read(|it| whole(it, "Content-Encoding: identity\r\nContent-Encoding: x-own\r\n", OK))
+        }
+        "/said-identity" => read(|it| whole(it, "Content-Encoding: identity\r\n", OK)),
+        "/chunked" => read(|it| chunked(it, "Transfer-Encoding: chunked\r\n")),
+        _ => return None,
+    })
+}
+
 /// Answers that are hardly any.
 fn strange(path: &str) -> Option<Way> {
     Some(match path {
@@ -141,6 +175,7 @@ fn strange(path: &str) -> Option<Way> {
 fn whole_but_wrong(path: &str) -> Way {
     match path {
         "/gzip-bomb" => read(|it| whole(it, "Content-Encoding: gzip\r\n", &bomb())),
+        "/gzip-untold" => read(|it| whole(it, "", &bomb())),
         "/no-utf-8" => read(|it| whole(it, "", b"{\"status\":\"ok\",\"name\":\"\xff\xfe\"}")),
         "/deep" => read(|it| whole(it, "", deep().as_bytes())),
         "/twice" => read(|it| whole(it, "", b"{\"status\":\"gone\",\"status\":\"ok\"}")),

@@ -7,7 +7,7 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 /// An encoding: its name, and what a secret looks like in it.
 type Encoding = (&'static str, fn(&str) -> String);
 
-pub(super) const ENCODINGS: [Encoding; 26] = [
+pub(super) const ENCODINGS: [Encoding; 32] = [
     ("as it is", str::to_owned),
     ("backwards", |secret| secret.chars().rev().collect()),
     ("hex", |secret| each(secret, |byte| format!("{byte:02x}"))),
@@ -44,6 +44,12 @@ pub(super) const ENCODINGS: [Encoding; 26] = [
     ("XML", |secret| html(secret, "&#34;", "&apos;")),
     ("decimal references", |secret| each(secret, |byte| format!("&#{byte};"))),
     ("hexadecimal references", |secret| each(secret, |byte| format!("&#x{byte:x};"))),
+    ("JSON escapes, upper-case digits", |secret| each(secret, |byte| format!("\\u{byte:04X}"))),
+    ("JSON escapes of all in JSON", |secret| each(secret, |byte| format!("\\\\u{byte:04x}"))),
+    ("bytes of a program's text", |secret| each(secret, |byte| format!("\\x{byte:02x}"))),
+    ("bytes of a program's text, upper-case digits", |secret| each(secret, |byte| format!("\\x{byte:02X}"))),
+    ("hexadecimal references, upper-case digits", |secret| each(secret, |byte| format!("&#x{byte:X};"))),
+    ("references of three digits", |secret| each(secret, |byte| format!("&#{byte:03};"))),
     ("list of bytes", |secret| each(secret, |byte| format!("{byte}, ")).trim_end_matches(", ").to_owned()),
     ("base64, first alignment", |secret| aligned(secret, 0, false)),
     ("base64, second alignment", |secret| aligned(secret, 1, false)),

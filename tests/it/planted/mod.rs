@@ -5,6 +5,7 @@
 //! (`encodings`). Neither shares code with `scan` and `secret`.
 
 mod encodings;
+mod shown;
 mod wire;
 
 use crate::program::{Bench, code, get, stderr, stdout};

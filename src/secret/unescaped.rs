@@ -1,0 +1,211 @@
+//! Text whose escapes are read: any letter of a secret may be written as one, by whoever likes.
+//!
+//! Lives here: `%61`, `\u0061`, `\u{61}`, `\x61`, `&#97;` and `&#x61;` in either case, also with the backslashes of texts that
+//! are quoted more than once. Does not: escapes with names such as `\n` and `&lt;` (`encodings`), the search in what comes of it.
+
+use std::ops::Range;
+
+/// What escapes begin with.
+const SIGNS: [u8; 3] = [b'%', b'\\', b'&'];
+
+/// A text after its escapes were read, and where each of them stood.
+pub(super) struct Unescaped {
+    /// What was meant.
+    pub(super) bytes: Vec<u8>,
+    escapes: Vec<Escape>,
+}
+
+/// What was written for a letter, or for a byte of one.
+struct Escape {
+    /// Where what it means stands now.
+    means: Range<usize>,
+    /// Where it stood in the text.
+    stood: Range<usize>,
+}
+
+impl Unescaped {
+    /// A text with its escapes read; `None` if it has none.
+    pub(super) fn of(text: &[u8]) -> Option<Self> {
+        // Most texts have none of these signs, which is quickly seen.
+        if !SIGNS.iter().any(|sign| text.contains(sign)) {
+            return None;
+        }
+        let mut read = Self { bytes: Vec::with_capacity(text.len()), escapes: vec![] };
+        let (mut taken, mut at) = (0, 0);
+        while let Some(sign) = text[at..].iter().position(|byte| SIGNS.contains(byte)) {
+            at += sign;
+            let (len, meant) = escape(&text[at..]);
+            if let Some(meant) = meant {
+                read.bytes.extend_from_slice(&text[taken..at]);
+                read.push(at..at + len, &meant);
+                taken = at + len;
+            }
+            at += len;
+        }
+        read.bytes.extend_from_slice(&text[taken..]);
+        (!read.escapes.is_empty()).then_some(read)
+    }
+
+    fn push(&mut self, stood: Range<usize>, meant: &[u8]) {
+        let from = self.bytes.len();
+        self.bytes.extend_from_slice(meant);
+        self.escapes.push(Escape { means: from..self.bytes.len(), stood });
+    }
+
+    /// Where a part that is not empty stood in the text; an escape stood there whole.
+    pub(super) fn stood(&self, from: usize, to: usize) -> (usize, usize) {
+        (self.byte_stood(from).start, self.byte_stood(to - 1).end)
+    }
+
+    fn byte_stood(&self, at: usize) -> Range<usize> {
+        let before = self.escapes.partition_point(|escape| escape.means.start <= at);
+        match before.checked_sub(1).map(|last| &self.escapes[last]) {
+            None => at..at + 1,
+            Some(escape) if at < escape.means.end => escape.stood.clone(),
+            Some(escape) => {
+                let stood = escape.stood.end + (at - escape.means.end);
+                stood..stood + 1
+            }
+        }
+    }
+}
+
+/// What a text begins with, one of the signs: its length, and what it means if it is an escape.
+fn escape(text: &[u8]) -> (usize, Option<Vec<u8>>) {
+    let signs = text.iter().take_while(|byte| **byte == b'\\').count().max(1);
+    let (sign, rest) = (text[0], &text[signs..]);
+    let read = match (sign, rest) {
+        (b'%', _) => byte(rest),
+        (b'&', [b'#', b'x' | b'X', digits @ ..]) => {
+            referred(digits, 16).map(|(len, letter)| (len + 2, letter))
+        }
+        (b'&', [b'#', digits @ ..]) => referred(digits, 10).map(|(len, letter)| (len + 1, letter)),
+        (b'\\', [b'x', digits @ ..]) => byte(digits).map(|(len, byte)| (len + 1, byte)),
+        (b'\\', [b'u', b'{', digits @ ..]) => closed(digits, b'}', 16).map(|(len, letter)| (len + 2, letter)),
+        (b'\\', [b'u', digits @ ..]) => units(digits, signs).map(|(len, letter)| (len + 1, letter)),
+        _ => None,
+    };
+    read.map_or((signs, None), |(len, meant)| (signs + len, Some(meant)))
+}
+
+/// What was read: how much of a text it takes, and what it means.
+type Read = (usize, Vec<u8>);
+
+/// Two hexadecimal digits.
+fn byte(text: &[u8]) -> Option<Read> {
+    Some((2, vec![u8::try_from(number(text.get(..2)?, 16)?).ok()?]))
+}
+
+/// A reference of HTML and XML, which ends with `;`.
+fn referred(digits: &[u8], base: u32) -> Option<Read> {
+    closed(digits, b';', base)
+}
+
+/// The number of a letter, up to a sign.
+fn closed(text: &[u8], end: u8, base: u32) -> Option<Read> {
+    const MOST_DIGITS: usize = 10;
+    let digits = text.iter().take(MOST_DIGITS + 1).position(|byte| *byte == end)?;
+    Some((digits + 1, letter(number(&text[..digits], base)?)?))
+}
+
+/// Four hexadecimal digits, and the other half of a letter that takes two of such escapes, with as many backslashes.
+fn units(text: &[u8], signs: usize) -> Option<Read> {
+    let first = number(text.get(..4)?, 16)?;
+    let second = || {
+        let rest = text[4..].strip_prefix(&vec![b'\\'; signs][..])?.strip_prefix(b"u")?;
+        number(rest.get(..4)?, 16).filter(|unit| (0xDC00..0xE000).contains(unit))
+    };
+    match first {
+        0xD800..0xDC00 => {
+            let number = 0x10000 + ((first - 0xD800) << 10) + (second()? - 0xDC00);
+            Some((4 + signs + 5, letter(number)?))
+        }
+        _ => Some((4, letter(first)?)),
+    }
+}
+
+fn number(digits: &[u8], base: u32) -> Option<u32> {
+    let is_number = digits.iter().all(|digit| char::from(*digit).is_digit(base));
+    u32::from_str_radix(std::str::from_utf8(digits).ok().filter(|_| is_number)?, base).ok()
+}
+
+fn letter(number: u32) -> Option<Vec<u8>> {
+    Some(char::from_u32(number)?.encode_utf8(&mut [0; 4]).as_bytes().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(text: &str) -> String {
+        Unescaped::of(text.as_bytes())
+            .map_or("nothing".into(), |it| String::from_utf8_lossy(&it.bytes).into_owned())
+    }
+
+    #[test]
+    fn each_escape_of_a_letter_is_read() {
+        for text in [
+            "-%61-",
+            r"-\u0061-",
+            r"-\\u0061-",
+            r"-\\\\u0061-",
+            r"-\u{61}-",
+            r"-\x61-",
+            r"-\\x61-",
+            "-&#97;-",
+        ] {
+            assert_eq!(read(text), "-a-", "{text}");
+        }
+        for text in ["-&#x61;-", "-&#X61;-", "-&#0097;-"] {
+            assert_eq!(read(text), "-a-", "{text}");
+        }
+        assert_eq!(read("%6a%6A\\u006A\\u006a&#x6a;&#x6A;"), "jjjjjj");
+        assert_eq!(read(r"\u00e9 %C3%A9 \xc3\xa9 &#233;"), "é é é é");
+        assert_eq!(read(r"\ud83d\ude00 \\ud83d\\ude00 \u{1f600} &#128512;"), "😀 😀 😀 😀");
+    }
+
+    #[test]
+    fn what_is_no_escape_stays() {
+        for text in [
+            "",
+            "plain",
+            "100% & more",
+            r"C:\users\x",
+            "%zz %6",
+            r"\u00 \u12g4 \ud83d \u{}",
+            "&#; &#x; &#97 &lt;",
+        ] {
+            assert_eq!(read(text), "nothing", "{text}");
+        }
+        assert_eq!(read(r"100% \n \ud83d\u0061 &#1114112; %+1%61"), r"100% \n \ud83da &#1114112; %+1a");
+    }
+
+    #[test]
+    fn what_was_escaped_is_found_where_it_stood() {
+        let text = r"one h%75\u006e&#116;er two";
+        let it = Unescaped::of(text.as_bytes()).unwrap();
+        assert_eq!(it.bytes, b"one hunter two");
+        let stood = |from, to| {
+            let (from, to) = it.stood(from, to);
+            &text[from..to]
+        };
+        assert_eq!(stood(4, 10), r"h%75\u006e&#116;er");
+        assert_eq!((stood(0, 3), stood(5, 6), stood(7, 8), stood(11, 14)), ("one", "%75", "&#116;", "two"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_and_every_byte_has_its_place(text in r"[%\\&#xu{};0-9a-fA-Fé]{0,60}") {
+            if let Some(it) = Unescaped::of(text.as_bytes()) {
+                let mut last = 0;
+                for at in 0..it.bytes.len() {
+                    let (from, to) = it.stood(at, at + 1);
+                    prop_assert!(last <= to && from < to && to <= text.len());
+                    last = to;
+                }
+                prop_assert_eq!(last, text.len());
+            }
+        }
+    }
+}
