@@ -254,7 +254,8 @@ impl Running<'_> {
     /// Puts everything back that a case changed, and tells what stays.
     async fn put_back(&self, case: &str) {
         let changes = self.scene.journal.open_of(case);
-        for leftover in put_back(self.scene, &changes, &self.settings.stop).await {
+        // In a box: most cases have nothing to put back, and every case would be as large as this.
+        for leftover in Box::pin(put_back(self.scene, &changes, &self.settings.stop)).await {
             (self.scene.events)(Event::Leftover {
                 case: case.into(),
                 what: self.scene.mask.mask(&leftover.change.to_string()),

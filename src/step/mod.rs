@@ -83,8 +83,9 @@ macro_rules! kinds {
                 match self { $(Self::$variant(kind) => kind.look(look, at),)* }
             }
 
+            /// In a box: what the largest kind keeps while it waits would be moved with every case otherwise.
             async fn run(&self, stage: &mut Stage<'_>) -> Result<(), Vec<Failure>> {
-                match self { $(Self::$variant(kind) => kind.run(stage).await,)* }
+                match self { $(Self::$variant(kind) => Box::pin(kind.run(stage)).await,)* }
             }
         }
 

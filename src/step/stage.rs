@@ -320,7 +320,7 @@ impl<'a> Stage<'a> {
     pub(crate) async fn run_steps(&mut self, steps: &[Step]) -> Result<(), Vec<Failure>> {
         for step in steps {
             if step.is_wanted(self)? {
-                Box::pin(step.run(self)).await?;
+                step.run(self).await?;
             }
         }
         Ok(())

@@ -1,10 +1,9 @@
 //! What the files of a folder of suites say.
 
 use super::lint;
+use super::trees::{Parsed, parsed};
 use crate::outcome::KnownFailure;
-use crate::source::{
-    At, Invalid, Key, Node, Place, Problem, Problems, Source, Span, What, Whole, read, tree,
-};
+use crate::source::{At, Invalid, Key, Node, Place, Problem, Problems, Source, Span, What, Whole, read};
 use crate::step::{Book, Data, Flow, FlowSyntax, FormSyntax, Operation, Refusals, Step, Uses};
 use serde::Deserialize;
 use serde_json::Value;
@@ -140,13 +139,13 @@ pub(super) struct KnownSyntax {
 /// # Errors
 /// Every problem of every file, each with its place.
 pub fn load(sources: &[Source]) -> Result<Suites, Invalid> {
-    let mut invalid = Invalid::none();
-    let mut suites = Suites { book: book(sources, &mut invalid), ..Suites::default() };
-    for source in sources {
-        match kind_of(source) {
-            FileKind::Suite => suites.cases.extend(cases(source, &mut invalid)),
-            FileKind::Needs => suites.needs = needs(source, &mut invalid),
-            FileKind::KnownFailures => suites.known_failures = known_failures(source, &mut invalid),
+    let (mut invalid, files) = (Invalid::none(), parsed(sources));
+    let mut suites = Suites { book: book(&files, &mut invalid), ..Suites::default() };
+    for file in &files {
+        match kind_of(file.source) {
+            FileKind::Suite => suites.cases.extend(cases(file, &mut invalid)),
+            FileKind::Needs => suites.needs = needs(file, &mut invalid),
+            FileKind::KnownFailures => suites.known_failures = known_failures(file, &mut invalid),
             FileKind::Operations | FileKind::Flow => {}
         }
     }
@@ -160,7 +159,7 @@ pub fn load(sources: &[Source]) -> Result<Suites, Invalid> {
 /// Every problem of these files.
 pub fn load_book(sources: &[Source]) -> Result<Book, Invalid> {
     let mut invalid = Invalid::none();
-    let book = book(sources, &mut invalid);
+    let book = book(&parsed(sources), &mut invalid);
     lint::look_over_book(&book, sources, &mut invalid);
     invalid.or(book)
 }
@@ -186,26 +185,26 @@ fn kind_of(source: &Source) -> FileKind {
 }
 
 /// Reads a whole file as one value.
-fn file<T: serde::de::DeserializeOwned>(source: &Source, invalid: &mut Invalid) -> Option<T> {
-    let node = rooted(source, invalid)?;
+fn whole<T: serde::de::DeserializeOwned>(file: &Parsed<'_>, invalid: &mut Invalid) -> Option<T> {
+    let node = rooted(file, invalid)?;
     let problems = Problems::default();
-    let value = read(&node, &problems);
-    invalid.add(source, problems.into_inner());
+    let value = read(node, &problems);
+    invalid.add(file.source, problems.into_inner());
     value
 }
 
-fn rooted(source: &Source, invalid: &mut Invalid) -> Option<Node> {
-    tree(&source.text).map_err(|problem| invalid.add(source, [problem])).ok()
+fn rooted<'a>(file: &'a Parsed<'_>, invalid: &mut Invalid) -> Option<&'a Node> {
+    file.tree.as_ref().map_err(|problem| invalid.add(file.source, [problem.clone()])).ok()
 }
 
-fn book(sources: &[Source], invalid: &mut Invalid) -> Book {
+fn book(files: &[Parsed<'_>], invalid: &mut Invalid) -> Book {
     let mut book = Book::default();
-    for source in sources {
-        match kind_of(source) {
-            FileKind::Operations => operations(source, &mut book, invalid),
-            FileKind::Flow => match flow(source, invalid) {
+    for file in files {
+        match kind_of(file.source) {
+            FileKind::Operations => operations(file, &mut book, invalid),
+            FileKind::Flow => match flow(file, invalid) {
                 Some(flow) => drop(book.flows.insert(flow.syntax.flow.value.clone(), flow)),
-                None => drop(book.unread.flows.insert(stem(source).to_owned())),
+                None => drop(book.unread.flows.insert(stem(file.source).to_owned())),
             },
             _ => {}
         }
@@ -213,8 +212,9 @@ fn book(sources: &[Source], invalid: &mut Invalid) -> Book {
     book
 }
 
-fn operations(source: &Source, book: &mut Book, invalid: &mut Invalid) {
-    let Some(node) = rooted(source, invalid) else {
+fn operations(file: &Parsed<'_>, book: &mut Book, invalid: &mut Invalid) {
+    let source = file.source;
+    let Some(node) = rooted(file, invalid) else {
         book.unread.all_operations = true;
         return;
     };
@@ -254,8 +254,9 @@ fn stem(source: &Source) -> &str {
     source.name.rsplit('/').next().and_then(|file| file.rsplit_once('.')).map_or("", |(stem, _)| stem)
 }
 
-fn flow(source: &Source, invalid: &mut Invalid) -> Option<Flow> {
-    let syntax: FlowSyntax = file(source, invalid)?;
+fn flow(file: &Parsed<'_>, invalid: &mut Invalid) -> Option<Flow> {
+    let source = file.source;
+    let syntax: FlowSyntax = whole(file, invalid)?;
     let problems = Problems::default();
     let steps = syntax.steps.iter().filter_map(|whole| Step::read(&whole.0, &problems)).collect();
     let stem = stem(source);
@@ -267,8 +268,9 @@ fn flow(source: &Source, invalid: &mut Invalid) -> Option<Flow> {
     Some(Flow { syntax, steps, source: source.clone() })
 }
 
-fn cases(source: &Source, invalid: &mut Invalid) -> Vec<Case> {
-    let Some(suite) = file::<SuiteSyntax>(source, invalid) else { return vec![] };
+fn cases(file: &Parsed<'_>, invalid: &mut Invalid) -> Vec<Case> {
+    let source = file.source;
+    let Some(suite) = whole::<SuiteSyntax>(file, invalid) else { return vec![] };
     let family = source.name.split('/').rev().nth(1).unwrap_or_default().to_owned();
     let problems = Problems::default();
     let title = suite.title.value;
@@ -366,8 +368,9 @@ fn plain(node: &Node, problems: &Problems) -> Value {
     }
 }
 
-fn needs(source: &Source, invalid: &mut Invalid) -> BTreeMap<String, String> {
-    let map: BTreeMap<At<String>, At<String>> = file(source, invalid).unwrap_or_default();
+fn needs(file: &Parsed<'_>, invalid: &mut Invalid) -> BTreeMap<String, String> {
+    let source = file.source;
+    let map: BTreeMap<At<String>, At<String>> = whole(file, invalid).unwrap_or_default();
     for (name, sentence) in map.iter().filter(|(_, sentence)| sentence.trim().is_empty()) {
         let text = format!("the need `{}` is explained by nothing", name.value);
         invalid.add(source, [Problem::new(sentence.at, text).hint("say what a target must have")]);
@@ -375,8 +378,9 @@ fn needs(source: &Source, invalid: &mut Invalid) -> BTreeMap<String, String> {
     map.into_iter().map(|(name, sentence)| (name.value, sentence.value)).collect()
 }
 
-fn known_failures(source: &Source, invalid: &mut Invalid) -> Vec<(String, KnownFailure)> {
-    let list: Vec<KnownSyntax> = file(source, invalid).unwrap_or_default();
+fn known_failures(file: &Parsed<'_>, invalid: &mut Invalid) -> Vec<(String, KnownFailure)> {
+    let source = file.source;
+    let list: Vec<KnownSyntax> = whole(file, invalid).unwrap_or_default();
     let is_day = |text: &str| text.parse::<jiff::civil::Date>().is_ok();
     for known in list.iter().filter(|known| !is_day(&known.until)) {
         let text = format!("wanted a day such as 2026-12-31, found `{}`", known.until.value);
