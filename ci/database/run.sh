@@ -4,34 +4,25 @@
 # changes back, and deaths in between. Then a restore drill: what a restore from a dump loses, measured by a
 # suite. Without PostgreSQL the script says `NOT RUN: reason`; a difference ends in 1.
 #
-#   ci/database/run.sh [MUSTER]     default: target/debug/muster
+#   ci/database/run.sh [MUSTER]     default: a debug build
 #
 # The servers listen on 127.0.0.1 alone, as the user `nobody`, in a temporary folder, and are ended by their process ids.
-set -euo pipefail
-here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-root="$(cd "$here/../.." && pwd)"
-muster="$(realpath "${1:-$root/target/debug/muster}")"
+. "$(dirname "${BASH_SOURCE[0]}")/../beside.sh" "$@"
 bin=/usr/lib/postgresql/15/bin
 
-not_run() { echo "NOT RUN: $1"; exit 0; }
+[ "$(id -u)" = 0 ] || { not_run database 'only root may start a server as another user'; exit 0; }
+command -v openssl >/dev/null || { not_run database 'there is no openssl'; exit 0; }
 
-[ "$(id -u)" = 0 ] || not_run 'only root may start a server as another user'
-command -v openssl >/dev/null || not_run 'there is no openssl'
-work="$(mktemp -d)"
-trap 'rm -rf "$work"' EXIT
 # Debian's package would make and start a cluster of its own: it is told not to.
 fetched() {
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql-common
+  debian postgresql-common
   sed -ri 's/^#? *create_main_cluster .*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql-15
+  debian postgresql-15
 }
-[ -x "$bin/initdb" ] || fetched >"$work/log" 2>&1 || true
-[ -x "$bin/initdb" ] || not_run 'Debian has no postgresql-15'
-chmod 755 "$work"
+[ -x "$bin/initdb" ] || fetched || true
+[ -x "$bin/initdb" ] || { not_run database 'Debian has no postgresql-15'; exit 0; }
 
-code=0
-python3 "$here/verdicts.py" "$bin" "$muster" "$work/verdicts" || code=1
-python3 "$here/writes.py" "$bin" "$muster" "$work/writes" || code=1
-python3 "$here/drill.py" "$bin" "$muster" "$work/drill" || code=1
-exit "$code"
+for part in verdicts writes drill; do
+  compare python3 "$here/$part.py" "$bin" "$muster" "$work/$part"
+done
+exit "$failed"
