@@ -68,7 +68,17 @@ pub(super) fn needed(suites: &Suites, file: &TargetFile, filters: &[String]) -> 
             needed.entry(namespace).or_default().insert(right);
         }
     }
+    if !needed.is_empty() && file.kubernetes.as_ref().is_some_and(|place| place.cluster_uid.is_some()) {
+        look_at_the_pinned_one(needed.entry(String::new()).or_default());
+    }
     needed
+}
+
+/// A cluster that is pinned is asked which one it is before it is asked anything else.
+fn look_at_the_pinned_one(rights: &mut BTreeSet<Right>) {
+    if !rights.is_superset(&rights::CLUSTER.iter().cloned().collect()) {
+        rights.insert(Right { name: Some("kube-system".into()), ..rights::right("", "namespaces", "get") });
+    }
 }
 
 fn victims_namespace(planned: &Planned<'_>, file: &TargetFile) -> Option<String> {

@@ -232,7 +232,8 @@ impl Target {
 }
 
 impl KubernetesPlace {
-    /// A connection to the cluster; nothing is sent yet.
+    /// A connection to the cluster; nothing is sent yet. Whether it is the one that is meant is not known before
+    /// [`KubernetesPlace::compare`].
     ///
     /// # Errors
     /// Why there is none.
@@ -246,5 +247,18 @@ impl KubernetesPlace {
             (None, _, _) => return Err("`kubernetes` needs both `config` and `context`, or `server`".into()),
         };
         Kube::connect(&place, call_within).await.map_err(|error| error.to_string())
+    }
+
+    /// Asks a cluster whether it is the one that is pinned; what is not pinned is not asked.
+    ///
+    /// # Errors
+    /// That it is another one, or did not say.
+    pub async fn compare(&self, kube: &Kube) -> Result<(), String> {
+        let Some(pinned) = &self.cluster_uid else { return Ok(()) };
+        let found = kube.cluster_uid().await.map_err(|error| error.to_string())?;
+        if found == *pinned {
+            return Ok(());
+        }
+        Err(format!("this is another cluster: `cluster_uid` is {pinned}, found {found}"))
     }
 }
