@@ -73,18 +73,22 @@ pub struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    /// The connection to the cluster, which is the one that the target file means.
+    /// The connection to the cluster, which is the one that the target file means. What is shown to it is a secret
+    /// before anything is sent.
     ///
     /// # Errors
     /// Why there is none, or that this is another cluster.
     pub(crate) async fn kube(&self) -> Result<&Kube, String> {
+        let place = self.target.kubernetes().ok_or("the target file names no `kubernetes`")?;
         let connect = || async {
-            let place = self.target.kubernetes().ok_or("the target file names no `kubernetes`")?;
             let kube = place.connect(self.target.answer_within()).await?;
+            place.teach(&kube, self.mask)?;
             place.compare(&kube).await?;
-            Ok(kube)
+            Ok::<_, String>(kube)
         };
-        self.kubernetes.get_or_try_init(connect).await
+        let kube = self.kubernetes.get_or_try_init(connect).await?;
+        place.teach(kube, self.mask)?;
+        Ok(kube)
     }
 }
 
