@@ -1,5 +1,6 @@
 //! The target file.
 
+use super::addresses;
 use super::bucket::BucketPlace;
 use super::connect::as_url;
 use super::database::Database;
@@ -275,7 +276,10 @@ pub fn read_target(source: &Source) -> Result<TargetFile, Invalid> {
     let problems = Problems::default();
     let file: Option<TargetFile> = read(&node, &problems);
     if let Some(file) = &file {
-        problems.borrow_mut().extend(look_over(file));
+        let leaking = addresses::with_user_info(file);
+        // What else is wrong with such an address would be told with it.
+        let found = if leaking.is_empty() { look_over(file) } else { leaking };
+        problems.borrow_mut().extend(found);
     }
     let mut invalid = Invalid::none();
     invalid.add(source, problems.into_inner());
