@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// The annotation of the target's namespace that freezes all disruption while it is `true`.
+/// The annotation of the target's namespace that freezes all disruption, unless it is `false`.
 pub const FREEZE_ANNOTATION: &str = "muster/freeze";
 
 /// All that the guards look at.

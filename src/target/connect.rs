@@ -224,10 +224,10 @@ impl Target {
         self.file.kubernetes.as_ref()
     }
 
-    /// The file that freezes all disruption, if the target names one and it is there.
+    /// The file that freezes all disruption, if the target names one and it is there, be it a link that leads nowhere.
     pub fn freeze_file(&self) -> Option<&str> {
         let named = self.kubernetes()?.freeze_file.as_deref()?;
-        files::exists(Path::new(named)).then_some(named)
+        files::is_taken(Path::new(named)).then_some(named)
     }
 }
 

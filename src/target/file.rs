@@ -105,7 +105,7 @@ pub struct KubernetesPlace {
     pub server: Option<At<String>>,
     /// The UID of the namespace `kube-system`: pins the cluster, so that a context that points elsewhere is noticed.
     pub cluster_uid: Option<String>,
-    /// A file whose presence freezes all disruption.
+    /// A file whose presence freezes all disruption, as the annotation `muster/freeze` of a namespace does there.
     pub freeze_file: Option<String>,
     /// The label of the namespaces in which something may be broken, as `key=value`.
     #[serde(default = "default_owner")]

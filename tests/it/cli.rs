@@ -275,9 +275,15 @@ fn a_frozen_namespace_and_another_harness_stop_every_kill() {
         pods.into_iter().map(|pod| pod.name).collect::<std::collections::BTreeSet<_>>()
     };
     let before = names();
-    runtime.block_on(kube.annotate("default", "muster/freeze", Some("true"))).unwrap();
-    killed("frozen", "disruption is frozen by the annotation muster/freeze of namespace default");
-    runtime.block_on(kube.annotate("default", "muster/freeze", None)).unwrap();
+    for value in ["true", "True", ""] {
+        runtime.block_on(kube.annotate("default", "muster/freeze", Some(value))).unwrap();
+        killed("frozen", "disruption is frozen by the annotation muster/freeze of namespace default");
+    }
+    runtime.block_on(kube.annotate("default", "muster/freeze", Some("false"))).unwrap();
+    std::os::unix::fs::symlink("nowhere", bench.path("stop")).unwrap();
+    bench.rewrite_target(|text| text.replace("cluster_uid: ", "freeze_file: stop, cluster_uid: "));
+    killed("frozen", "disruption is frozen by the file stop");
+    std::fs::remove_file(bench.path("stop")).unwrap();
 
     let mut other = kube.claim("default", "muster-disruption", "another", std::time::Duration::from_secs(60));
     assert_eq!(runtime.block_on(other.acquire(muster::host::now())).unwrap(), Hold::Mine);
