@@ -23,7 +23,12 @@ pub(super) fn rbac(arguments: &RbacArguments) -> Ended {
     let opened = open::target_file(&arguments.target)?;
     let suites = open::suites(&arguments.suites)?;
     suite::lint_target(&suites, &opened.file, &opened.source).or(())?;
-    let needed = needed(&suites, &opened.file, &arguments.filters);
+    let selection = Selection { filters: arguments.filters.clone(), ..Selection::default() };
+    if let Some(told) = open::unmatched(&suites, Some(&opened.file), &selection) {
+        host::tell(&told);
+        return Ok(Ending::NothingSelected);
+    }
+    let needed = needed(&suites, &opened.file, &selection);
     if needed.is_empty() {
         host::print("# none of the chosen cases asks anything of the cluster\n");
         return Ok(Ending::Passed);
@@ -46,9 +51,8 @@ fn account(text: &str) -> Result<(String, String), Refusal> {
 
 /// What the chosen cases need that the target lets run: for their faults in the namespaces of their victims, and for what
 /// they read.
-pub(super) fn needed(suites: &Suites, file: &TargetFile, filters: &[String]) -> Needed {
-    let selection = Selection { filters: filters.to_vec(), ..Selection::default() };
-    let plan = run::plan(suites, file, &selection, 0, true);
+pub(super) fn needed(suites: &Suites, file: &TargetFile, selection: &Selection) -> Needed {
+    let plan = run::plan(suites, file, selection, 0, true);
     let mut needed = Needed::new();
     for planned in plan.cases.iter().filter(|planned| planned.unrun.is_none()) {
         let uses = &planned.case.uses;
