@@ -76,6 +76,18 @@ fn what_matches_no_case_is_named_and_nothing_is_run_for_the_rest() {
 }
 
 #[test]
+fn why_cases_were_skipped_is_told_once_each_with_their_number() {
+    let bench = Bench::new();
+    bench.rewrite_target(|text| text.replace("disrupt: [core, services]", "disrupt: []"));
+    let asked = ["run", "core-pod", "service-pod", "store-is-healthy", "--allow-disruption"];
+    let output = bench.muster(&asked).output().unwrap();
+    let (core, services) =
+        ("the target does not permit to disrupt `core`", "the target does not permit to disrupt `services`");
+    let expected = format!("skipped: 1 × {core}\nskipped: 1 × {services}\nreports: reports\n");
+    assert!(code(&output) == 0 && stdout(&output).ends_with(&expected), "{}", stdout(&output));
+}
+
+#[test]
 fn what_is_left_out_or_not_permitted_is_there() {
     let bench = Bench::new();
     let dry = |asked: &[&str]| {
