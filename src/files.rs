@@ -73,6 +73,12 @@ pub fn exists(path: &Path) -> bool {
     path.exists()
 }
 
+/// Whether a name is taken, be it by a link that leads nowhere; also where that cannot be known.
+pub fn is_taken(path: &Path) -> bool {
+    let absent = [std::io::ErrorKind::NotFound, std::io::ErrorKind::NotADirectory];
+    !path.symlink_metadata().is_err_and(|error| absent.contains(&error.kind()))
+}
+
 /// Reads a whole file as UTF-8.
 ///
 /// # Errors

@@ -53,7 +53,7 @@ pub(crate) struct SuitesArguments {
 /// Which cases are chosen.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct SelectionArguments {
-    /// Parts of a case's id or of its family; one of them must be found.
+    /// Parts of a case's id or of its family; one of them must be found. Each must match some case.
     #[arg(value_name = "FILTER")]
     pub(crate) filters: Vec<String>,
     /// A tag that a case must have; given more than once, one of them.

@@ -16,6 +16,7 @@ use super::args::DoctorArguments;
 use super::state::State;
 use super::{Ended, open, rbac};
 use crate::outcome::Ending;
+use crate::run::Selection;
 use crate::{files, host, suite};
 
 /// What one look has shown.
@@ -61,7 +62,7 @@ pub(super) fn doctor(arguments: &DoctorArguments) -> Ended {
     let suites = suite::load(&sources)?;
     let state = State::lasting(arguments.state_dir.as_deref());
     let target = open::connect(&opened, &suites)?;
-    let needed = rbac::needed(&suites, &target.file, &[]);
+    let needed = rbac::needed(&suites, &target.file, &Selection::default());
     let runtime = open::runtime()?;
     let mut findings = vec![state_folder(&state, target.name())];
     findings.extend(runtime.block_on(network::examined(&target.file)));

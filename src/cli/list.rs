@@ -13,6 +13,10 @@ pub(super) fn list(arguments: &ListArguments) -> Ended {
     let asked = &arguments.selection;
     let selection =
         Selection { filters: asked.filters.clone(), is_exact: asked.exact, tags: asked.tags.clone() };
+    if let Some(told) = open::unmatched(&suites, None, &selection) {
+        host::tell(&told);
+        return Ok(Ending::NothingSelected);
+    }
     let mut count = 0;
     for case in suites.cases.iter().filter(|case| selection.chooses(case, &case.id)) {
         let members = match &case.for_each {

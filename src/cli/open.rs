@@ -4,6 +4,7 @@ use super::Refusal;
 use super::args::{SelectionArguments, SuitesArguments};
 use super::state::State;
 use crate::fake::{self, Fake};
+use crate::run::{self, Selection};
 use crate::source::Source;
 use crate::suite::{self, Folder, Suites};
 use crate::target::{self, Target, TargetFile};
@@ -43,6 +44,28 @@ pub(super) fn sources(arguments: &SuitesArguments) -> Result<Vec<Source>, Refusa
         return Err(Refusal::new("the folder of suites holds no YAML file"));
     }
     Ok(sources)
+}
+
+/// What to tell if something that was asked for matches no case: then nothing is done for the rest either.
+pub(super) fn unmatched(
+    suites: &Suites,
+    target: Option<&TargetFile>,
+    selection: &Selection,
+) -> Option<String> {
+    let found = run::unmatched(suites, target, selection);
+    if found.is_empty() {
+        return None;
+    }
+    let asked: Vec<&str> = found.iter().map(|one| one.asked.as_str()).collect();
+    let mut told = format!("error: no case was selected: none matches {}\n", asked.join(", nor "));
+    for one in &found {
+        let hint = one.hint.as_deref().unwrap_or("`muster list` shows all cases");
+        told.push_str(&match found.len() {
+            1 => format!("hint: {hint}\n"),
+            _ => format!("hint: {}: {hint}\n", one.asked),
+        });
+    }
+    Some(told)
 }
 
 /// A target file with its text.

@@ -23,7 +23,12 @@ pub(super) fn rbac(arguments: &RbacArguments) -> Ended {
     let opened = open::target_file(&arguments.target)?;
     let suites = open::suites(&arguments.suites)?;
     suite::lint_target(&suites, &opened.file, &opened.source).or(())?;
-    let needed = needed(&suites, &opened.file, &arguments.filters);
+    let selection = Selection { filters: arguments.filters.clone(), ..Selection::default() };
+    if let Some(told) = open::unmatched(&suites, Some(&opened.file), &selection) {
+        host::tell(&told);
+        return Ok(Ending::NothingSelected);
+    }
+    let needed = needed(&suites, &opened.file, &selection);
     if needed.is_empty() {
         host::print("# none of the chosen cases asks anything of the cluster\n");
         return Ok(Ending::Passed);
@@ -46,9 +51,8 @@ fn account(text: &str) -> Result<(String, String), Refusal> {
 
 /// What the chosen cases need that the target lets run: for their faults in the namespaces of their victims, and for what
 /// they read.
-pub(super) fn needed(suites: &Suites, file: &TargetFile, filters: &[String]) -> Needed {
-    let selection = Selection { filters: filters.to_vec(), ..Selection::default() };
-    let plan = run::plan(suites, file, &selection, 0, true);
+pub(super) fn needed(suites: &Suites, file: &TargetFile, selection: &Selection) -> Needed {
+    let plan = run::plan(suites, file, selection, 0, true);
     let mut needed = Needed::new();
     for planned in plan.cases.iter().filter(|planned| planned.unrun.is_none()) {
         let uses = &planned.case.uses;
@@ -68,7 +72,17 @@ pub(super) fn needed(suites: &Suites, file: &TargetFile, filters: &[String]) -> 
             needed.entry(namespace).or_default().insert(right);
         }
     }
+    if !needed.is_empty() && file.kubernetes.as_ref().is_some_and(|place| place.cluster_uid.is_some()) {
+        look_at_the_pinned_one(needed.entry(String::new()).or_default());
+    }
     needed
+}
+
+/// A cluster that is pinned is asked which one it is before it is asked anything else.
+fn look_at_the_pinned_one(rights: &mut BTreeSet<Right>) {
+    if !rights.is_superset(&rights::CLUSTER.iter().cloned().collect()) {
+        rights.insert(Right { name: Some("kube-system".into()), ..rights::right("", "namespaces", "get") });
+    }
 }
 
 fn victims_namespace(planned: &Planned<'_>, file: &TargetFile) -> Option<String> {

@@ -54,9 +54,13 @@ pub(super) fn perform(arguments: &RunArguments, tells: bool) -> Result<Performed
     let opened = open::target(selection, arguments.pace, seed, &state)?;
     let target = open::connect(&opened, &suites)?;
     let may_disrupt = selection.allow_disruption || opened.fakes.is_some();
+    if let Some(told) = open::unmatched(&suites, Some(&target.file), &chosen(arguments)) {
+        host::tell(&told);
+        return Ok(Performed::NothingSelected);
+    }
     let plan = run::plan(&suites, &target.file, &chosen(arguments), seed, may_disrupt);
     if plan.cases.is_empty() {
-        host::tell(&nothing_selected(&plan, &suites, &selection.filters));
+        host::tell(&nothing_selected(&plan));
         return Ok(Performed::NothingSelected);
     }
     if arguments.dry_run {
@@ -104,13 +108,11 @@ fn stored(arguments: &RunArguments) -> Stored {
     }
 }
 
-fn nothing_selected(plan: &Plan<'_>, suites: &Suites, filters: &[String]) -> String {
-    let tags = || suites.cases.iter().flat_map(|case| &case.tags).map(|tag| &tag.value);
-    let tag = filters.iter().find(|filter| tags().any(|tag| tag == *filter));
-    let hint = match (plan.disruptive_left_out, tag) {
-        (0, Some(tag)) => format!("`{tag}` is a tag: --tag {tag}"),
-        (0, None) => "`muster list` shows all cases".to_owned(),
-        (left, _) => format!("{left} disruptive cases were left out: --allow-disruption"),
+/// Everything that was asked for is there, and no case is all of it.
+fn nothing_selected(plan: &Plan<'_>) -> String {
+    let hint = match plan.disruptive_left_out {
+        0 => "`muster list` shows all cases, and the tags of each".to_owned(),
+        left => format!("{left} disruptive cases were left out: --allow-disruption"),
     };
     format!("error: no case was selected\nhint: {hint}\n")
 }

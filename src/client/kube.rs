@@ -7,6 +7,7 @@
 //! Every call may be dropped while it is awaited; a call that changes something may then have been carried out or
 //! not, just as after [`KubeError::TimedOut`].
 
+mod credentials;
 mod exec;
 mod lease;
 mod objects;
@@ -16,6 +17,7 @@ mod rollout;
 mod unseen;
 mod watch;
 
+pub use credentials::{Credentials, forms};
 pub use exec::Execution;
 pub use lease::{Claim, Hold};
 pub use pods::{BudgetFact, Deletion, Eviction, Owner, PodFact, Victim};
@@ -30,6 +32,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -139,6 +142,7 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 pub struct Kube {
     client: Client,
     call_within: Duration,
+    credentials: Arc<Credentials>,
 }
 
 impl Kube {
@@ -150,8 +154,15 @@ impl Kube {
         let mut config = config(place).await?;
         config.default_retry = false;
         config.connect_timeout = Some(call_within);
+        let credentials =
+            Credentials::of(&config).map_err(|error| KubeError::Unusable { why: chain(&error) })?;
         let client = Client::try_from(config).map_err(|error| KubeError::Unusable { why: chain(&error) })?;
-        Ok(Kube { client, call_within })
+        Ok(Kube { client, call_within, credentials: Arc::new(credentials) })
+    }
+
+    /// What it shows to the cluster.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     /// The UID of the namespace `kube-system`, by which a cluster is known.

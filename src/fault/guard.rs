@@ -3,7 +3,7 @@
 use crate::client::kube::{DeploymentFact, Owner, is_image};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The annotation of the target's namespace that freezes all disruption while it is `true`.
+/// The annotation of the target's namespace that freezes all disruption, unless it is `false`.
 pub const FREEZE_ANNOTATION: &str = "muster/freeze";
 
 /// All that the guards look at.

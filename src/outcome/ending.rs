@@ -28,7 +28,7 @@ pub enum Ending {
     Panicked,
     /// Usage, configuration, or an invalid suite or target file: nothing was run.
     Misused,
-    /// No case was selected.
+    /// No case was selected, or something that was asked for matches none.
     NothingSelected,
     /// The gate holds.
     GateHolds,
@@ -100,7 +100,9 @@ impl Ending {
                 "nothing failed, but something could not be judged (target down, no steady state, blind probe, \
                  undeclared need, not run), or nothing passed"
             }
-            Self::NothingSelected => "no case was selected",
+            Self::NothingSelected => {
+                "no case was selected, or a filter or a tag matches none: nothing was run"
+            }
             Self::LeftBehind => {
                 "something muster made or broke could not be put back: the output names it, and `muster cleanup`"
             }

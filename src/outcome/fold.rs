@@ -289,7 +289,7 @@ mod tests {
             verdict,
             took_us: 5,
             failures: kind.map(failure).into_iter().collect(),
-            skipped: None,
+            skipped: (verdict == Verdict::Skip).then(|| Masked::fixed("lacked")),
             retried: vec![],
         }))
     }

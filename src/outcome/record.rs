@@ -3,7 +3,7 @@
 //! Lives here: the one reader of run records, and with it the one place that takes text as masked because it was
 //! masked when it was written; and masking once more what was written before a secret was known. Does not: writing files.
 
-use super::Record;
+use super::{CaseEnd, Event, Record, Verdict};
 use crate::secret::{Mask, Masked};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -17,6 +17,14 @@ pub enum RecordError {
         /// The line, from 1.
         line: usize,
         /// What the reader says.
+        why: String,
+    },
+    /// A line says what no run says: somebody has changed it.
+    #[error("line {line} of the run record was changed after it was written: {why}")]
+    Changed {
+        /// The line, from 1.
+        line: usize,
+        /// What does not go together.
         why: String,
     },
     /// There is not one whole line.
@@ -35,18 +43,47 @@ pub fn line(record: &Record) -> Result<String, serde_json::Error> {
 /// Every record of a run. A torn last line (no line break) is left out: the run died while it was written.
 ///
 /// # Errors
-/// If a whole line is no record, or if there is none.
+/// If a whole line is no record, if a case's verdict is not that of its failures, or if there is no whole line.
 pub fn read_record(text: &str) -> Result<Vec<Record>, RecordError> {
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     let records = whole
         .lines()
-        .enumerate()
-        .map(|(index, line)| {
-            serde_json::from_str(line)
-                .map_err(|error| RecordError::Damaged { line: index + 1, why: error.to_string() })
-        })
+        .zip(1..)
+        .map(|(text, line)| one_record(text, line))
         .collect::<Result<Vec<Record>, _>>()?;
     if records.is_empty() { Err(RecordError::Empty) } else { Ok(records) }
+}
+
+fn one_record(text: &str, line: usize) -> Result<Record, RecordError> {
+    let record: Record =
+        serde_json::from_str(text).map_err(|error| RecordError::Damaged { line, why: error.to_string() })?;
+    match &record.event {
+        Event::CaseEnded(end) => {
+            contradiction(end).map_or(Ok(()), |why| Err(RecordError::Changed { line, why }))
+        }
+        _ => Ok(()),
+    }?;
+    Ok(record)
+}
+
+/// What does not go together in the end of a case. One without a failure may still be Inconclusive.
+fn contradiction(end: &CaseEnd) -> Option<String> {
+    let CaseEnd { case, verdict, failures, skipped, .. } = end;
+    if let Some(odd) = failures.iter().find(|failure| failure.verdict < Verdict::Inconclusive) {
+        return Some(format!("a failure of `{case}` has the verdict {}", odd.verdict));
+    }
+    if skipped.is_some() != (*verdict == Verdict::Skip) {
+        let told = if skipped.is_some() { "a" } else { "no" };
+        return Some(format!("`{case}` has the verdict {verdict}, and {told} reason why it was skipped"));
+    }
+    let wanted = Verdict::of(failures.iter().map(|failure| failure.verdict));
+    let is_right = *verdict == wanted || (failures.is_empty() && *verdict <= Verdict::Pass);
+    (!is_right).then(|| match failures.len() {
+        0 => format!("`{case}` has the verdict {verdict}, and no failure"),
+        count => {
+            format!("`{case}` has the verdict {verdict}, and the worst of its failures ({count}) is {wanted}")
+        }
+    })
 }
 
 /// The record with everything masked that has become known as a secret since it was made.
@@ -78,6 +115,54 @@ impl<'de> Deserialize<'de> for Masked {
 mod tests {
     use super::*;
     use crate::outcome::{Ending, Event};
+
+    #[test]
+    fn a_verdict_that_is_not_that_of_its_failures_was_changed() {
+        let failure = |verdict: &str| {
+            format!(
+                r#"{{"verdict":"{verdict}","kind":"k","step":"s","message":"m","spot":null,"evidence":[]}}"#
+            )
+        };
+        let told = |verdict: &str, failures: &[&str], skipped: &str| {
+            let failures: Vec<String> = failures.iter().map(|verdict| failure(verdict)).collect();
+            let text = format!(
+                "{{\"at_us\":1,\"event\":{{\"case-ended\":{{\"case\":\"a\",\"verdict\":\"{verdict}\",\"took_us\":1,\
+                 \"failures\":[{}],\"skipped\":{skipped},\"retried\":[]}}}}}}\n",
+                failures.join(",")
+            );
+            read_record(&text).err().map(|error| error.to_string())
+        };
+        for (verdict, failures, skipped) in [
+            ("pass", &[][..], "null"),
+            ("inconclusive", &[], "null"),
+            ("inconclusive", &["inconclusive"], "null"),
+            ("fail", &["inconclusive", "fail"], "null"),
+            ("skip", &[], "\"lacked\""),
+        ] {
+            assert_eq!(told(verdict, failures, skipped), None);
+        }
+        for (verdict, failures, skipped, expected) in [
+            (
+                "pass",
+                &["fail"][..],
+                "null",
+                "`a` has the verdict pass, and the worst of its failures (1) is fail",
+            ),
+            ("fail", &[], "null", "`a` has the verdict fail, and no failure"),
+            ("inconclusive", &["fail"], "null", "the worst of its failures (1) is fail"),
+            ("fail", &["inconclusive"], "null", "the worst of its failures (1) is inconclusive"),
+            ("skip", &[], "null", "`a` has the verdict skip, and no reason why it was skipped"),
+            ("pass", &[], "\"lacked\"", "`a` has the verdict pass, and a reason why it was skipped"),
+            ("skip", &["fail"], "\"lacked\"", "the worst of its failures (1) is fail"),
+            ("fail", &["pass"], "null", "a failure of `a` has the verdict pass"),
+        ] {
+            let told = told(verdict, failures, skipped).unwrap_or_default();
+            assert!(
+                told.starts_with("line 1 of the run record was changed") && told.contains(expected),
+                "{told}"
+            );
+        }
+    }
 
     #[test]
     fn what_was_taken_before_a_secret_was_known_is_masked_anew() {

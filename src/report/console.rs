@@ -213,7 +213,16 @@ fn last_lines(outcome: &Outcome, paint: &Paint) -> String {
             outcome.start.disruptive_left_out
         );
     }
-    text
+    text + &skipped(outcome)
+}
+
+/// Each reason why cases were skipped, with their number: what was asked for and not done is seen where people look.
+fn skipped(outcome: &Outcome) -> String {
+    let mut counts: std::collections::BTreeMap<String, usize> = Default::default();
+    for why in outcome.cases.iter().filter_map(|case| case.skipped.as_ref()) {
+        *counts.entry(harmless_line(why.as_str())).or_default() += 1;
+    }
+    counts.iter().map(|(why, count)| format!("skipped: {count} × {why}\n")).collect()
 }
 
 struct Paint {

@@ -1,6 +1,6 @@
 //! From cases to events.
 //!
-//! Lives here: which cases are chosen (`select`), in which order (`plan`, pure), how they are run (`execute`), how
+//! Lives here: which cases are chosen (`select`; what is not there, `unmatched`), in which order (`plan`, pure), how they are run (`execute`), how
 //! identities come to be (`sign_in`), and how changes are put back (`undo`), waiting for a target that comes up
 //! (`wait`). Does not: what a step does (`step`), where
 //! events go (`cli`).
@@ -12,6 +12,7 @@ mod sign_in;
 mod stall;
 mod stop;
 mod undo;
+mod unmatched;
 mod wait;
 
 pub use execute::{ASKED_NOTHING, Settings, execute};
@@ -21,4 +22,5 @@ pub use sign_in::{Accounts, sign_in_operator};
 pub use stall::STOOD_STILL;
 pub use stop::{Level, Stop};
 pub use undo::{Leftover, put_back};
+pub use unmatched::{Unmatched, unmatched};
 pub use wait::wait_for;

@@ -68,8 +68,11 @@ pub fn plan<'a>(
     may_disrupt: bool,
 ) -> Plan<'a> {
     let all = suites.cases.iter().flat_map(|case| members(case, target));
-    let mut cases: Vec<Planned<'a>> =
-        all.filter(|planned| selection.chooses(planned.case, &planned.name)).collect();
+    let is_chosen = |planned: &Planned<'_>| match planned.unrun {
+        Some(_) => all_names(planned.case, target).iter().any(|name| selection.chooses(planned.case, name)),
+        None => selection.chooses(planned.case, &planned.name),
+    };
+    let mut cases: Vec<Planned<'a>> = all.filter(is_chosen).collect();
     let before = cases.len();
     cases.retain(|planned| may_disrupt || planned.lane != Lane::Disruptive || planned.unrun.is_some());
     let disruptive_left_out = before - cases.len();
@@ -101,6 +104,15 @@ fn members<'a>(case: &'a Case, target: &TargetFile) -> Vec<Planned<'a>> {
             .collect(),
         _ => vec![one(None)],
     }
+}
+
+/// Every name by which a case can be asked for. One that is not run stands in the plan once, whatever its members are.
+pub(super) fn all_names(case: &Case, target: &TargetFile) -> Vec<String> {
+    let mut names: Vec<String> = members(case, target).into_iter().map(|planned| planned.name).collect();
+    if let Some((_, members)) = case.for_each.as_ref().filter(|_| names == [case.id.value.as_str()]) {
+        names.extend(values(members, target).iter().map(|value| case.name_of(Some(value))));
+    }
+    names
 }
 
 fn values(members: &Members, target: &TargetFile) -> Vec<Value> {

@@ -4,6 +4,7 @@
 //! tree into typed values while it collects every problem (`reader`). Does not: what a suite or a target may say.
 
 mod at;
+mod concealed;
 mod reader;
 mod time;
 mod tree;
@@ -37,7 +38,7 @@ impl Source {
 /// Where something stands in a source.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Place {
-    /// Line, from 1.
+    /// Line, from 1; 0 if it is not to be shown.
     pub line: u64,
     /// Column in characters, from 1.
     pub column: u64,
@@ -137,16 +138,18 @@ impl fmt::Display for Invalid {
 
 impl std::error::Error for Invalid {}
 
-/// Draws one problem as `error: …`, the place, the line with carets, and the hint.
+/// Draws one problem as `error: …`, the place, the line with carets, and the hint. Of a place without a line only the
+/// source is named.
 pub fn draw(source: &Source, problem: &Problem) -> String {
     let title = Level::ERROR.primary_title(problem.text.as_str());
+    let (text, at) = concealed::concealed(&source.text, problem.at.unwrap_or_default());
     let mut group = match problem.at {
-        Some(at) => title.element(
-            Snippet::source(source.text.as_ref())
+        Some(Place { line: 1.., .. }) => title.element(
+            Snippet::source(text.as_ref())
                 .path(source.name.as_ref())
-                .annotation(AnnotationKind::Primary.span(carets(&source.text, at))),
+                .annotation(AnnotationKind::Primary.span(carets(&text, at))),
         ),
-        None => title.element(annotate_snippets::Origin::path(source.name.as_ref())),
+        _ => title.element(annotate_snippets::Origin::path(source.name.as_ref())),
     };
     if let Some(hint) = &problem.hint {
         group = group.element(Level::HELP.with_name("hint").message(hint.as_str()));

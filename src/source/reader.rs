@@ -275,7 +275,7 @@ impl<'de> Deserializer<'de> for KeyReader<'de> {
 /// A type of this name says where a secret is. What stands in its place may be one, and is shown in no message.
 const SEALED: &str = "SecretPlace";
 
-/// Told without its place, for a message draws the line it belongs to.
+/// Told without its place, for a message shows the line that it belongs to.
 fn sealed(at: Place) -> Problem {
     Problem::new(Place::default(), format!("line {}: a secret cannot stand in the file itself", at.line))
         .hint("name where it is: `{ env: NAME }` or `{ file: PATH }`")

@@ -90,6 +90,11 @@ async fn frozen_by(kube: &Kube, namespace: &str, stage: &Stage<'_>) -> Result<Op
     }
     let annotation = kube.annotation(namespace, guard::FREEZE_ANNOTATION).await?;
     Ok(annotation
-        .filter(|value| value == "true")
+        .filter(|value| freezes(value))
         .map(|_| format!("the annotation {} of namespace {namespace}", guard::FREEZE_ANNOTATION)))
+}
+
+/// Whether an annotation of this value freezes: whoever set it meant it, unless it says the opposite.
+fn freezes(value: &str) -> bool {
+    value != "false"
 }

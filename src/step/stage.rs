@@ -60,8 +60,8 @@ pub struct Scene<'a> {
     pub may_disrupt: bool,
     /// The standing identity `operator`: signed in, or why not. `None` before the run has tried.
     pub operator: RefCell<Option<Result<Map<String, Value>, Failure>>>,
-    /// The connection to the cluster, made when it is first used.
-    pub kubernetes: tokio::sync::OnceCell<Result<Kube, String>>,
+    /// The connection to the cluster, made when it is first used; what failed is tried again.
+    pub kubernetes: tokio::sync::OnceCell<Kube>,
     /// Residue that has been told.
     pub residue_seen: RefCell<BTreeSet<(String, String)>>,
     /// The name of the pod that muster itself runs in, if it does.
@@ -73,16 +73,22 @@ pub struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    /// The connection to the cluster.
+    /// The connection to the cluster, which is the one that the target file means. What is shown to it is a secret
+    /// before anything is sent.
     ///
     /// # Errors
-    /// Why there is none.
+    /// Why there is none, or that this is another cluster.
     pub(crate) async fn kube(&self) -> Result<&Kube, String> {
+        let place = self.target.kubernetes().ok_or("the target file names no `kubernetes`")?;
         let connect = || async {
-            let place = self.target.kubernetes().ok_or("the target file names no `kubernetes`")?;
-            place.connect(self.target.answer_within()).await
+            let kube = place.connect(self.target.answer_within()).await?;
+            place.teach(&kube, self.mask)?;
+            place.compare(&kube).await?;
+            Ok::<_, String>(kube)
         };
-        self.kubernetes.get_or_init(connect).await.as_ref().map_err(Clone::clone)
+        let kube = self.kubernetes.get_or_try_init(connect).await?;
+        place.teach(kube, self.mask)?;
+        Ok(kube)
     }
 }
 

@@ -231,10 +231,12 @@ fn operations(file: &Parsed<'_>, book: &mut Book, invalid: &mut Invalid) {
                 Some(operation) => drop(book.operations.insert(name.into(), operation)),
                 None => drop(book.unread.operations.insert(name.into())),
             },
-            name => problems.borrow_mut().push(
-                Problem::new(key.at, format!("`{name}` is no operation"))
-                    .hint("an operation is named `service.verb`; beside them stands only `refused`"),
-            ),
+            name => {
+                book.unread.operations.insert(name.into());
+                let problem = Problem::new(key.at, format!("`{name}` is no operation"))
+                    .hint("an operation is named `service.verb`; beside them stands only `refused`");
+                problems.borrow_mut().push(problem);
+            }
         }
     }
     invalid.add(source, problems.into_inner());

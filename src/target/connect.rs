@@ -4,12 +4,12 @@ use super::file::{KubernetesPlace, Via};
 use super::mailbox::{MailPlace, Tls};
 use super::{Secrets, TargetFile};
 use crate::client::bucket::Bucket;
-use crate::client::kube::{Kube, Place};
+use crate::client::kube::{Kube, Place, forms};
 use crate::client::mail::{Mail, Protection, Server};
 use crate::client::postgres::Postgres;
 use crate::client::{Grpc, Http, Unusable};
 use crate::files;
-use crate::secret::Secret;
+use crate::secret::{Mask, Secret};
 use crate::source::At;
 use jiff::SignedDuration;
 use std::cell::Cell;
@@ -224,15 +224,16 @@ impl Target {
         self.file.kubernetes.as_ref()
     }
 
-    /// The file that freezes all disruption, if the target names one and it is there.
+    /// The file that freezes all disruption, if the target names one and it is there, be it a link that leads nowhere.
     pub fn freeze_file(&self) -> Option<&str> {
         let named = self.kubernetes()?.freeze_file.as_deref()?;
-        files::exists(Path::new(named)).then_some(named)
+        files::is_taken(Path::new(named)).then_some(named)
     }
 }
 
 impl KubernetesPlace {
-    /// A connection to the cluster; nothing is sent yet.
+    /// A connection to the cluster; nothing is sent yet. Whether it is the one that is meant is not known before
+    /// [`KubernetesPlace::compare`].
     ///
     /// # Errors
     /// Why there is none.
@@ -246,5 +247,32 @@ impl KubernetesPlace {
             (None, _, _) => return Err("`kubernetes` needs both `config` and `context`, or `server`".into()),
         };
         Kube::connect(&place, call_within).await.map_err(|error| error.to_string())
+    }
+
+    /// Has a mask learn what is shown to a cluster. Tokens in files are renewed now and then: so they are read each time.
+    ///
+    /// # Errors
+    /// That a file of the configuration cannot be read.
+    pub fn teach(&self, kube: &Kube, mask: &Mask) -> Result<(), String> {
+        let credentials = kube.credentials();
+        credentials.secrets.iter().for_each(|secret| mask.learn(secret.reveal()));
+        for path in &credentials.files {
+            let text = files::read_text(path).map_err(|error| error.to_string())?;
+            forms(&text).iter().for_each(|secret| mask.learn(secret.reveal()));
+        }
+        Ok(())
+    }
+
+    /// Asks a cluster whether it is the one that is pinned; what is not pinned is not asked.
+    ///
+    /// # Errors
+    /// That it is another one, or did not say.
+    pub async fn compare(&self, kube: &Kube) -> Result<(), String> {
+        let Some(pinned) = &self.cluster_uid else { return Ok(()) };
+        let found = kube.cluster_uid().await.map_err(|error| error.to_string())?;
+        if found == *pinned {
+            return Ok(());
+        }
+        Err(format!("this is another cluster: `cluster_uid` is {pinned}, found {found}"))
     }
 }

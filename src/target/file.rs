@@ -1,5 +1,6 @@
 //! The target file.
 
+use super::addresses;
 use super::bucket::BucketPlace;
 use super::connect::as_url;
 use super::database::Database;
@@ -104,7 +105,7 @@ pub struct KubernetesPlace {
     pub server: Option<At<String>>,
     /// The UID of the namespace `kube-system`: pins the cluster, so that a context that points elsewhere is noticed.
     pub cluster_uid: Option<String>,
-    /// A file whose presence freezes all disruption.
+    /// A file whose presence freezes all disruption, as the annotation `muster/freeze` of a namespace does there.
     pub freeze_file: Option<String>,
     /// The label of the namespaces in which something may be broken, as `key=value`.
     #[serde(default = "default_owner")]
@@ -277,7 +278,10 @@ pub fn read_target(source: &Source) -> Result<TargetFile, Invalid> {
     let problems = Problems::default();
     let file: Option<TargetFile> = read(&node, &problems);
     if let Some(file) = &file {
-        problems.borrow_mut().extend(look_over(file));
+        let leaking = addresses::with_user_info(file);
+        // What else is wrong with such an address would be told with it.
+        let found = if leaking.is_empty() { look_over(file) } else { leaking };
+        problems.borrow_mut().extend(found);
     }
     let mut invalid = Invalid::none();
     invalid.add(source, problems.into_inner());

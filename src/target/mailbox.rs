@@ -236,10 +236,6 @@ fn wrong_mail(name: &At<String>, mail: &MailPlace) -> Vec<Problem> {
 fn wrong_url(url: &At<String>) -> Option<Problem> {
     let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")).unwrap_or_default();
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if authority.contains('@') {
-        let text = "the address of a mailbox must not hold a name or a password";
-        return Some(Problem::new(url.at, text).hint("use `user` and `secret`"));
-    }
     let is_url = !authority.is_empty() && !rest.contains(['?', '#']);
     let text = format!("wanted a URL such as http://127.0.0.1:1080, found `{}`", url.value);
     (!is_url).then(|| Problem::new(url.at, text))
@@ -247,7 +243,7 @@ fn wrong_url(url: &At<String>) -> Option<Problem> {
 
 fn wrong_host(host: &At<String>) -> Option<Problem> {
     let is_right = host.rsplit_once(':').is_some_and(|(name, port)| {
-        !name.is_empty() && !name.contains(['/', '@']) && port.parse::<u16>().is_ok_and(|port| port > 0)
+        !name.is_empty() && !name.contains('/') && port.parse::<u16>().is_ok_and(|port| port > 0)
     });
     let text = format!("wanted `host:port`, such as mail.example.test:993, found `{}`", host.value);
     (!is_right).then(|| Problem::new(host.at, text))

@@ -1,9 +1,10 @@
 //! The platform under test, live or fake: where it is, who may speak to it, what it has, and what may be done to it.
 //!
 //! Lives here: the target file (`file`, its mailboxes in `mailbox`, its databases in `database`, its buckets in
-//! `bucket`), its secrets (`secrets`), and the connections made from it (`connect`). Does not: what is asked of a
+//! `bucket`, what no address may hold in `addresses`), its secrets (`secrets`), and the connections made from it (`connect`). Does not: what is asked of a
 //! target (`step`), or how a fake comes to be (`fake`).
 
+mod addresses;
 mod bucket;
 mod connect;
 mod database;

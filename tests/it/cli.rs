@@ -54,6 +54,60 @@ fn nothing_selected_ends_in_4() {
 }
 
 #[test]
+fn what_matches_no_case_is_named_and_nothing_is_run_for_the_rest() {
+    let bench = Bench::new();
+    let expected = "error: no case was selected: none matches `sotre-is-healthy`, nor `smoke`, nor `--tag smke`\n\
+                    hint: `sotre-is-healthy`: did you mean `store-is-healthy`?\n\
+                    hint: `smoke`: `smoke` is a tag: --tag smoke\nhint: `--tag smke`: did you mean `smoke`?\n";
+    let asked = ["run", "health", "sotre-is-healthy", "smoke", "--tag", "smke", "--tag", "gate"];
+    let output = bench.muster(&asked).output().unwrap();
+    assert_eq!((code(&output), stderr(&output).as_str()), (4, expected), "{}", stdout(&output));
+    assert!(!bench.path("reports").exists(), "nothing was run");
+    let listed = muster().args([&["list"], &asked[1..]].concat()).output().unwrap();
+    assert_eq!((code(&listed), stderr(&listed).as_str(), stdout(&listed).as_str()), (4, expected, ""));
+    let mut rights = muster();
+    rights.current_dir(bench.path("")).args(["rbac", "--target", "target.yaml", "no-case", "chaos"]);
+    let rights = rights.output().unwrap();
+    assert_eq!((code(&rights), stdout(&rights).as_str()), (4, ""), "{}", stderr(&rights));
+    assert!(stderr(&rights).contains("none matches `no-case`\nhint: `muster list`"), "{}", stderr(&rights));
+    let exact = ["run", "--dry-run", "--exact", "store-is-healthy", "store-is"];
+    let output = bench.muster(&exact).output().unwrap();
+    assert_eq!(code(&output), 4, "a part is no whole id: {}", stdout(&output));
+}
+
+#[test]
+fn why_cases_were_skipped_is_told_once_each_with_their_number() {
+    let bench = Bench::new();
+    bench.rewrite_target(|text| text.replace("disrupt: [core, services]", "disrupt: []"));
+    let asked = ["run", "core-pod", "service-pod", "store-is-healthy", "--allow-disruption"];
+    let output = bench.muster(&asked).output().unwrap();
+    let (core, services) =
+        ("the target does not permit to disrupt `core`", "the target does not permit to disrupt `services`");
+    let expected = format!("skipped: 1 × {core}\nskipped: 1 × {services}\nreports: reports\n");
+    assert!(code(&output) == 0 && stdout(&output).ends_with(&expected), "{}", stdout(&output));
+}
+
+#[test]
+fn what_is_left_out_or_not_permitted_is_there() {
+    let bench = Bench::new();
+    let dry = |asked: &[&str]| {
+        let output = bench
+            .muster(&[&["run", "--dry-run", "--exact", "store-is-healthy"], asked].concat())
+            .output()
+            .unwrap();
+        (code(&output), stdout(&output))
+    };
+    let (code, told) = dry(&["core-pod-comes-back[store]"]);
+    assert!(
+        code == 0 && told.contains("1 cases") && told.contains("1 disruptive cases are left out"),
+        "{told}"
+    );
+    bench.rewrite_target(|text| text.replace("disrupt: [core, services]", "disrupt: [services]"));
+    let (code, told) = dry(&["core-pod-comes-back[store]", "--allow-disruption"]);
+    assert!(code == 0 && told.contains("does not permit to disrupt `core`"), "{told}");
+}
+
+#[test]
 fn disruption_is_left_out_unless_it_is_allowed() {
     let bench = Bench::new();
     let output = bench.muster(&["run", "chaos"]).output().unwrap();
@@ -275,9 +329,15 @@ fn a_frozen_namespace_and_another_harness_stop_every_kill() {
         pods.into_iter().map(|pod| pod.name).collect::<std::collections::BTreeSet<_>>()
     };
     let before = names();
-    runtime.block_on(kube.annotate("default", "muster/freeze", Some("true"))).unwrap();
-    killed("frozen", "disruption is frozen by the annotation muster/freeze of namespace default");
-    runtime.block_on(kube.annotate("default", "muster/freeze", None)).unwrap();
+    for value in ["true", "True", ""] {
+        runtime.block_on(kube.annotate("default", "muster/freeze", Some(value))).unwrap();
+        killed("frozen", "disruption is frozen by the annotation muster/freeze of namespace default");
+    }
+    runtime.block_on(kube.annotate("default", "muster/freeze", Some("false"))).unwrap();
+    std::os::unix::fs::symlink("nowhere", bench.path("stop")).unwrap();
+    bench.rewrite_target(|text| text.replace("cluster_uid: ", "freeze_file: stop, cluster_uid: "));
+    killed("frozen", "disruption is frozen by the file stop");
+    std::fs::remove_file(bench.path("stop")).unwrap();
 
     let mut other = kube.claim("default", "muster-disruption", "another", std::time::Duration::from_secs(60));
     assert_eq!(runtime.block_on(other.acquire(muster::host::now())).unwrap(), Hold::Mine);

@@ -151,6 +151,11 @@ fn the_least_roles_are_those_of_the_chosen_cases() {
     let (_, core, _) = rbac(&["core-pod-comes-back", "--bind-to", "ci/muster"]);
     assert_eq!(core.matches("\nkind: ").count(), 4, "one ClusterRole, one Role, and what binds them: {core}");
     assert!(core.contains("namespace: \"default\"") && !core.contains("namespace: \"micro\""), "{core}");
+    let (_, reads, _) = rbac(&["nodes-are-ready"]);
+    assert!(reads.contains("resourceNames: [\"kube-system\"]"), "the pinned cluster is looked at: {reads}");
+    bench.rewrite_target(|text| text.replace("cluster_uid: ", "freeze_file: "));
+    let (_, unpinned, _) = rbac(&["nodes-are-ready"]);
+    assert!(!unpinned.contains("kube-system"), "{unpinned}");
     let (_, none, _) = rbac(&["store-is-healthy"]);
     assert_eq!(none, "# none of the chosen cases asks anything of the cluster\n");
     let (code, _, told) = rbac(&["--bind-to", "muster"]);

@@ -22,6 +22,7 @@ mod imap;
 mod interrupt;
 mod invalid_suites;
 mod kube_client;
+mod kubeconfig;
 mod kubectl;
 mod lent;
 mod lost;

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+use crate::program::{code, muster, stderr, stdout};
 use muster::outcome::{Outcome, Record, fold, read_record};
 use muster::report::{KINDS, Told, console_summary, kind, render, write};
 use std::path::Path;
@@ -39,6 +40,28 @@ fn every_kind_is_what_it_was() {
         "reports differ from fixtures/reports; if they should:\n{}",
         differing.join("\n")
     );
+}
+
+#[test]
+fn a_record_whose_verdict_was_changed_gives_no_report() {
+    let whole = std::fs::read_to_string(Path::new(FOLDER).join("every-verdict.jsonl")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.jsonl");
+    let reported = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        let output = muster().args(["report", "summary", "--from"]).arg(&path).output().unwrap();
+        (code(&output), stdout(&output), stderr(&output))
+    };
+    assert_eq!(reported(&whole).0, 0);
+    let (ended, green) = (r#""store-is-shown","verdict":"fail""#, r#""store-is-shown","verdict":"pass""#);
+    let changed = whole.replace(&format!(r#""case":{ended}"#), &format!(r#""case":{green}"#));
+    let line =
+        1 + whole.lines().position(|line| line.contains("case-ended") && line.contains(ended)).unwrap();
+    let expected = format!(
+        "error: line {line} of the run record was changed after it was written: `store-is-shown` has the verdict pass, and \
+         the worst of its failures (2) is fail\n"
+    );
+    assert_eq!(reported(&changed), (2, String::new(), expected));
 }
 
 #[test]

@@ -40,11 +40,12 @@ async fn of_pods(what: &str, place: &LoggingPods, target: &Target) -> Finding {
     let Some(cluster) = target.kubernetes() else {
         return Finding::bad(what, "the target file names no `kubernetes`", "add it");
     };
-    let read = match cluster.connect(target.answer_within()).await {
-        Ok(kube) => lines(&kube, place).await.map_err(|error| error.to_string()),
-        Err(why) => Err(why),
+    let read = async {
+        let kube = cluster.connect(target.answer_within()).await?;
+        cluster.compare(&kube).await?;
+        lines(&kube, place).await.map_err(|error| error.to_string())
     };
-    match read {
+    match read.await {
         Ok((0, _)) => Finding::bad(what, format!("no pod fits `{}`", place.selector), advice),
         Ok((pods, 0)) => Finding::bad(what, format!("{pods} pods fit, and none has written a line"), advice),
         Ok((pods, _)) => Finding::good(what, format!("the log of {pods} pods can be read")),
