@@ -147,7 +147,7 @@ def another_cluster(cluster):
     """A cluster that is not the one that the target file means."""
     uid = cluster.kubectl("get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}")
     other = cluster.target(lambda text: text.replace(uid, "11111111-2222-3333-4444-555555555555"))
-    return cluster.run("an-evicted-pod-comes-back", other)[:2], (3, ["fault.guarded"])
+    return cluster.run("an-evicted-pod-comes-back", other)[:2], (3, ["kubernetes.unusable"])
 
 
 def without_label(cluster):

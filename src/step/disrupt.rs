@@ -28,6 +28,8 @@ use std::time::{Duration, Instant};
 /// in whole seconds.
 const SILENT_AT_LEAST: Duration = Duration::from_secs(2);
 const SILENT_AT_MOST: Duration = Duration::from_secs(10);
+/// Nothing has come of a fault.
+const UNSEEN: &str = "fault.unseen";
 /// How much longer than the deadline of a recovery the lease lasts that keeps two harnesses apart: it must hold until the
 /// fault is dealt with, and the old image back.
 const LEASE_BEYOND: Duration = Duration::from_secs(240);
@@ -216,7 +218,8 @@ impl Disrupt {
         laps.end("last answers");
         seen.served = seen.served.or_else(|| served_since(&observed));
         let failures = self.failures(chosen, &seen, &observed, &now, stage).await;
-        if !seen.is_late(&self.recovered.when) || seen.is_unseen {
+        let has_had_no_effect = failures.iter().any(|failure| failure.kind == UNSEEN);
+        if !seen.is_late(&self.recovered.when) || has_had_no_effect {
             *stage.scene.unrecovered.borrow_mut() = None;
         }
         let mut told = recovery(&stage.case, self.fault.key(), victim, &seen, &observed);
@@ -247,11 +250,11 @@ impl Disrupt {
         if !overtaken.is_empty() {
             return overtaken;
         }
-        if seen.is_unseen {
+        if seen.is_unseen && !chosen.is_rolling_out().await {
             let within = stage.scene.target.paced(self.recovered.within.0);
             let stood = chosen.named(Reach::OnePod);
             let text = format!("nothing has come of it: {within:.0?} later {stood} stood as it did before");
-            return vec![stage.doubt("fault.unseen", &text)];
+            return vec![stage.doubt(UNSEEN, &text)];
         }
         self.judged(seen, observed, stage)
     }
@@ -349,6 +352,13 @@ impl Chosen<'_> {
     /// The Deployment that keeps all pods, if one does.
     pub(super) fn deployment(&self) -> Option<&str> {
         self.standing.deployment().map(|(name, _)| name)
+    }
+
+    /// Whether its Deployment is not done yet: a rollout that gets stuck leaves every pod as it was.
+    async fn is_rolling_out(&self) -> bool {
+        let Some(name) = self.deployment() else { return false };
+        let now = self.kube.deployment(&self.member.group.namespace, name).await;
+        now.is_ok_and(|now| !now.is_rolled_out)
     }
 
     /// The container that is meant: the one that the target file names; where an image is rolled out, else the only one.
