@@ -20,9 +20,9 @@ mod watch;
 pub use credentials::{Credentials, forms};
 pub use exec::Execution;
 pub use lease::{Claim, Hold};
-pub use pods::{BudgetFact, Deletion, Eviction, PodFact, Victim};
+pub use pods::{BudgetFact, Deletion, Eviction, Owner, PodFact, Victim};
 pub use review::Right;
-pub use rollout::is_image;
+pub use rollout::{DeploymentFact, RESTARTED_AT, is_image};
 pub use watch::{PodWatch, Seen, Sight};
 
 use ::kube::api::{Api, Patch, PatchParams};

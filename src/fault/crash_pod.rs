@@ -19,7 +19,7 @@ pub(super) const TRAITS: Traits = Traits {
 pub(super) async fn inject(kube: &Kube, blow: &Blow<'_>) -> Result<Injected, KubeError> {
     let victim = blow.victim()?;
     let at = Instant::now();
-    Ok(match kube.execute(victim, blow.crash_with).await? {
+    Ok(match kube.execute(victim, blow.container, blow.crash_with).await? {
         Execution::Done => Injected::At(at),
         Execution::Failed(why) => Injected::Missed(format!("pod {} was not crashed: {why}", victim.name)),
         Execution::Gone => Injected::Missed(format!("pod {} was gone already", victim.name)),

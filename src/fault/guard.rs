@@ -1,6 +1,7 @@
 //! What must hold before anything is broken: pure, and asked again right before each injection.
 
-use std::collections::BTreeMap;
+use crate::client::kube::{DeploymentFact, Owner, is_image};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The annotation of the target's namespace that freezes all disruption, unless it is `false`.
 pub const FREEZE_ANNOTATION: &str = "muster/freeze";
@@ -34,6 +35,10 @@ pub struct Facts {
     pub victims: Vec<String>,
     /// Whether the fault changes what does not come back by itself, and the target does not permit that.
     pub changes_unpermitted: bool,
+    /// A victim that nothing keeps.
+    pub unkept: Option<String>,
+    /// Why no rollout can be watched, if one is wanted: see [`rollout_objection`].
+    pub unrollable: Option<String>,
     /// An earlier fault of this run from which the platform has not recovered.
     pub unrecovered: Option<String>,
 }
@@ -78,12 +83,117 @@ pub fn objection(facts: &Facts) -> Option<String> {
     if facts.own_pod.as_ref().is_some_and(|own| facts.victims.contains(own)) {
         return Some("muster does not kill the pod it runs in".into());
     }
+    if let Some(pod) = &facts.unkept {
+        return Some(format!("nothing keeps the pod {pod}: it would not come back"));
+    }
+    if let Some(why) = &facts.unrollable {
+        return Some(why.clone());
+    }
     facts.unrecovered.as_ref().map(|fault| format!("the platform has not recovered from {fault}"))
+}
+
+/// What is to be rolled out, and where.
+#[derive(Debug, Clone, Copy)]
+pub struct Rollout<'a> {
+    /// What keeps the member's pods; nothing among it stands for pods that nothing keeps.
+    pub owners: &'a BTreeSet<Option<&'a Owner>>,
+    /// The Deployment, if it is the only one of them.
+    pub deployment: Option<&'a DeploymentFact>,
+    /// The container that the target file names.
+    pub container: Option<&'a str>,
+    /// The new image, if there is one.
+    pub image: Option<&'a str>,
+}
+
+/// Why a rollout would not do what it is meant to: there is not exactly one Deployment, it is paused, has no such container,
+/// or runs the image already.
+pub fn rollout_objection(rollout: &Rollout<'_>) -> Option<String> {
+    let Some(fact) = rollout.deployment else {
+        let owners = rollout.owners.iter().map(|owner| owner.map_or("nothing".into(), ToString::to_string));
+        let owners = owners.collect::<Vec<_>>().join(", ");
+        return Some(format!(
+            "a rollout wants one Deployment that keeps all pods, and these are kept by {owners}"
+        ));
+    };
+    if fact.is_paused {
+        return Some("its Deployment is paused: nothing is rolled out until somebody resumes it".into());
+    }
+    let image = rollout.image?;
+    match container_of(fact, rollout.container) {
+        Err(why) => Some(why),
+        Ok(container) => fact
+            .image_of(container)
+            .filter(|found| is_image(found, image))
+            .map(|found| format!("it runs the image {found} already")),
+    }
+}
+
+/// The container that is meant: the named one, or the only one.
+///
+/// # Errors
+/// If there is none of that name, or several and none is named.
+pub fn container_of<'a>(fact: &'a DeploymentFact, named: Option<&str>) -> Result<&'a str, String> {
+    let mut names = fact.containers.iter().map(|(name, _)| name.as_str());
+    let all = || fact.containers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+    match (named, fact.containers.as_slice()) {
+        (Some(named), _) => names
+            .find(|name| *name == named)
+            .ok_or_else(|| format!("its Deployment has no container `{named}`, only {}", all())),
+        (None, [(only, _)]) => Ok(only),
+        (None, _) => {
+            Err(format!("which of the containers {} is meant? name it: `container` of the pod group", all()))
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn fact(containers: &[&str]) -> DeploymentFact {
+        DeploymentFact {
+            uid: "u".into(),
+            replicas: 1,
+            is_paused: false,
+            is_rolled_out: true,
+            containers: containers.iter().map(|name| ((*name).to_owned(), format!("{name}:1"))).collect(),
+            template: "t".into(),
+            restarted_at: None,
+        }
+    }
+
+    #[test]
+    fn a_rollout_wants_one_deployment_that_can_roll_out_what_is_new() {
+        let owner = |kind: &str, name: &str| Owner { kind: kind.into(), name: name.into() };
+        let (shop, cart) = (owner("Deployment", "shop"), owner("Deployment", "cart"));
+        let database = owner("StatefulSet", "db");
+        let (one, two) = (fact(&["web"]), fact(&["log", "web"]));
+        let paused = DeploymentFact { is_paused: true, ..fact(&["web"]) };
+        for (owners, deployment, container, image, expected) in [
+            (vec![Some(&shop)], Some(&one), None, None, None),
+            (vec![Some(&shop)], Some(&one), None, Some("web:2"), None),
+            (vec![Some(&shop)], Some(&two), Some("web"), Some("web:2"), None),
+            (vec![Some(&shop)], Some(&two), None, None, None),
+            (vec![Some(&shop)], Some(&one), None, Some("web:1"), Some("runs the image web:1 already")),
+            (vec![Some(&shop)], Some(&two), None, Some("web:2"), Some("which of the containers log, web")),
+            (vec![Some(&shop)], Some(&one), Some("app"), Some("web:2"), Some("no container `app`, only web")),
+            (vec![Some(&shop)], Some(&paused), None, None, Some("paused")),
+            (
+                vec![Some(&shop), Some(&cart)],
+                None,
+                None,
+                None,
+                Some("kept by Deployment cart, Deployment shop"),
+            ),
+            (vec![Some(&database)], None, None, None, Some("kept by StatefulSet db")),
+            (vec![None], None, None, None, Some("kept by nothing")),
+        ] {
+            let owners: BTreeSet<_> = owners.into_iter().collect();
+            let found = rollout_objection(&Rollout { owners: &owners, deployment, container, image });
+            assert_eq!(found.is_some(), expected.is_some(), "{found:?} {expected:?}");
+            assert!(found.unwrap_or_default().contains(expected.unwrap_or_default()), "{expected:?}");
+        }
+    }
 
     fn good() -> Facts {
         Facts {
@@ -100,6 +210,8 @@ mod tests {
             own_pod: None,
             victims: vec!["micro-store-1".into()],
             changes_unpermitted: false,
+            unkept: None,
+            unrollable: None,
             unrecovered: None,
         }
     }
@@ -113,7 +225,9 @@ mod tests {
 
     #[test]
     fn each_guard_stops_by_itself() {
-        let changes: [(Change, &str); 11] = [
+        let changes: [(Change, &str); 13] = [
+            (|facts| facts.unkept = Some("migration".into()), "nothing keeps the pod migration"),
+            (|facts| facts.unrollable = Some("it is paused".into()), "it is paused"),
             (|facts| facts.is_allowed = false, "--allow-disruption"),
             (|facts| facts.permitted.clear(), "does not permit"),
             (|facts| facts.changes_unpermitted = true, "does not permit `write: shared`"),

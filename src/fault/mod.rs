@@ -47,6 +47,8 @@ pub struct Traits {
     pub restarts_in_place: bool,
     /// Whether it changes what does not come back by itself: the image.
     pub changes_image: bool,
+    /// What it leaves, as declared: where, and why it stays.
+    pub leaves: Option<(&'static str, &'static str)>,
 }
 
 impl Traits {
@@ -57,6 +59,7 @@ impl Traits {
         takes_grace: true,
         restarts_in_place: false,
         changes_image: false,
+        leaves: None,
     };
 
     /// Those of a fault that makes a Deployment replace its pods.
@@ -74,6 +77,8 @@ pub struct Blow<'a> {
     pub grace_seconds: Option<u32>,
     /// What is run in the victim to end its first process.
     pub crash_with: &'a [String],
+    /// The container that is meant, if one is named.
+    pub container: Option<&'a str>,
     /// The image that is rolled out.
     pub image: Option<&'a str>,
     /// The present time, RFC 3339, for marks that people read.

@@ -12,9 +12,13 @@ pub const fn right(group: &'static str, resource: &'static str, verb: &'static s
     Right { group: Cow::Borrowed(group), resource: Cow::Borrowed(resource), verb, name: None }
 }
 
-/// What every disruption takes in the namespace of its victim, beside the lease: finding it, its budgets, watching.
-static GROUND: [Right; 3] =
-    [right("", "pods", "list"), right("", "pods", "watch"), right("policy", "poddisruptionbudgets", "list")];
+/// What every disruption takes in the namespace of its victim, beside the lease: finding it, what keeps it, its budgets, watching.
+static GROUND: [Right; 4] = [
+    right("apps", "deployments", "get"),
+    right("", "pods", "list"),
+    right("", "pods", "watch"),
+    right("policy", "poddisruptionbudgets", "list"),
+];
 
 /// What a lease takes in its namespace: every disruption holds one, and every change of something shared.
 pub static LEASE: [Right; 4] = [

@@ -40,6 +40,12 @@ pub enum Undo {
         /// The image that this run gave it: no other is ever replaced. Absent in journals of before this was kept.
         #[serde(default)]
         given: Option<String>,
+        /// Its container that has the image; the only one if absent, as in journals of before this was kept.
+        #[serde(default)]
+        container: Option<String>,
+        /// A hash of the rest of its template before: another one means that somebody else has changed it since.
+        #[serde(default)]
+        template: Option<String>,
     },
     /// By a statement to a database, which may be carried out any number of times.
     Statement {
@@ -103,7 +109,14 @@ mod tests {
                 "`delete from a where id = $1` with [1,null] on main",
             ),
             (
-                Undo::Image { namespace, deployment, image: text("old"), given },
+                Undo::Image {
+                    namespace,
+                    deployment,
+                    image: text("old"),
+                    given,
+                    container: Some(text("web")),
+                    template: Some(text("00")),
+                },
                 "giving deployment n/d the image old again",
             ),
             (Undo::Lease { lease: text("l"), namespace: text("n") }, "giving the lease n/l back"),

@@ -3,7 +3,8 @@
 use super::sign_in::renew_operator;
 use super::stall::watched;
 use super::stop::{Level, Stop};
-use crate::client::kube::{KubeError, is_image};
+use crate::client::kube::{DeploymentFact, KubeError, is_image};
+use crate::fault::guard;
 use crate::files::FileError;
 use crate::ledger::{Change, Undo};
 use crate::outcome::Failure;
@@ -91,8 +92,11 @@ async fn attempted(scene: &Scene<'_>, change: &Change) -> Result<(), String> {
                 changed_back(scene, database, statement, values).await
             }
             Some(Undo::Lease { lease, namespace }) => lease_given_back(scene, namespace, lease).await,
-            Some(Undo::Image { namespace, deployment, image, given }) => {
-                image_given_back(scene, (namespace, deployment), image, given.as_deref()).await
+            Some(Undo::Image { namespace, deployment, image, given, container, template }) => {
+                let (given, container) = (given.as_deref(), container.as_deref());
+                let template = template.as_deref();
+                let image = Image { namespace, deployment, old: image, given, container, template };
+                image_given_back(scene, &image).await
             }
         }
     };
@@ -122,30 +126,56 @@ async fn lease_given_back(scene: &Scene<'_>, namespace: &str, lease: &str) -> Re
     claim.release().await.map_err(|error| error.to_string())
 }
 
+/// The image of a Deployment, as the ledger keeps it.
+struct Image<'a> {
+    namespace: &'a str,
+    deployment: &'a str,
+    old: &'a str,
+    given: Option<&'a str>,
+    container: Option<&'a str>,
+    template: Option<&'a str>,
+}
+
 /// Gives a Deployment its old image again, and waits until only pods of it are left. One that is gone by now, or that
-/// somebody else has given a third image, holds nothing of this run's.
-async fn image_given_back(
-    scene: &Scene<'_>,
-    (namespace, deployment): (&str, &str),
-    image: &str,
-    given: Option<&str>,
-) -> Result<(), String> {
+/// somebody else has given a third image, holds nothing of this run's. One that somebody else has changed otherwise is not
+/// changed again: what of it is meant to stay is not known here.
+async fn image_given_back(scene: &Scene<'_>, image: &Image<'_>) -> Result<(), String> {
     let kube = scene.kube().await?;
+    let (namespace, deployment) = (image.namespace, image.deployment);
     let told = |error: KubeError| error.to_string();
-    let current = match kube.image(namespace, deployment).await {
+    let fact = match kube.deployment(namespace, deployment).await {
         Err(error) if error.code() == Some(404) => return Ok(()),
         found => found.map_err(told)?,
     };
-    if current != image {
-        if given.is_some_and(|given| !is_image(&current, given)) {
+    let container = guard::container_of(&fact, image.container)?;
+    let current = fact.image_of(container).unwrap_or_default();
+    if !is_image(current, image.old) {
+        if image.given.is_some_and(|given| !is_image(current, given)) {
             return Ok(());
         }
-        kube.set_image(namespace, deployment, image).await.map_err(told)?;
+        if image.template.is_some_and(|before| before != fact.template) {
+            return Err(changed_otherwise(image, container));
+        }
+        kube.set_image((namespace, deployment), container, image.old).await.map_err(told)?;
     }
-    while !kube.is_rolled_out(namespace, deployment).await.map_err(told)? {
+    while !is_settled(&kube.deployment(namespace, deployment).await.map_err(told)?) {
         tokio::time::sleep(ROLLOUT_LOOK_EVERY).await;
     }
     Ok(())
+}
+
+/// A paused Deployment has nothing to wait for.
+fn is_settled(fact: &DeploymentFact) -> bool {
+    fact.is_rolled_out || fact.is_paused
+}
+
+fn changed_otherwise(image: &Image<'_>, container: &str) -> String {
+    let Image { namespace, deployment, old, .. } = image;
+    format!(
+        "somebody else has changed the template of the deployment since, so nothing was put back; its image still is the one \
+         that this run gave. `kubectl -n {namespace} set image deployment/{deployment} {container}={old}` gives it back; if it \
+         is to stay, remove the folder of this run"
+    )
 }
 
 async fn undone_by_flow(

@@ -13,9 +13,10 @@ use super::probing;
 use super::redeploying;
 use super::request::with_request;
 use super::stage::Stage;
+use super::standing::{Given, Standing};
 use super::watching::{Clocks, Observed, Watcher, Watching, micros, recovery};
-use crate::client::kube::{Kube, PodFact, Victim};
-use crate::fault::{Blow, Fault, Injected, Reach, victim};
+use crate::client::kube::{Kube, Victim};
+use crate::fault::{Blow, Fault, Injected, Reach, guard, victim};
 use crate::judge::clock;
 use crate::outcome::{Event, Failure};
 use crate::source::{At, Place, Problem, Span, did_you_mean};
@@ -136,14 +137,12 @@ impl Disrupt {
         let member = Member::of(self.fault.member(), self.fault.key(), stage)?;
         let kube =
             stage.scene.kube().await.map_err(|why| vec![stage.doubt("kubernetes.unusable", &why)])?.clone();
-        let pods = kube.pods(&member.group.namespace, &member.selector).await;
-        let pods = pods.map_err(|error| vec![stage.doubt("kubernetes.error", &error.to_string())])?;
-        let victims = victim::choose(&pods, traits.reach, stage.scene.seed, &stage.case);
-        if victims.is_empty() {
-            let text = format!("no pod of `{}` is Ready", member.name);
-            return Err(vec![stage.doubt("fault.no-victim", &text)]);
-        }
-        let chosen = Chosen { kube: &kube, member: &member, victims: &victims, pods: &pods };
+        let image = redeploying::image(&traits, self.image.as_ref(), &member, stage)?;
+        let within = stage.scene.target.paced(self.recovered.within.0);
+        let standing = Standing::settled(&kube, &member, within, stage).await?;
+        let victims = victim::choose(&standing.pods, traits.reach, stage.scene.seed, &stage.case);
+        let (standing, image) = (&standing, image.as_deref());
+        let chosen = Chosen { kube: &kube, member: &member, victims: &victims, standing, image };
         guarded(&chosen, traits, stage).await?;
         laps.end("guards");
         let mut watching = self.watching(&chosen, stage)?;
@@ -152,8 +151,7 @@ impl Disrupt {
             watching.look_before(stage).await?;
         }
         laps.end("steady");
-        let lasts = stage.scene.target.paced(self.recovered.within.0) + LEASE_BEYOND;
-        let lease = Leased::take(&chosen, lasts, stage).await?;
+        let lease = Leased::take(&chosen, within + LEASE_BEYOND, stage).await?;
         laps.end("lease");
         let done = self.broken_and_watched(&chosen, watching, laps, stage).await;
         // An image is put back when the case ends; until then, and by the ledger after it, the lease is held.
@@ -165,7 +163,7 @@ impl Disrupt {
 
     fn watching(&self, chosen: &Chosen<'_>, stage: &Stage<'_>) -> Result<Watching, Vec<Failure>> {
         let target = stage.scene.target;
-        let Chosen { kube, member, victims, pods } = chosen;
+        let Chosen { kube, member, victims, standing, .. } = chosen;
         let mut probes = vec![];
         for (name, syntax) in &self.probes {
             let probe = probing::started(&name.value, syntax.request().prepared(stage)?, stage)?;
@@ -180,9 +178,9 @@ impl Disrupt {
             kube: (*kube).clone(),
             namespace,
             selector: member.selector.clone(),
-            present: pods.iter().filter(|pod| pod.is_present()).count(),
+            present: standing.pods.len(),
             victims: victims.to_vec(),
-            restarts_in_place: self.fault.traits().restarts_in_place,
+            traits: self.fault.traits(),
             service: member.name.clone(),
             registered: BTreeSet::new(),
             stable_for: self.stable_for(stage),
@@ -206,19 +204,19 @@ impl Disrupt {
         mut laps: Laps,
         stage: &mut Stage<'_>,
     ) -> Result<(), Vec<Failure>> {
-        let image = redeploying::image(&self.fault.traits(), self.image.as_ref(), chosen.member, stage)?;
         guarded(chosen, self.fault.traits(), stage).await?;
+        chosen.standing.stays(chosen.kube, chosen.member, stage).await?;
         let victim = chosen.named(self.fault.traits().reach);
-        let at = self.injected(chosen, &victim, image.as_deref(), stage).await?;
+        let now = (stage.scene.now)().to_string();
+        let at = self.injected(chosen, &victim, &now, stage).await?;
         laps.end("injection");
         let mut seen = watching.until_recovered(at, &self.recovered.when, stage).await;
         laps.end("recovery");
         let observed = watching.stop(at).await;
         laps.end("last answers");
         seen.served = seen.served.or_else(|| served_since(&observed));
-        let mut failures = self.judged(&seen, &observed, stage);
-        failures.extend(redeploying::overtaken(chosen, image.as_deref(), stage).await);
-        if !seen.is_late(&self.recovered.when) {
+        let failures = self.failures(chosen, &seen, &observed, &now, stage).await;
+        if !seen.is_late(&self.recovered.when) || seen.is_unseen {
             *stage.scene.unrecovered.borrow_mut() = None;
         }
         let mut told = recovery(&stage.case, self.fault.key(), victim, &seen, &observed);
@@ -231,25 +229,53 @@ impl Disrupt {
         if failures.is_empty() { Ok(()) } else { Err(failures) }
     }
 
+    /// What keeps the case from passing. What somebody else has changed meanwhile, or a fault of which nothing was seen,
+    /// leaves nothing to be said of the platform.
+    async fn failures(
+        &self,
+        chosen: &Chosen<'_>,
+        seen: &Clocks,
+        observed: &[Observed],
+        now: &str,
+        stage: &Stage<'_>,
+    ) -> Vec<Failure> {
+        let traits = self.fault.traits();
+        let restart = traits.leaves.map(|_| now);
+        let given = Given { image: chosen.container().zip(chosen.image), restart };
+        let namespace = &chosen.member.group.namespace;
+        let overtaken = chosen.standing.overtaken(chosen.kube, namespace, &given, stage).await;
+        if !overtaken.is_empty() {
+            return overtaken;
+        }
+        if seen.is_unseen {
+            let within = stage.scene.target.paced(self.recovered.within.0);
+            let stood = chosen.named(Reach::OnePod);
+            let text = format!("nothing has come of it: {within:.0?} later {stood} stood as it did before");
+            return vec![stage.doubt("fault.unseen", &text)];
+        }
+        self.judged(seen, observed, stage)
+    }
+
     /// Breaks it. The instant is the earliest at which it may have happened.
     async fn injected(
         &self,
         chosen: &Chosen<'_>,
         victim: &str,
-        image: Option<&str>,
+        now: &str,
         stage: &Stage<'_>,
     ) -> Result<Instant, Vec<Failure>> {
-        let now = (stage.scene.now)().to_string();
         let blow = Blow {
             victims: chosen.victims,
             deployment: chosen.deployment(),
             grace_seconds: self.grace.map(|grace| u32::try_from(grace.0.as_secs()).unwrap_or(u32::MAX)),
             crash_with: &chosen.member.group.crash_with,
-            image,
-            now: &now,
+            container: chosen.container(),
+            image: chosen.image,
+            now,
         };
-        if let Some(image) = image {
-            redeploying::remember(self.fault.key(), chosen, image, stage).await?;
+        redeploying::remember(self.fault.key(), chosen, stage)?;
+        if let Some(leaves) = self.fault.traits().leaves {
+            redeploying::declare(leaves, chosen, stage);
         }
         let unrecovered = &stage.scene.unrecovered;
         // Before it is done: an answer that never came may stand for a fault that was injected all the same.
@@ -314,14 +340,22 @@ pub(super) struct Chosen<'a> {
     pub(super) kube: &'a Kube,
     pub(super) member: &'a Member,
     pub(super) victims: &'a [Victim],
-    pub(super) pods: &'a [PodFact],
+    pub(super) standing: &'a Standing,
+    /// The image that is to be rolled out, if one is.
+    pub(super) image: Option<&'a str>,
 }
 
 impl Chosen<'_> {
-    /// The Deployment that keeps the first victim.
+    /// The Deployment that keeps all pods, if one does.
     pub(super) fn deployment(&self) -> Option<&str> {
-        let first = self.victims.first()?;
-        self.pods.iter().find(|pod| pod.uid == first.uid)?.owner.as_deref()
+        self.standing.deployment().map(|(name, _)| name)
+    }
+
+    /// The container that is meant: the one that the target file names; where an image is rolled out, else the only one.
+    pub(super) fn container(&self) -> Option<&str> {
+        let named = self.member.group.container.as_deref();
+        let only = || guard::container_of(self.standing.deployment()?.1, None).ok();
+        named.or_else(|| self.image.and_then(|_| only()))
     }
 
     /// What is broken, by name: the pod, or the Deployment.

@@ -75,7 +75,7 @@ pub(super) fn are_back<'p>(
 }
 
 /// Whether a victim is Ready and stays, as it was.
-fn stands<'p>(pods: impl IntoIterator<Item = &'p PodFact>, victim: &Victim) -> bool {
+pub(super) fn stands<'p>(pods: impl IntoIterator<Item = &'p PodFact>, victim: &Victim) -> bool {
     pods.into_iter().any(|pod| pod.is_present() && victim.is(pod))
 }
 

@@ -46,8 +46,27 @@ async fn facts(chosen: &Chosen<'_>, traits: Traits, stage: &Stage<'_>) -> Result
         namespace,
         own_pod: stage.scene.own_pod.clone(),
         victims: victims.iter().map(|victim| victim.name.clone()).collect(),
+        unkept: unkept(chosen),
+        unrollable: (traits.reach == Reach::Member).then(|| unrollable(chosen)).flatten(),
         changes_unpermitted: traits.changes_image && file.permits.write < WritePermit::Shared,
         unrecovered: stage.scene.unrecovered.borrow().clone(),
+    })
+}
+
+/// A victim that nothing keeps.
+fn unkept(chosen: &Chosen<'_>) -> Option<String> {
+    let is_victim = |name: &str| chosen.victims.iter().any(|victim| victim.name == name);
+    let mut unkept = chosen.standing.pods.iter().filter(|pod| pod.owner.is_none());
+    unkept.find(|pod| is_victim(&pod.name)).map(|pod| pod.name.clone())
+}
+
+/// Why a rollout of this member would not do what it is meant to.
+fn unrollable(chosen: &Chosen<'_>) -> Option<String> {
+    guard::rollout_objection(&guard::Rollout {
+        owners: &chosen.standing.owners(),
+        deployment: chosen.standing.deployment().map(|(_, fact)| fact),
+        container: chosen.member.group.container.as_deref(),
+        image: chosen.image,
     })
 }
 
@@ -58,7 +77,7 @@ async fn exhausted_budget(chosen: &Chosen<'_>, traits: Traits) -> Result<Option<
     }
     let budgets = chosen.kube.budgets(&chosen.member.group.namespace).await?;
     let is_victim = |name: &str| chosen.victims.iter().any(|victim| victim.name == name);
-    let mut labels = chosen.pods.iter().filter(|pod| is_victim(&pod.name)).map(|pod| &pod.labels);
+    let mut labels = chosen.standing.pods.iter().filter(|pod| is_victim(&pod.name)).map(|pod| &pod.labels);
     let exhausted = labels.find_map(|labels| {
         budgets.iter().find(|budget| budget.covers(labels) && budget.disruptions_allowed <= 0)
     });

@@ -41,11 +41,21 @@ impl Member {
     }
 }
 
-/// The label selector of a member's pods.
+/// The label selector of a member's pods: they are among its group's, whatever else has such labels.
 ///
 /// # Errors
 /// If the group's `pod_of` cannot be rendered.
 pub fn selector_of(group: &Group, member: &str) -> Result<String, String> {
+    let own = labels_of(group, member)?;
+    let parts = [group.selector.trim(), own.trim()].into_iter().filter(|part| !part.is_empty());
+    Ok(parts.collect::<Vec<_>>().join(","))
+}
+
+/// What tells a member's pods from the others of its group.
+///
+/// # Errors
+/// If the group's `pod_of` cannot be rendered.
+pub fn labels_of(group: &Group, member: &str) -> Result<String, String> {
     let names: Names = [("member".to_owned(), Value::from(member))].into_iter().collect();
     let template = Template::new(&group.pod_of, group.pod_of.at).map_err(|problem| problem.text)?;
     template.render_text(&names).map_err(|error| error.to_string())

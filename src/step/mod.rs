@@ -31,6 +31,7 @@ mod send;
 mod snapshot;
 mod sql;
 mod stage;
+mod standing;
 mod template;
 mod watching;
 mod writing;
@@ -46,7 +47,7 @@ pub use flow::{Flow, FlowSyntax, InputType};
 #[cfg(test)]
 pub(crate) use look::STANDING_NAMES;
 pub use look::{Look, STANDING_IDENTITIES, Uses, Within};
-pub use member::selector_of;
+pub use member::{labels_of, selector_of};
 pub use operation::{Effect, FormSyntax, LookUp, Operation, Residue, UndoBy};
 pub use stage::{Scene, Snapshots, Stage};
 pub use template::{Data, Names, Template, TemplateError};

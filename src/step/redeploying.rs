@@ -1,13 +1,12 @@
 //! The image that a fault rolls out: which one, and what is kept so that the old one comes back.
 //!
-//! Lives here: the choice, the ledger's entry, and noticing that somebody else was there. Does not: the rollout
-//! (`fault::set_image`), nor putting the image back (`run::undo`).
+//! Lives here: the choice, the ledger's entry, and what is declared to stay. Does not: the rollout (`fault::set_image`), noticing
+//! that somebody else was there (`standing`), or putting the image back (`run::undo`).
 
 use super::Template;
 use super::disrupt::Chosen;
 use super::member::Member;
 use super::stage::Stage;
-use crate::client::kube::is_image;
 use crate::fault::Traits;
 use crate::ledger::Undo;
 use crate::outcome::Failure;
@@ -31,34 +30,25 @@ pub(super) fn image(
 }
 
 /// The image that is there now goes into the ledger, durably, before another one is given.
-pub(super) async fn remember(
-    fault: &str,
-    chosen: &Chosen<'_>,
-    given: &str,
-    stage: &Stage<'_>,
-) -> Result<(), Vec<Failure>> {
-    let Some(deployment) = chosen.deployment() else { return Ok(()) };
-    let namespace = chosen.member.group.namespace.clone();
-    let image = chosen.kube.image(&namespace, deployment).await;
-    let image = image.map_err(|error| vec![stage.doubt("kubernetes.error", &error.to_string())])?;
-    let (deployment, given) = (deployment.to_owned(), Some(given.to_owned()));
-    stage.will_change(fault, Undo::Image { namespace, deployment, image, given }, None).map(drop)
+pub(super) fn remember(fault: &str, chosen: &Chosen<'_>, stage: &Stage<'_>) -> Result<(), Vec<Failure>> {
+    let Some((given, (deployment, fact))) = chosen.image.zip(chosen.standing.deployment()) else {
+        return Ok(());
+    };
+    let container = chosen.container().unwrap_or_default();
+    let undo = Undo::Image {
+        namespace: chosen.member.group.namespace.clone(),
+        deployment: deployment.to_owned(),
+        image: fact.image_of(container).unwrap_or_default().to_owned(),
+        given: Some(given.to_owned()),
+        container: Some(container.to_owned()),
+        template: Some(fact.template.clone()),
+    };
+    stage.will_change(fault, undo, None).map(drop)
 }
 
-/// What is wrong if somebody else has given the Deployment a third image meanwhile: what users felt is not the doing of
-/// this rollout alone then.
-pub(super) async fn overtaken(
-    chosen: &Chosen<'_>,
-    given: Option<&str>,
-    stage: &Stage<'_>,
-) -> Option<Failure> {
-    let (given, deployment) = (given?, chosen.deployment()?);
-    match chosen.kube.image(&chosen.member.group.namespace, deployment).await {
-        Ok(image) if is_image(&image, given) => None,
-        Ok(image) => {
-            let text = format!("somebody else gave `{deployment}` the image `{image}` in the middle");
-            Some(stage.doubt("fault.overtaken", &text))
-        }
-        Err(error) => Some(stage.doubt("kubernetes.error", &error.to_string())),
-    }
+/// Tells what a rollout leaves on its Deployment, as declared.
+pub(super) fn declare((mark, why): (&str, &str), chosen: &Chosen<'_>, stage: &Stage<'_>) {
+    let Some(deployment) = chosen.deployment() else { return };
+    let namespace = &chosen.member.group.namespace;
+    stage.residue(&format!("deployment {namespace}/{deployment} {mark}"), why);
 }

@@ -275,14 +275,17 @@ impl Stage<'_> {
     }
 
     fn declare_residue(&self, operation: &Operation) {
-        for residue in &operation.leaves {
-            if self.scene.residue_seen.borrow_mut().insert((self.case.clone(), residue.at.clone())) {
-                (self.scene.events)(Event::Residue {
-                    case: self.case.clone(),
-                    at: self.scene.mask.mask(&residue.at),
-                    why: self.scene.mask.mask(&residue.why),
-                });
-            }
+        operation.leaves.iter().for_each(|residue| self.residue(&residue.at, &residue.why));
+    }
+
+    /// Tells once in a case what stays, as declared.
+    pub(super) fn residue(&self, at: &str, why: &str) {
+        if self.scene.residue_seen.borrow_mut().insert((self.case.clone(), at.to_owned())) {
+            (self.scene.events)(Event::Residue {
+                case: self.case.clone(),
+                at: self.scene.mask.mask(at),
+                why: self.scene.mask.mask(why),
+            });
         }
     }
 

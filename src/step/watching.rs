@@ -4,12 +4,13 @@
 //! deciding what it means (`disrupt`).
 
 use super::disrupt::Clock;
-use super::following::{Follower, are_back, renewed};
+use super::following::{Follower, are_back, renewed, stands};
 use super::request::Request;
 use super::stage::Stage;
 use super::{Data, Names};
 use crate::client::Connection;
 use crate::client::kube::{Kube, PodWatch, Victim};
+use crate::fault::{Reach, Traits};
 use crate::judge::Reply;
 use crate::judge::clock::{Nodes, Pods};
 use crate::judge::recovery::{Observation, Reader, observe};
@@ -47,8 +48,8 @@ pub(super) struct Watching {
     pub(super) pods: PodWatch,
     pub(super) present: usize,
     pub(super) victims: Vec<Victim>,
-    /// Whether a victim comes back as itself: with the address that it had.
-    pub(super) restarts_in_place: bool,
+    /// What the fault is like.
+    pub(super) traits: Traits,
     pub(super) service: String,
     /// The nodes of the service before.
     pub(super) registered: BTreeSet<String>,
@@ -69,6 +70,8 @@ pub(super) struct Clocks {
     pub(super) pods: Option<Pods>,
     /// What the registry said last, if it was asked.
     pub(super) nodes: Option<Nodes>,
+    /// Whether every victim stood at the deadline as it did before: nothing has come of the fault.
+    pub(super) is_unseen: bool,
 }
 
 impl Clocks {
@@ -146,10 +149,12 @@ impl Watching {
         let mut clocks = Clocks::default();
         let mut follower = Follower::new(&self.victims, self.present);
         let asks_registry = wanted.contains(&Clock::Registry);
-        let waits_for_pods = asks_registry || wanted.contains(&Clock::Ready);
+        let replaces_all = self.traits.reach == Reach::Member;
+        let waits_for_pods = replaces_all || asks_registry || wanted.contains(&Clock::Ready);
         while injected_at.elapsed() < self.within {
             self.look_at_pods(&mut follower, &mut clocks, injected_at).await;
-            let mut have_stopped = !waits_for_pods || clocks.are_pods_back();
+            let mut have_stopped =
+                follower.has_lost_a_victim() && (!waits_for_pods || clocks.are_pods_back());
             if have_stopped && asks_registry && clocks.registry.is_none() {
                 self.look_at_registry(&mut clocks, injected_at, stage).await;
             }
@@ -161,6 +166,7 @@ impl Watching {
                 return clocks;
             }
         }
+        clocks.is_unseen = !follower.has_lost_a_victim();
         self.look_once_more(&mut clocks, injected_at, asks_registry, stage).await;
         clocks
     }
@@ -177,10 +183,17 @@ impl Watching {
             let listed = self.kube.pods(&self.namespace, &self.selector).await;
             clocks.pods = Some(match listed {
                 Ok(pods) if are_back(&pods, &self.victims, self.present) => {
+                    clocks.is_unseen = false;
                     Pods::BackUnseen { silent_for: None }
                 }
-                Ok(pods) => Pods::Missing { ready: renewed(&pods, &self.victims), before: self.present },
-                Err(error) => Pods::Unknown { why: error.to_string() },
+                Ok(pods) => {
+                    clocks.is_unseen &= self.victims.iter().all(|victim| stands(&pods, victim));
+                    Pods::Missing { ready: renewed(&pods, &self.victims), before: self.present }
+                }
+                Err(error) => {
+                    clocks.is_unseen = false;
+                    Pods::Unknown { why: error.to_string() }
+                }
             });
         }
         if asks_registry && clocks.nodes.is_none() {
@@ -205,7 +218,7 @@ impl Watching {
     /// The third clock: as many nodes as before, and one of those before is gone.
     async fn look_at_registry(&self, clocks: &mut Clocks, injected_at: Instant, stage: &mut Stage<'_>) {
         let nodes = match self.nodes(stage).await {
-            Ok(now) => compared(&self.registered, &now, self.victims.len(), self.restarts_in_place),
+            Ok(now) => compared(&self.registered, &now, self.victims.len(), self.traits.restarts_in_place),
             Err(why) => Nodes::Unanswered { why },
         };
         if nodes == Nodes::Live {

@@ -233,6 +233,8 @@ pub struct Group {
     /// at once.
     #[serde(default = "quit")]
     pub crash_with: Vec<String>,
+    /// The container that `crash_pod` and `set_image` mean; needed by the latter where a pod has more than one.
+    pub container: Option<String>,
     /// The image that its Deployments are expected to run.
     pub image: Option<String>,
     /// The image that `set_image` rolls out.

@@ -85,6 +85,9 @@ fn a_restart_of_all_pods_one_after_the_other_loses_no_request() {
         (&recovery["fault"], &recovery["victim"]),
         (&"rollout_restart".into(), &"alert-latest".into())
     );
+    let left = "deployment micro/alert-latest kubectl.kubernetes.io/restartedAt";
+    let residue = summary["residue"].as_array().unwrap();
+    assert!(residue.iter().any(|left_behind| left_behind["at"] == left), "{residue:?}");
     assert_eq!(recovery["outages"][0]["failed"], 0);
 }
 
@@ -146,7 +149,8 @@ fn an_image_that_somebody_else_has_set_meanwhile_is_left_alone_and_told() {
     upgrade(&bench);
     let output = run.wait_with_output().unwrap();
     assert_eq!(code(&output), 3, "{}", stdout(&output));
-    let expected = "somebody else gave `alert-latest` the image `micro:theirs` in the middle";
+    let expected =
+        "somebody else was at deployment alert-latest in the middle: gave micro the image `micro:theirs`";
     assert!(stdout(&output).contains(expected), "{}", stdout(&output));
     assert_eq!(image(&bench), "micro:theirs");
 }
@@ -212,4 +216,116 @@ fn another_cluster_than_the_one_that_is_meant_is_not_even_read() {
 fn without_pin(text: &str) -> String {
     let (start, rest) = text.split_once(", cluster_uid: ").unwrap();
     format!("{start}{}", &rest[rest.find(' ').unwrap()..])
+}
+
+/// A patch of the Deployment's `spec`, by somebody else.
+fn patched_spec(bench: &Bench, spec: &str) {
+    let told = patched(&cluster(bench), DEPLOYMENT, &format!(r#"{{"spec":{spec}}}"#));
+    assert!(told.contains("\"kind\":\"Deployment\""), "{told}");
+}
+
+/// A patch of the Deployment's container.
+fn patched_container(bench: &Bench, rest: &str) {
+    let container = format!(r#"{{"name":"micro",{rest}}}"#);
+    patched_spec(bench, &format!(r#"{{"template":{{"spec":{{"containers":[{container}]}}}}}}"#));
+}
+
+#[test]
+fn an_image_whose_deployment_somebody_else_has_changed_otherwise_is_told_and_not_mixed_with_the_old_one() {
+    let bench = Bench::new();
+    let before = image(&bench);
+    let mut run = rolling_out(&bench);
+    run.kill().unwrap();
+    run.wait().unwrap();
+    patched_container(&bench, r#""env":[{"name":"RELEASE","value":"2"}]"#);
+    let cleanup = bench.muster(&["cleanup"]).output().unwrap();
+    assert_eq!((code(&cleanup), image(&bench).as_str()), (5, "micro:next"), "{}", stderr(&cleanup));
+    let hint = format!("`kubectl -n micro set image deployment/alert-latest micro={before}` gives it back");
+    assert!(stderr(&cleanup).contains(&hint), "{}", stderr(&cleanup));
+    patched_container(&bench, &format!(r#""image":"{before}""#));
+    let again = bench.muster(&["cleanup"]).output().unwrap();
+    assert_eq!(code(&again), 0, "{}", stderr(&again));
+}
+
+#[test]
+fn what_somebody_else_does_to_the_deployment_in_the_middle_blames_nobody() {
+    for (change, expected) in [
+        (r#"{"replicas":2}"#, "wants 2 pods instead of 1"),
+        (r#"{"template":{"metadata":{"annotations":{"theirs":"1"}}}}"#, "changed its template"),
+    ] {
+        let bench = Bench::new();
+        let run = rolling_out(&bench);
+        patched_spec(&bench, change);
+        let output = run.wait_with_output().unwrap();
+        let told = stdout(&output);
+        assert!(told.contains("fault.overtaken") && told.contains(expected), "{expected}: {told}");
+        assert!(told.contains("0 of 1 passed") && !told.contains("recovery."), "{told}");
+    }
+}
+
+#[test]
+fn a_rollout_that_would_change_nothing_is_not_begun() {
+    let bench = Bench::new();
+    let now = image(&bench);
+    let (code, said, _) = told(&bench, &ROLLOUT.replace("micro:next", &now));
+    assert_eq!(code, 3, "{said}");
+    assert!(
+        said.contains("fault.guarded") && said.contains(&format!("it runs the image {now} already")),
+        "{said}"
+    );
+    patched_spec(&bench, r#"{"paused":true}"#);
+    let before = bench.state();
+    let (code, said, _) = told(&bench, "          fault: { rollout_restart: $(pod) }\n");
+    assert_eq!(code, 3, "{said}");
+    assert!(said.contains("its Deployment is paused"), "{said}");
+    assert!(before == bench.state(), "something was changed");
+}
+
+#[test]
+fn a_fault_of_which_nothing_comes_is_no_fault_whatever_is_waited_for() {
+    let bench = Bench::new();
+    bench.rewrite_target(|text| {
+        text.replace("  services:\n", "  services:\n    crash_with: [kill, -CONT, \"1\"]\n")
+    });
+    for when in ["served", "ready, served, registry"] {
+        suite(&bench, "          fault: { crash_pod: $(pod) }\n", "1s");
+        let path = bench.path("suites/fault.yaml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace("[ready, served, registry]", &format!("[{when}]"))).unwrap();
+        let output = bench.muster(&RUN).output().unwrap();
+        let told = stdout(&output);
+        assert_eq!(code(&output), 3, "{when}: {told}");
+        assert!(told.contains("fault.unseen") && told.contains("nothing has come of it"), "{when}: {told}");
+    }
+}
+
+#[test]
+fn nothing_is_broken_while_what_keeps_a_pod_has_not_all_its_pods() {
+    let bench = Bench::with_defects(&["pod-never-ready"]);
+    patched_spec(&bench, r#"{"replicas":2}"#);
+    let (code, first, _) = told(&bench, "          fault: { delete_pod: $(pod) }\n");
+    assert_eq!(code, 1, "{first}");
+    let before = bench.state();
+    let faults = ["delete_pod: $(pod) }", "set_image: $(pod) }\n          image: micro:next"];
+    for fault in faults {
+        let (code, told, _) = told(&bench, &format!("          fault: {{ {fault}\n"));
+        assert_eq!(code, 3, "{fault}: {told}");
+        assert!(
+            told.contains("nothing was broken: `alert` was not settled before: pod alert-"),
+            "{fault}: {told}"
+        );
+    }
+    assert!(before == bench.state(), "something was changed");
+}
+
+#[test]
+fn a_pod_outside_the_selector_of_its_group_is_not_touched_whatever_its_member_is_called() {
+    let bench = Bench::new();
+    bench
+        .rewrite_target(|text| text.replace("    selector: micro=service\n", "    selector: micro=theirs\n"));
+    let before = bench.state();
+    let (code, told, _) = told(&bench, "          fault: { delete_pod: $(pod) }\n");
+    assert_eq!(code, 3, "{told}");
+    assert!(told.contains("no pod of `alert` is Ready: it has no pod"), "{told}");
+    assert!(before == bench.state(), "something was changed");
 }

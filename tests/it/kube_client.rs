@@ -38,7 +38,7 @@ async fn a_cluster_is_known_by_its_uid_and_its_pods_by_their_facts() {
     assert_eq!(guarded(kube.cluster_uid()).await.unwrap(), stage.cluster.uid_of_kube_system);
     assert_eq!(guarded(kube.namespace_labels("default")).await.unwrap()["owner"], "micro");
     let pod = pod_of(&kube, "store").await;
-    assert_eq!(pod.owner.as_deref(), Some("micro-store"));
+    assert_eq!(pod.owner.as_ref().unwrap().to_string(), "Deployment micro-store");
     assert_eq!(pod.image.as_deref(), Some("ghcr.io/m3o/platform:test"));
     assert_eq!((pod.phase.as_str(), pod.is_present()), ("Running", true));
     assert_eq!(pod.labels["micro"], "runtime");

@@ -3,7 +3,7 @@
 use super::{Finding, quoted};
 use crate::cli::rbac::Needed;
 use crate::client::kube::{Kube, KubeError, PodFact};
-use crate::step::selector_of;
+use crate::step::labels_of;
 use crate::target::{Group, KubernetesPlace, Target};
 
 /// Findings on the cluster that the target file names, if it names one.
@@ -94,7 +94,7 @@ fn of_members(what: &str, group: &Group, pods: &[PodFact]) -> Finding {
 
 /// `name=micro-$(member)`: all pairs must be among the pod's labels.
 fn is_of(pod: &PodFact, group: &Group, member: &str) -> bool {
-    selector_of(group, member)
+    labels_of(group, member)
         .unwrap_or_default()
         .split(',')
         .filter_map(|pair| pair.split_once('='))

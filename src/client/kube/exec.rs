@@ -21,12 +21,17 @@ pub enum Execution {
 }
 
 impl Kube {
-    /// Runs a command in the first container of a pod, if it still is the one that is meant: that is asked right before,
+    /// Runs a command in a container of a pod (in its default one if none is named), if it still is the one that is meant: that is asked right before,
     /// for the API takes no precondition here.
     ///
     /// # Errors
     /// As every call: see [`KubeError`]; after a time-out it may have been done.
-    pub async fn execute(&self, victim: &Victim, command: &[String]) -> Result<Execution, KubeError> {
+    pub async fn execute(
+        &self,
+        victim: &Victim,
+        container: Option<&str>,
+        command: &[String],
+    ) -> Result<Execution, KubeError> {
         let what = format!("run {} in pod {}/{}", command.join(" "), victim.namespace, victim.name);
         let pods = self.pods_in(&victim.namespace);
         let found = self.call(&what, pods.get_opt(&victim.name)).await?;
@@ -34,6 +39,7 @@ impl Kube {
             return Ok(Execution::Gone);
         }
         let parameters = AttachParams::default().stdin(false).stdout(false).stderr(true);
+        let parameters = AttachParams { container: container.map(str::to_owned), ..parameters };
         let call = pods.exec(&victim.name, command.iter().cloned(), &parameters);
         let mut process = match timeout(self.call_within, call).await {
             Ok(Ok(process)) => process,

@@ -32,18 +32,45 @@ pub struct PodFact {
     pub created_at: String,
     /// The node that it runs on, once there is one.
     pub node: Option<String>,
-    /// Who keeps it: a deployment's name (its replica set without the template hash), or another owner's name.
-    pub owner: Option<String>,
+    /// What keeps it; what nothing keeps does not come back.
+    pub owner: Option<Owner>,
     /// The image of its first container.
     pub image: Option<String>,
     /// How often its containers were started anew, in sum.
     pub restarts: u32,
 }
 
+/// What keeps a pod: its controller, or the Deployment behind a replica set of its own making.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owner {
+    /// `Deployment`, `StatefulSet`, `DaemonSet`, `Job`, …
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl Owner {
+    /// The name of the Deployment that this is, if it is one.
+    pub fn deployment(&self) -> Option<&str> {
+        (self.kind == "Deployment").then_some(self.name.as_str())
+    }
+}
+
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.kind, self.name)
+    }
+}
+
 impl PodFact {
     /// Whether it is Ready and not leaving.
     pub fn is_present(&self) -> bool {
         self.is_ready && !self.deletion_requested
+    }
+
+    /// Whether it has ended for good, as the pods of a Job do.
+    pub fn is_over(&self) -> bool {
+        matches!(self.phase.as_str(), "Succeeded" | "Failed")
     }
 
     pub(super) fn of(pod: &Pod) -> PodFact {
@@ -78,11 +105,14 @@ fn is_ready(status: &PodStatus) -> bool {
     conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
-fn owner(pod: &Pod) -> Option<String> {
+fn owner(pod: &Pod) -> Option<Owner> {
     let owner = pod.owner_references().iter().find(|owner| owner.controller == Some(true))?;
-    let hash = pod.labels().get("pod-template-hash");
-    let deployment = hash.and_then(|hash| owner.name.strip_suffix(hash)?.strip_suffix('-'));
-    Some(deployment.unwrap_or(&owner.name).to_owned())
+    let hash = pod.labels().get("pod-template-hash").filter(|_| owner.kind == "ReplicaSet");
+    let deployment = hash.and_then(|hash| owner.name.strip_suffix(hash.as_str())?.strip_suffix('-'));
+    Some(match deployment {
+        Some(name) => Owner { kind: "Deployment".into(), name: name.into() },
+        None => Owner { kind: owner.kind.clone(), name: owner.name.clone() },
+    })
 }
 
 /// The one pod that is meant: never its successor of the same name.

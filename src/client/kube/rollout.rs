@@ -5,10 +5,79 @@
 use super::{Kube, KubeError};
 use ::kube::api::{Api, Patch, PatchParams};
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Container, PodTemplateSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 /// The annotation by which `kubectl rollout restart` makes a template differ.
-const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
+pub const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
+
+/// What muster knows of a Deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeploymentFact {
+    /// Its UID, never used twice.
+    pub uid: String,
+    /// How many pods it is to keep.
+    pub replicas: i32,
+    /// Whether it rolls nothing out until somebody resumes it.
+    pub is_paused: bool,
+    /// Whether it has seen its newest template, and all its pods are of it and available; the old ones gone.
+    pub is_rolled_out: bool,
+    /// Its containers, init containers left out: name and image.
+    pub containers: Vec<(String, String)>,
+    /// A hash of its template but for the images of these containers and the mark of a restart: another one means that
+    /// somebody has changed something else of its pods.
+    pub template: String,
+    /// The mark of its last restart.
+    pub restarted_at: Option<String>,
+}
+
+impl DeploymentFact {
+    /// The image of a container.
+    pub fn image_of(&self, container: &str) -> Option<&str> {
+        self.containers.iter().find(|(name, _)| name == container).map(|(_, image)| image.as_str())
+    }
+
+    fn of(deployment: &Deployment) -> Self {
+        let spec = deployment.spec.as_ref();
+        let template = spec.map(|spec| spec.template.clone()).unwrap_or_default();
+        let containers = template.spec.iter().flat_map(|spec| &spec.containers);
+        let image = |container: &Container| container.image.clone().unwrap_or_default();
+        Self {
+            uid: deployment.metadata.uid.clone().unwrap_or_default(),
+            replicas: wanted(deployment),
+            is_paused: spec.and_then(|spec| spec.paused).unwrap_or(false),
+            is_rolled_out: is_complete(deployment),
+            containers: containers.map(|container| (container.name.clone(), image(container))).collect(),
+            restarted_at: template.metadata.as_ref().and_then(restarted_at),
+            template: hash_of(template),
+        }
+    }
+}
+
+fn restarted_at(metadata: &ObjectMeta) -> Option<String> {
+    metadata.annotations.as_ref()?.get(RESTARTED_AT).cloned()
+}
+
+fn hash_of(mut template: PodTemplateSpec) -> String {
+    if let Some(annotations) = template.metadata.as_mut().and_then(|metadata| metadata.annotations.as_mut()) {
+        annotations.remove(RESTARTED_AT);
+    }
+    // One that holds nothing but the mark is as none.
+    if let Some(metadata) = &mut template.metadata {
+        metadata.annotations = metadata.annotations.take().filter(|annotations| !annotations.is_empty());
+    }
+    for container in template.spec.iter_mut().flat_map(|spec| &mut spec.containers) {
+        container.image = None;
+    }
+    let text = serde_json::to_string(&template).unwrap_or_default();
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn wanted(deployment: &Deployment) -> i32 {
+    deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
+}
 
 impl Kube {
     /// Makes a Deployment replace all its pods, as its strategy says.
@@ -21,42 +90,30 @@ impl Kube {
         self.patch_deployment(namespace, name, &what, &json!({ "spec": { "template": template } })).await
     }
 
-    /// Gives the first container of a Deployment another image.
+    /// Gives a container of a Deployment another image.
     ///
     /// # Errors
     /// As every call: see [`KubeError`]; after a time-out it may have been done.
-    pub async fn set_image(&self, namespace: &str, name: &str, image: &str) -> Result<(), KubeError> {
+    pub async fn set_image(
+        &self,
+        (namespace, name): (&str, &str),
+        container: &str,
+        image: &str,
+    ) -> Result<(), KubeError> {
         let what = format!("set the image of deployment {namespace}/{name}");
-        let deployment = self.deployment(namespace, name).await?;
-        let container = first_container(&deployment).map(|(container, _)| container);
-        let container = container.ok_or_else(|| unreadable(&what))?;
         let containers = json!([{ "name": container, "image": image }]);
         let spec = json!({ "template": { "spec": { "containers": containers } } });
         self.patch_deployment(namespace, name, &what, &json!({ "spec": spec })).await
     }
 
-    /// The image of the first container of a Deployment.
+    /// What is known of a Deployment.
     ///
     /// # Errors
-    /// As every call: see [`KubeError`]; a Deployment that is not there is refused with 404.
-    pub async fn image(&self, namespace: &str, name: &str) -> Result<String, KubeError> {
-        let deployment = self.deployment(namespace, name).await?;
-        let image = first_container(&deployment).map(|(_, image)| image.to_owned());
-        image.ok_or_else(|| unreadable(&format!("read the image of deployment {namespace}/{name}")))
-    }
-
-    /// Whether a Deployment has seen its newest template, and all its pods are of it and available; the old ones gone.
-    ///
-    /// # Errors
-    /// As every call: see [`KubeError`].
-    pub async fn is_rolled_out(&self, namespace: &str, name: &str) -> Result<bool, KubeError> {
-        let deployment = self.deployment(namespace, name).await?;
-        Ok(is_complete(&deployment))
-    }
-
-    async fn deployment(&self, namespace: &str, name: &str) -> Result<Deployment, KubeError> {
+    /// As every call: see [`KubeError`]; one that is not there is refused with 404.
+    pub async fn deployment(&self, namespace: &str, name: &str) -> Result<DeploymentFact, KubeError> {
         let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), namespace);
-        self.call(&format!("read deployment {namespace}/{name}"), deployments.get(name)).await
+        let what = format!("read deployment {namespace}/{name}");
+        self.call(&what, deployments.get(name)).await.map(|found| DeploymentFact::of(&found))
     }
 
     async fn patch_deployment(
@@ -77,19 +134,9 @@ pub fn is_image(told: &str, given: &str) -> bool {
     told.strip_prefix(given).is_some_and(|rest| rest.is_empty() || rest.starts_with('@'))
 }
 
-fn unreadable(what: &str) -> KubeError {
-    KubeError::Unreadable { what: what.into(), why: "it has no container with an image".into() }
-}
-
-fn first_container(deployment: &Deployment) -> Option<(&str, &str)> {
-    let containers = &deployment.spec.as_ref()?.template.spec.as_ref()?.containers;
-    let container = containers.first()?;
-    Some((&container.name, container.image.as_deref()?))
-}
-
 /// As `kubectl rollout status` decides it.
 fn is_complete(deployment: &Deployment) -> bool {
-    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let wanted = wanted(deployment);
     let Some(status) = &deployment.status else { return false };
     let count = |number: Option<i32>| number.unwrap_or(0);
     status.observed_generation >= deployment.metadata.generation
@@ -109,6 +156,20 @@ mod tests {
         {
             assert_eq!(is_image(told, "shop:2"), expected, "{told}");
         }
+    }
+
+    #[test]
+    fn the_hash_of_a_template_sees_all_but_images_and_the_mark_of_a_restart() {
+        let hash = |annotations: Value, image: &str, variables: Value| {
+            let container = json!({ "name": "web", "image": image, "env": variables });
+            let template =
+                json!({ "metadata": { "annotations": annotations }, "spec": { "containers": [container] } });
+            hash_of(serde_json::from_value(template).unwrap())
+        };
+        let plain = hash(Value::Null, "web:1", json!([]));
+        assert_eq!(hash(json!({ RESTARTED_AT: "now" }), "web:2", json!([])), plain);
+        assert_ne!(hash(Value::Null, "web:1", json!([{ "name": "RELEASE", "value": "2" }])), plain);
+        assert_ne!(hash(json!({ "kept": "by its owner" }), "web:1", json!([])), plain);
     }
 
     #[test]
