@@ -179,45 +179,6 @@ fn a_run_killed_in_the_middle_of_a_rollout_leaves_the_old_image_after_cleanup() 
     assert!(before == bench.state(), "cleanup left something");
 }
 
-#[test]
-fn cleanup_changes_no_image_in_another_cluster_than_the_one_that_is_meant() {
-    let bench = Bench::new();
-    let before = bench.state();
-    let mut run = rolling_out(&bench);
-    run.kill().unwrap();
-    run.wait().unwrap();
-    bench.rewrite_target(|text| text.replace("cluster_uid: ", "cluster_uid: 0"));
-    let cleanup = bench.muster(&["cleanup"]).output().unwrap();
-    assert_eq!((code(&cleanup), image(&bench).as_str()), (5, "micro:next"), "{}", stderr(&cleanup));
-    let told = stderr(&cleanup);
-    assert!(told.contains("this is another cluster: `cluster_uid` is 0"), "{told}");
-    bench.rewrite_target(|text| text.replace("cluster_uid: 0", "cluster_uid: "));
-    let cleanup = bench.muster(&["cleanup"]).output().unwrap();
-    assert_eq!(code(&cleanup), 0, "{}", stderr(&cleanup));
-    assert!(before == bench.state(), "cleanup left something");
-}
-
-#[test]
-fn another_cluster_than_the_one_that_is_meant_is_not_even_read() {
-    let bench = Bench::new();
-    let suites = bench.suites_without_cases();
-    let case = "title: Cluster\ncases:\n  - id: reads-pods\n    why: a cluster is asked\n    steps:\n      - call: { kube: /api/v1/namespaces/default/pods }\n";
-    std::fs::write(suites.join("reads.yaml"), case).unwrap();
-    let read = || bench.muster(&["run", "reads-pods", "--suites", "suites"]).output().unwrap();
-    assert_eq!(code(&read()), 0, "{}", stdout(&read()));
-    bench.rewrite_target(|text| text.replace("cluster_uid: ", "cluster_uid: 0"));
-    let output = read();
-    assert_eq!(code(&output), 3, "{}", stdout(&output));
-    assert!(stdout(&output).contains("this is another cluster"), "{}", stdout(&output));
-    bench.rewrite_target(without_pin);
-    assert_eq!(code(&read()), 0, "what is not pinned is asked as before");
-}
-
-fn without_pin(text: &str) -> String {
-    let (start, rest) = text.split_once(", cluster_uid: ").unwrap();
-    format!("{start}{}", &rest[rest.find(' ').unwrap()..])
-}
-
 /// A patch of the Deployment's `spec`, by somebody else.
 fn patched_spec(bench: &Bench, spec: &str) {
     let told = patched(&cluster(bench), DEPLOYMENT, &format!(r#"{{"spec":{spec}}}"#));
@@ -328,4 +289,43 @@ fn a_pod_outside_the_selector_of_its_group_is_not_touched_whatever_its_member_is
     assert_eq!(code, 3, "{told}");
     assert!(told.contains("no pod of `alert` is Ready: it has no pod"), "{told}");
     assert!(before == bench.state(), "something was changed");
+}
+
+#[test]
+fn cleanup_changes_no_image_in_another_cluster_than_the_one_that_is_meant() {
+    let bench = Bench::new();
+    let before = bench.state();
+    let mut run = rolling_out(&bench);
+    run.kill().unwrap();
+    run.wait().unwrap();
+    bench.rewrite_target(|text| text.replace("cluster_uid: ", "cluster_uid: 0"));
+    let cleanup = bench.muster(&["cleanup"]).output().unwrap();
+    assert_eq!((code(&cleanup), image(&bench).as_str()), (5, "micro:next"), "{}", stderr(&cleanup));
+    let told = stderr(&cleanup);
+    assert!(told.contains("this is another cluster: `cluster_uid` is 0"), "{told}");
+    bench.rewrite_target(|text| text.replace("cluster_uid: 0", "cluster_uid: "));
+    let cleanup = bench.muster(&["cleanup"]).output().unwrap();
+    assert_eq!(code(&cleanup), 0, "{}", stderr(&cleanup));
+    assert!(before == bench.state(), "cleanup left something");
+}
+
+#[test]
+fn another_cluster_than_the_one_that_is_meant_is_not_even_read() {
+    let bench = Bench::new();
+    let suites = bench.suites_without_cases();
+    let case = "title: Cluster\ncases:\n  - id: reads-pods\n    why: a cluster is asked\n    steps:\n      - call: { kube: /api/v1/namespaces/default/pods }\n";
+    std::fs::write(suites.join("reads.yaml"), case).unwrap();
+    let read = || bench.muster(&["run", "reads-pods", "--suites", "suites"]).output().unwrap();
+    assert_eq!(code(&read()), 0, "{}", stdout(&read()));
+    bench.rewrite_target(|text| text.replace("cluster_uid: ", "cluster_uid: 0"));
+    let output = read();
+    assert_eq!(code(&output), 3, "{}", stdout(&output));
+    assert!(stdout(&output).contains("this is another cluster"), "{}", stdout(&output));
+    bench.rewrite_target(without_pin);
+    assert_eq!(code(&read()), 0, "what is not pinned is asked as before");
+}
+
+fn without_pin(text: &str) -> String {
+    let (start, rest) = text.split_once(", cluster_uid: ").unwrap();
+    format!("{start}{}", &rest[rest.find(' ').unwrap()..])
 }
