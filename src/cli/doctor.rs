@@ -82,6 +82,11 @@ pub(super) fn doctor(arguments: &DoctorArguments) -> Ended {
     Ok(told(target.name(), &next(arguments), &findings))
 }
 
+/// A text as one word of a command that a person pastes into a shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 /// The run that this examination was for.
 fn next(arguments: &DoctorArguments) -> String {
     let suites = arguments.suites.suites.as_ref();
@@ -109,5 +114,14 @@ fn state_folder(state: &State, target: &str) -> Finding {
     match tried {
         Ok(()) => Finding::good("state folder", "changes can be written down before they are made"),
         Err(error) => Finding::bad("state folder", error.to_string(), "name another with --state-dir"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_word_of_a_command_is_one_word() {
+        assert_eq!(super::quoted("app in (a, b)"), "'app in (a, b)'");
+        assert_eq!(super::quoted("a'b"), r"'a'\''b'");
     }
 }

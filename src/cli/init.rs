@@ -1,9 +1,10 @@
 //! `muster init`: a first target file from a few answers, and from what a cluster shows of itself; for a platform that is not
 //! Micro's, suites to begin with.
 //!
-//! Lives here: the questions, and filling in what is written. Does not: what a cluster shows (`shown`), trying whether the
+//! Lives here: the questions, and filling in what is written. Does not: what a cluster shows (`shown`, `others`), trying whether the
 //! answers are right (`doctor`).
 
+mod others;
 mod shown;
 
 use super::args::InitArguments;
@@ -13,6 +14,7 @@ use crate::outcome::Ending;
 use crate::source::Source;
 use crate::{files, host, target};
 use shown::{Group, Shown};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What was answered.
@@ -204,9 +206,11 @@ impl Filling<'_> {
     /// The target file of any other platform.
     fn other(&self) -> String {
         let groups = || self.shown.into_iter().flat_map(|shown| &shown.groups);
-        let owner = groups().next().map(|group| {
+        let namespaces: BTreeSet<&str> = groups().map(|group| group.namespace.as_str()).collect();
+        let owner = (!namespaces.is_empty()).then(|| {
             let label = format!("owner={}", self.answers.name);
-            let how = format!("kubectl label namespace {} {label}", group.namespace);
+            let namespaces = Vec::from_iter(namespaces).join(" ");
+            let how = format!("kubectl label namespace {namespaces} {label}");
             format!("\n  owner: {label:<29} # nothing is broken where this label is not: {how}")
         });
         let names: Vec<&str> = groups().map(|group| group.name.as_str()).collect();
@@ -258,7 +262,8 @@ fn seen(shown: Option<&Shown>) -> String {
     let Some(shown) = shown else { return String::new() };
     let found: String = shown.groups.iter().map(Group::told).collect();
     let none = "found no Deployments that a label names\n".to_owned();
-    format!("cluster {}\n{}", shown.uid, if found.is_empty() { none } else { found })
+    let found = if found.is_empty() { none } else { found };
+    format!("cluster {}\n{found}{}", shown.uid, shown.left_out.concat())
 }
 
 #[cfg(test)]
@@ -275,7 +280,9 @@ mod tests {
     #[test]
     fn what_is_written_can_be_read_with_and_without_a_cluster() {
         let arguments = Line::parse_from(["init"]).init;
-        let shown = Shown { uid: "u-1".into(), is_micro: false, groups: vec![] };
+        let group = |namespace| Group::by_label(namespace, "app", ["a".to_owned()].into()).unwrap();
+        let shown = |groups| Shown { uid: "u-1".into(), is_micro: false, groups, left_out: vec![] };
+        let (none, two) = (shown(vec![]), shown(vec![group("shop"), group("stock")]));
         let answers = |cluster| Answers {
             name: "staging".into(),
             api: "https://api.example.test".into(),
@@ -283,8 +290,12 @@ mod tests {
             operator: "muster".into(),
             cluster,
         };
-        let cluster = Cluster { place: Place::InCluster, lines: "  context: c\n  config: /k\n".into() };
-        for (answers, shown) in [(answers(None), None), (answers(Some(cluster)), Some(&shown))] {
+        let cluster = || Cluster { place: Place::InCluster, lines: "  context: c\n  config: /k\n".into() };
+        for (answers, shown) in [
+            (answers(None), None),
+            (answers(Some(cluster())), Some(&none)),
+            (answers(Some(cluster())), Some(&two)),
+        ] {
             let filling = Filling { answers: &answers, shown, arguments: &arguments };
             for text in [filling.micro(), filling.other()] {
                 let read = target::read_target(&Source::new("t.yaml", text.as_str()));
@@ -292,6 +303,8 @@ mod tests {
                 assert!(!text.contains("{n") && !text.contains("{p"), "{text}");
                 assert!(text.contains("disrupt: []"), "nothing may be broken at first");
             }
+            let how = "is not: kubectl label namespace shop stock owner=staging\n";
+            assert_eq!(filling.other().contains(how), shown == Some(&two), "{}", filling.other());
         }
     }
 

@@ -39,14 +39,18 @@ fn a_wrong_secret_is_found_where_it_is_used() {
 #[test]
 fn another_cluster_a_group_without_pods_and_a_dead_address_are_told() {
     let bench = Bench::new();
-    bench.rewrite_target(|text| text.replace("selector: micro=service", "selector: micro=nothing"));
+    bench
+        .rewrite_target(|text| text.replace("selector: micro=service", "selector: micro in (nothing, none)"));
     let (code, first) = told(&bench);
     assert_eq!(code, 3);
     assert!(
         first.contains("NOT OK  group services             13 of 13 members have no Ready pod: alert, "),
         "{first}"
     );
-    assert!(first.contains("→ kubectl -n micro get pods -l micro=nothing; is `pod_of` right?"), "{first}");
+    assert!(
+        first.contains("→ is `pod_of` right? kubectl -n micro get pods -l 'micro in (nothing, none)'"),
+        "{first}"
+    );
     assert!(first.ends_with("1 thing of built-in is not as it should be\n"), "{first}");
     let uid = first.split("meant (").nth(1).unwrap().split(')').next().unwrap().to_owned();
     bench.rewrite_target(|text| {

@@ -113,7 +113,7 @@ fn doctor_and_rbac_know_the_logs_of_pods() {
     assert_eq!(code(&output), 3);
     let told = stdout(&output);
     assert!(told.contains("NOT OK  mailbox signup-code        no pod fits `name=nobody`\n"), "{told}");
-    assert!(told.contains("→ kubectl -n micro logs -l name=nobody\n"), "{told}");
+    assert!(told.contains("→ kubectl -n micro logs -l 'name=nobody'\n"), "{told}");
 }
 
 /// A log may hold what was sent to others, which no mask knows.

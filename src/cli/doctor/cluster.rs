@@ -1,6 +1,6 @@
 //! The cluster: whether it is the one that is meant, what its namespaces and pods are, and what may be done there.
 
-use super::Finding;
+use super::{Finding, quoted};
 use crate::cli::rbac::Needed;
 use crate::client::kube::{Kube, KubeError, PodFact};
 use crate::step::labels_of;
@@ -83,7 +83,11 @@ fn of_members(what: &str, group: &Group, pods: &[PodFact]) -> Finding {
         lacking => Finding::bad(
             what,
             format!("{} of {all} members have no Ready pod: {}", lacking.len(), lacking.join(", ")),
-            format!("kubectl -n {} get pods -l {}; is `pod_of` right?", group.namespace, group.selector),
+            format!(
+                "is `pod_of` right? kubectl -n {} get pods -l {}",
+                group.namespace,
+                quoted(&group.selector)
+            ),
         ),
     }
 }

@@ -1,6 +1,6 @@
 //! Mailboxes that are no operation: whether mail can be read, and whether there are pods whose log can be.
 
-use super::Finding;
+use super::{Finding, quoted};
 use crate::client::kube::{Kube, KubeError};
 use crate::client::mail::MailError;
 use crate::target::{LoggingPods, Target, Way};
@@ -36,7 +36,7 @@ async fn of_mail(what: &str, name: &str, target: &Target) -> Option<Finding> {
 }
 
 async fn of_pods(what: &str, place: &LoggingPods, target: &Target) -> Finding {
-    let advice = format!("kubectl -n {} logs -l {}", place.namespace, place.selector);
+    let advice = format!("kubectl -n {} logs -l {}", place.namespace, quoted(&place.selector));
     let Some(cluster) = target.kubernetes() else {
         return Finding::bad(what, "the target file names no `kubernetes`", "add it");
     };

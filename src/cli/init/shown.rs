@@ -1,7 +1,9 @@
 //! What a cluster shows of itself: which it is, and groups of pods that could be named in a target file.
 //!
-//! Lives here: looking, and groups as text. Does not: anything that changes the cluster, or that tries a group (`doctor`).
+//! Lives here: looking, Micro's groups, and groups as text. Does not: those of other platforms (`others`), anything that
+//! changes the cluster, or that tries a group (`doctor`).
 
+use super::others::of_others;
 use crate::cli::Refusal;
 use crate::client::kube::{Kube, Place};
 use serde_json::Value;
@@ -13,10 +15,9 @@ const CALL_WITHIN: Duration = Duration::from_secs(30);
 const OWNED: &str = "owner=micro";
 /// The label of pods by which Micro tells its own from its users'.
 const KIND_LABEL: &str = "micro";
-/// Labels by which the Deployments of other platforms tell their pods apart, the likeliest first.
-const NAME_LABELS: [&str; 4] = ["app.kubernetes.io/name", "app", "name", "k8s-app"];
 
 /// What a cluster shows of itself.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Shown {
     /// The UID of its `kube-system`.
     pub(super) uid: String,
@@ -24,6 +25,8 @@ pub(super) struct Shown {
     pub(super) is_micro: bool,
     /// Groups of pods.
     pub(super) groups: Vec<Group>,
+    /// A line for each Deployment that is in none, and why; of Micro's platforms they are not asked for.
+    pub(super) left_out: Vec<String>,
 }
 
 /// Pods that could be a group.
@@ -48,10 +51,11 @@ pub(super) async fn look(place: &Place) -> Result<Shown, Refusal> {
         groups.extend(of_micro(namespace, &pods));
     }
     if !groups.is_empty() {
-        return Ok(Shown { uid, is_micro: true, groups });
+        return Ok(Shown { uid, is_micro: true, groups, left_out: vec![] });
     }
     let deployments = kube.list_objects("apps/v1", "Deployment", None, "").await?;
-    Ok(Shown { uid, is_micro: false, groups: of_others(&deployments) })
+    let (groups, left_out) = of_others(&deployments);
+    Ok(Shown { uid, is_micro: false, groups, left_out })
 }
 
 /// Pods by their kind; a member is what their label `name` says. The core's pods are named `micro-STORE` where its service
@@ -77,40 +81,22 @@ fn of_micro(namespace: &str, pods: &[Value]) -> Vec<Group> {
     kinds.into_iter().map(group).collect()
 }
 
-/// The Deployments of each namespace but Kubernetes' own, by the first label that names each of them. Pods with a state of
-/// their own (StatefulSets) and those of every node (DaemonSets) are nobody's first victims, and are left out.
-fn of_others(deployments: &[Value]) -> Vec<Group> {
-    let mut namespaces: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
-    for one in deployments {
-        let namespace = one["metadata"]["namespace"].as_str().unwrap_or_default();
-        if !namespace.starts_with("kube-") {
-            namespaces.entry(namespace).or_default().push(&one["spec"]["selector"]["matchLabels"]);
-        }
-    }
-    namespaces.into_iter().filter_map(|(namespace, labels)| by_label(namespace, &labels)).collect()
+fn joined(members: &BTreeSet<String>) -> String {
+    members.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// The group of the Deployments that a label names, if one names any, and no two of them alike.
-fn by_label(namespace: &str, selectors: &[&Value]) -> Option<Group> {
-    NAME_LABELS.into_iter().find_map(|label| {
-        let named: Vec<&str> = selectors.iter().filter_map(|labels| labels[label].as_str()).collect();
-        let members: BTreeSet<String> = named.iter().map(|&name| name.to_owned()).collect();
-        let is_clear = !members.is_empty() && members.len() == named.len();
-        is_clear.then(|| Group {
+impl Group {
+    /// Members that a label names; none if there are none.
+    pub(super) fn by_label(namespace: &str, label: &str, members: BTreeSet<String>) -> Option<Self> {
+        (!members.is_empty()).then(|| Self {
             name: namespace.to_owned(),
             namespace: namespace.to_owned(),
             selector: format!("{label} in ({})", joined(&members)),
             pod_of: format!("{label}=$(member)"),
             members,
         })
-    })
-}
+    }
 
-fn joined(members: &BTreeSet<String>) -> String {
-    members.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
-}
-
-impl Group {
     /// The group as YAML.
     pub(super) fn text(&self) -> String {
         format!(
@@ -149,28 +135,5 @@ mod tests {
             "  core:\n    namespace: micro\n    selector: micro=runtime\n    pod_of: name=micro-$(member)\n    members: [api, store]\n"
         );
         assert!(groups[1].text().contains("pod_of: name=$(member)\n    members: [posts]\n"));
-    }
-
-    #[test]
-    fn deployments_of_others_are_grouped_by_the_label_that_names_them() {
-        let one = |namespace: &str, labels: Value| json!({ "metadata": { "namespace": namespace }, "spec": { "selector": { "matchLabels": labels } } });
-        let groups = of_others(&[
-            one("shop", json!({ "app": "prices", "tier": "front" })),
-            one("shop", json!({ "app": "cart" })),
-            one("shop", json!({ "odd": "unnamed" })),
-            one("twins", json!({ "app": "same", "name": "left" })),
-            one("twins", json!({ "app": "same", "name": "right" })),
-            one("kube-system", json!({ "k8s-app": "dns" })),
-            one("odd", json!({ "odd": "unnamed" })),
-        ]);
-        let texts: Vec<String> = groups.iter().map(Group::text).collect();
-        assert_eq!(
-            texts,
-            [
-                "  shop:\n    namespace: shop\n    selector: app in (cart, prices)\n    pod_of: app=$(member)\n    members: [cart, prices]\n",
-                "  twins:\n    namespace: twins\n    selector: name in (left, right)\n    pod_of: name=$(member)\n    members: [left, right]\n",
-            ]
-        );
-        assert_eq!(groups[0].told(), "found 2 app in (cart, prices) in namespace shop\n");
     }
 }
