@@ -10,6 +10,7 @@ use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Which cases are run, in which order.
 #[derive(Debug)]
@@ -78,6 +79,8 @@ pub fn plan<'a>(
     let disruptive_left_out = before - cases.len();
     cases.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
     cases.sort_by_key(|planned| (planned.lane, planned.given()));
+    let disruptive = cases.split_off(cases.partition_point(|planned| planned.lane < Lane::Disruptive));
+    cases.extend(spread(disruptive, broken));
     let known_failures = suites
         .known_failures
         .iter()
@@ -85,6 +88,25 @@ pub fn plan<'a>(
         .map(|(_, known)| known.clone())
         .collect();
     Plan { cases, disruptive_left_out, known_failures }
+}
+
+/// Breaks every member once before any is broken again: what a fault leaves, such as a node that the registry believes in,
+/// is gone by the time that the same member is broken next, and is not waited for.
+fn spread<T>(cases: Vec<T>, member: impl Fn(&T) -> String) -> Vec<T> {
+    let mut times: BTreeMap<String, usize> = BTreeMap::new();
+    let mut rounds: Vec<(usize, T)> = vec![];
+    for case in cases {
+        let round = times.entry(member(&case)).or_default();
+        *round += 1;
+        rounds.push((*round, case));
+    }
+    rounds.sort_by_key(|(round, _)| *round);
+    rounds.into_iter().map(|(_, case)| case).collect()
+}
+
+/// What a case breaks.
+fn broken(planned: &Planned<'_>) -> String {
+    planned.member.as_ref().map(|(_, value)| value["name"].to_string()).unwrap_or_default()
 }
 
 /// A case, once or once per member.
@@ -187,5 +209,18 @@ impl<'a> Planned<'a> {
             why: self.case.why.value.clone(),
             tags: self.case.tags.iter().map(|tag| tag.value.clone()).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_member_is_broken_once_before_any_is_broken_again() {
+        let cases = vec!["router 1", "router 2", "store 1", "auth 1", "store 2", "router 3"];
+        let member = |case: &&str| case.split(' ').next().unwrap_or_default().to_owned();
+        let order = spread(cases, member);
+        assert_eq!(order, ["router 1", "store 1", "auth 1", "router 2", "store 2", "router 3"]);
     }
 }
