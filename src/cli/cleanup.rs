@@ -202,6 +202,10 @@ impl Earlier<'_> {
         };
         let _watchdog = signals::watch_over();
         run::sign_in_operator(&scene).await;
+        let count = changes.len();
+        host::tell(&format!(
+            "run {run}: putting back {count} changes; that of an image waits for its rollout\n"
+        ));
         let leftovers = run::put_back(&scene, &changes, stop).await;
         if journal.close()? {
             state.forget(target.name(), run)?;

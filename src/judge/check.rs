@@ -110,17 +110,19 @@ fn shown(found: &[&Value]) -> String {
     }
 }
 
-/// Long values are cut, so that a message stays a line; between words, so that a code or password that stands at the cut
-/// is there whole, and known, or not at all.
+/// Long values are cut, so that a message stays a line; between words, so that a code, password or key that stands at the cut
+/// is there whole, and known, or not at all. What holds a key in some encoding is one word, whatever its signs: of a word
+/// that is everything, the beginning is shown.
 fn clipped(text: &str) -> String {
     const MOST: usize = 160;
-    const LONGEST_WORD: usize = 80;
+    const BEGINNING: usize = 8;
     if text.len() <= MOST {
         return text.into();
     }
     let start = &text[..text.floor_char_boundary(MOST)];
-    let word = start.rfind(|letter: char| !letter.is_ascii_alphanumeric()).map_or(0, |at| at + 1);
-    let start = if start.len() - word <= LONGEST_WORD { start.get(..word).unwrap_or(start) } else { start };
+    let is_between = |letter: char| letter.is_whitespace() || "\"',;:{}[]()<>".contains(letter);
+    let words = start.rfind(is_between).map_or("", |last| &start[..=last]);
+    let start = if words.len() > 1 { words } else { &text[..text.floor_char_boundary(BEGINNING)] };
     format!("{start}… ({} bytes)", text.len())
 }
 
@@ -173,7 +175,10 @@ mod tests {
     fn a_long_value_is_cut_between_words() {
         let text = format!("{} token 'ABCDEFGH'", "x".repeat(148));
         assert_eq!(clipped(&text), format!("{} token '… (165 bytes)", "x".repeat(148)));
-        assert_eq!(clipped(&"x".repeat(200)), format!("{}… (200 bytes)", "x".repeat(160)));
+        assert_eq!(clipped(&"x".repeat(200)), "xxxxxxxx… (200 bytes)");
+        let key = format!("\"-----BEGIN EC PRIVATE KEY-----\\n{}\"", "aB3/+".repeat(50));
+        assert_eq!(clipped(&key), "\"-----BEGIN EC PRIVATE … (284 bytes)");
+        assert_eq!(clipped(&format!("\"{}\"", "LS0t".repeat(50))), "\"LS0tLS0… (202 bytes)");
     }
 
     #[test]

@@ -46,6 +46,9 @@ pub enum Undo {
         /// A hash of the rest of its template before: another one means that somebody else has changed it since.
         #[serde(default)]
         template: Option<String>,
+        /// Its UID: one of the same name that was made since is somebody else's.
+        #[serde(default)]
+        uid: Option<String>,
     },
     /// By a statement to a database, which may be carried out any number of times.
     Statement {
@@ -116,6 +119,7 @@ mod tests {
                     given,
                     container: Some(text("web")),
                     template: Some(text("00")),
+                    uid: Some(text("u")),
                 },
                 "giving deployment n/d the image old again",
             ),

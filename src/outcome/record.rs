@@ -51,6 +51,9 @@ pub fn read_record(text: &str) -> Result<Vec<Record>, RecordError> {
         .zip(1..)
         .map(|(text, line)| one_record(text, line))
         .collect::<Result<Vec<Record>, _>>()?;
+    if let Some((line, why)) = passed_over(&records) {
+        return Err(RecordError::Changed { line, why });
+    }
     if records.is_empty() { Err(RecordError::Empty) } else { Ok(records) }
 }
 
@@ -64,6 +67,25 @@ fn one_record(text: &str, line: usize) -> Result<Record, RecordError> {
         _ => Ok(()),
     }?;
     Ok(record)
+}
+
+/// A case that passed although one of its steps did not: its line, from 1.
+fn passed_over(records: &[Record]) -> Option<(usize, String)> {
+    let mut failed = std::collections::BTreeMap::new();
+    records.iter().zip(1..).find_map(|(record, line)| match &record.event {
+        Event::StepEnded(step) if step.verdict > Verdict::Pass => {
+            failed.insert(&step.case, (&step.step, step.verdict));
+            None
+        }
+        Event::CaseEnded(end) if end.verdict <= Verdict::Pass => {
+            let (step, verdict) = failed.get(&end.case)?;
+            Some((
+                line,
+                format!("`{}` has the verdict {}, and its step `{step}` {verdict}", end.case, end.verdict),
+            ))
+        }
+        _ => None,
+    })
 }
 
 /// What does not go together in the end of a case. One without a failure may still be Inconclusive.
@@ -115,6 +137,23 @@ impl<'de> Deserialize<'de> for Masked {
 mod tests {
     use super::*;
     use crate::outcome::{Ending, Event};
+
+    #[test]
+    fn a_case_that_passed_although_a_step_did_not_was_changed() {
+        let told = |verdict: &str| {
+            let step = format!(
+                "{{\"at_us\":1,\"event\":{{\"step-ended\":{{\"case\":\"a\",\"step\":\"call x\",\"verdict\":\"{verdict}\",\
+                 \"took_us\":1,\"statuses\":[]}}}}}}\n"
+            );
+            let case = "{\"at_us\":2,\"event\":{\"case-ended\":{\"case\":\"a\",\"verdict\":\"pass\",\"took_us\":1,\
+                        \"failures\":[],\"skipped\":null,\"retried\":[]}}}\n";
+            read_record(&(step + case)).err().map(|error| error.to_string())
+        };
+        assert_eq!(told("pass"), None);
+        let expected = "line 2 of the run record was changed after it was written: `a` has the verdict pass, and its step \
+                        `call x` fail";
+        assert_eq!(told("fail").as_deref(), Some(expected));
+    }
 
     #[test]
     fn a_verdict_that_is_not_that_of_its_failures_was_changed() {

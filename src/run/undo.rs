@@ -92,10 +92,10 @@ async fn attempted(scene: &Scene<'_>, change: &Change) -> Result<(), String> {
                 changed_back(scene, database, statement, values).await
             }
             Some(Undo::Lease { lease, namespace }) => lease_given_back(scene, namespace, lease).await,
-            Some(Undo::Image { namespace, deployment, image, given, container, template }) => {
+            Some(Undo::Image { namespace, deployment, image, given, container, template, uid }) => {
                 let (given, container) = (given.as_deref(), container.as_deref());
-                let template = template.as_deref();
-                let image = Image { namespace, deployment, old: image, given, container, template };
+                let (template, uid) = (template.as_deref(), uid.as_deref());
+                let image = Image { namespace, deployment, old: image, given, container, template, uid };
                 image_given_back(scene, &image).await
             }
         }
@@ -134,9 +134,10 @@ struct Image<'a> {
     given: Option<&'a str>,
     container: Option<&'a str>,
     template: Option<&'a str>,
+    uid: Option<&'a str>,
 }
 
-/// Gives a Deployment its old image again, and waits until only pods of it are left. One that is gone by now, or that
+/// Gives a Deployment its old image again, and waits until only pods of it are left. One that is gone or made anew by now, or that
 /// somebody else has given a third image, holds nothing of this run's. One that somebody else has changed otherwise is not
 /// changed again: what of it is meant to stay is not known here.
 async fn image_given_back(scene: &Scene<'_>, image: &Image<'_>) -> Result<(), String> {
@@ -147,13 +148,16 @@ async fn image_given_back(scene: &Scene<'_>, image: &Image<'_>) -> Result<(), St
         Err(error) if error.code() == Some(404) => return Ok(()),
         found => found.map_err(told)?,
     };
+    if image.uid.is_some_and(|uid| uid != fact.uid) {
+        return Ok(());
+    }
     let container = guard::container_of(&fact, image.container)?;
     let current = fact.image_of(container).unwrap_or_default();
     if !is_image(current, image.old) {
         if image.given.is_some_and(|given| !is_image(current, given)) {
             return Ok(());
         }
-        if image.template.is_some_and(|before| before != fact.template) {
+        if image.template.is_some_and(|before| before != fact.rest(container)) {
             return Err(changed_otherwise(image, container));
         }
         kube.set_image((namespace, deployment), container, image.old).await.map_err(told)?;

@@ -212,14 +212,14 @@ impl Disrupt {
         let now = (stage.scene.now)().to_string();
         let at = self.injected(chosen, &victim, &now, stage).await?;
         laps.end("injection");
-        let mut seen = watching.until_recovered(at, &self.recovered.when, stage).await;
+        let mut seen = watching.until_recovered(at, &self.clocks(), stage).await;
         laps.end("recovery");
         let observed = watching.stop(at).await;
         laps.end("last answers");
         seen.served = seen.served.or_else(|| served_since(&observed));
         let failures = self.failures(chosen, &seen, &observed, &now, stage).await;
         let has_had_no_effect = failures.iter().any(|failure| failure.kind == UNSEEN);
-        if !seen.is_late(&self.recovered.when) || has_had_no_effect {
+        if !seen.is_late(&self.clocks()) || has_had_no_effect {
             *stage.scene.unrecovered.borrow_mut() = None;
         }
         let mut told = recovery(&stage.case, self.fault.key(), victim, &seen, &observed);
@@ -250,7 +250,7 @@ impl Disrupt {
         if !overtaken.is_empty() {
             return overtaken;
         }
-        if seen.is_unseen && !chosen.is_rolling_out().await {
+        if seen.is_unseen && !(traits.reach == Reach::Member && chosen.is_rolling_out().await) {
             let within = stage.scene.target.paced(self.recovered.within.0);
             let stood = chosen.named(Reach::OnePod);
             let text = format!("nothing has come of it: {within:.0?} later {stood} stood as it did before");
@@ -298,7 +298,7 @@ impl Disrupt {
         let within = stage.scene.target.paced(self.recovered.within.0);
         let stable_for = self.stable_for(stage);
         let mut rulings = vec![];
-        for wanted in &self.recovered.when {
+        for wanted in self.clocks() {
             match wanted {
                 Clock::Ready => {
                     rulings.extend(seen.pods.as_ref().and_then(|pods| clock::ready(pods, within)))
@@ -319,6 +319,13 @@ impl Disrupt {
             observed.iter().filter_map(|one| clock::lost(&one.name, &one.observation, one.may_lose?)),
         );
         rulings.iter().map(|ruling| stage.ruled(ruling)).collect()
+    }
+
+    /// The clocks that must have stopped. A rollout is not over before its pods are Ready, whatever else is waited for: old
+    /// pods serve on where it gets stuck.
+    fn clocks(&self) -> BTreeSet<Clock> {
+        let is_rollout = self.fault.traits().reach == Reach::Member;
+        self.recovered.when.iter().copied().chain(is_rollout.then_some(Clock::Ready)).collect()
     }
 
     fn stable_for(&self, stage: &Stage<'_>) -> Duration {

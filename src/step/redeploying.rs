@@ -41,7 +41,8 @@ pub(super) fn remember(fault: &str, chosen: &Chosen<'_>, stage: &Stage<'_>) -> R
         image: fact.image_of(container).unwrap_or_default().to_owned(),
         given: Some(given.to_owned()),
         container: Some(container.to_owned()),
-        template: Some(fact.template.clone()),
+        template: Some(fact.rest(container)),
+        uid: Some(fact.uid.clone()),
     };
     stage.will_change(fault, undo, None).map(drop)
 }

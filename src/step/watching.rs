@@ -10,7 +10,7 @@ use super::stage::Stage;
 use super::{Data, Names};
 use crate::client::Connection;
 use crate::client::kube::{Kube, PodWatch, Victim};
-use crate::fault::{Reach, Traits};
+use crate::fault::Traits;
 use crate::judge::Reply;
 use crate::judge::clock::{Nodes, Pods};
 use crate::judge::recovery::{Observation, Reader, observe};
@@ -149,8 +149,7 @@ impl Watching {
         let mut clocks = Clocks::default();
         let mut follower = Follower::new(&self.victims, self.present);
         let asks_registry = wanted.contains(&Clock::Registry);
-        let replaces_all = self.traits.reach == Reach::Member;
-        let waits_for_pods = replaces_all || asks_registry || wanted.contains(&Clock::Ready);
+        let waits_for_pods = asks_registry || wanted.contains(&Clock::Ready);
         while injected_at.elapsed() < self.within {
             self.look_at_pods(&mut follower, &mut clocks, injected_at).await;
             let mut have_stopped =

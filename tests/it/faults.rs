@@ -329,3 +329,25 @@ fn without_pin(text: &str) -> String {
     let (start, rest) = text.split_once(", cluster_uid: ").unwrap();
     format!("{start}{}", &rest[rest.find(' ').unwrap()..])
 }
+
+#[test]
+fn a_deployment_that_somebody_else_has_made_anew_is_not_changed_by_an_undo() {
+    let bench = Bench::new();
+    let mut run = rolling_out(&bench);
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let journal = std::fs::read_dir(bench.path("state/built-in/runs")).unwrap().next().unwrap().unwrap();
+    let path = journal.path().join("journal");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let uid = text.split("\"uid\":\"").nth(1).unwrap().split('"').next().unwrap();
+    let other: String = text.lines().map(|line| with_checksum(&line.replace(uid, "another"))).collect();
+    std::fs::write(&path, other).unwrap();
+    let cleanup = bench.muster(&["cleanup"]).output().unwrap();
+    assert_eq!((code(&cleanup), image(&bench).as_str()), (0, "micro:next"), "{}", stderr(&cleanup));
+}
+
+/// A line of a journal with the checksum of what it says.
+fn with_checksum(line: &str) -> String {
+    let (_, json) = line.split_once(' ').unwrap();
+    format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes()))
+}

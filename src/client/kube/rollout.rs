@@ -26,8 +26,7 @@ pub struct DeploymentFact {
     pub is_rolled_out: bool,
     /// Its containers, init containers left out: name and image.
     pub containers: Vec<(String, String)>,
-    /// A hash of its template but for the images of these containers and the mark of a restart: another one means that
-    /// somebody has changed something else of its pods.
+    /// A hash of its template but for the images of these containers and the mark of a restart: see [`DeploymentFact::rest`].
     pub template: String,
     /// The mark of its last restart.
     pub restarted_at: Option<String>,
@@ -37,6 +36,15 @@ impl DeploymentFact {
     /// The image of a container.
     pub fn image_of(&self, container: &str) -> Option<&str> {
         self.containers.iter().find(|(name, _)| name == container).map(|(_, image)| image.as_str())
+    }
+
+    /// A hash of all its template but for the image of one container and the mark of a restart: another one means that
+    /// somebody has changed something else of its pods.
+    pub fn rest(&self, container: &str) -> String {
+        let others = self.containers.iter().filter(|(name, _)| name != container);
+        let others =
+            others.fold(self.template.clone(), |text, (name, image)| format!("{text}\n{name} {image}"));
+        hex(&Sha256::digest(others.as_bytes()))
     }
 
     fn of(deployment: &Deployment) -> Self {
@@ -72,7 +80,11 @@ fn hash_of(mut template: PodTemplateSpec) -> String {
         container.image = None;
     }
     let text = serde_json::to_string(&template).unwrap_or_default();
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(text.as_bytes()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn wanted(deployment: &Deployment) -> i32 {
@@ -170,6 +182,21 @@ mod tests {
         assert_eq!(hash(json!({ RESTARTED_AT: "now" }), "web:2", json!([])), plain);
         assert_ne!(hash(Value::Null, "web:1", json!([{ "name": "RELEASE", "value": "2" }])), plain);
         assert_ne!(hash(json!({ "kept": "by its owner" }), "web:1", json!([])), plain);
+    }
+
+    #[test]
+    fn the_rest_of_a_template_is_all_but_the_image_of_one_container() {
+        let rest = |log: &str, web: &str, container: &str| {
+            let containers = json!([{ "name": "log", "image": log }, { "name": "web", "image": web }]);
+            let template = json!({ "spec": { "containers": containers } });
+            let spec = json!({ "selector": {}, "template": template });
+            let deployment = serde_json::from_value(json!({ "metadata": {}, "spec": spec })).unwrap();
+            DeploymentFact::of(&deployment).rest(container)
+        };
+        let before = rest("log:1", "web:1", "web");
+        assert_eq!(rest("log:1", "web:2", "web"), before);
+        assert_ne!(rest("log:2", "web:1", "web"), before);
+        assert_ne!(rest("log:1", "web:1", "log"), before);
     }
 
     #[test]

@@ -68,8 +68,12 @@ fn a_secret_that_a_platform_shows_in_any_encoding_is_not_written() {
     let hits: Vec<String> = written.chain(told).flat_map(|bytes| searcher.hits(&bytes)).collect();
     assert!(hits.is_empty(), "{hits:#?}");
     let summary = crate::program::summary(&folder.path().join("reports"));
+    let mut cut = 0;
     for case in summary["cases"].as_array().unwrap() {
         let message = case["failures"][0]["message"].as_str().unwrap();
-        assert!(message.contains("«secret»"), "{case}");
+        // The longest are cut before they are hidden: of one word no more is shown than its beginning.
+        cut += usize::from(message.contains("… ("));
+        assert!(message.contains("«secret»") || message.contains("… ("), "{case}");
     }
+    assert!(cut < 6, "{cut} were cut, and show nothing");
 }
