@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # The checks that take too long for every landing, in stages of a few seconds to a few minutes each.
 #
-# What a stage found is kept in target/night/STATE/STAGE/, where STATE stands for all that stages depend on: the committed
-# state of src, suites, fixtures, ci and the lock file. A stage that passed is not run again for the same state: stop it
-# whenever you like, and call it again to go on. With uncommitted changes nothing counts, and everything is run anew.
+# What a stage found is kept in target/night/STATE/STAGE/, where STATE stands for what all stages depend on: the committed
+# state of src, suites, fixtures and the lock file. A stage that passed is not run again for the same state and the same
+# scripts of its own: stop it whenever you like, and call it again to go on. With uncommitted changes nothing counts, and
+# everything is run anew.
 #
 #   ci/night.sh [PATTERN]      every stage (whose name matches) that has not passed yet
 #   ci/night.sh --table        what has passed for this state, without running anything; kept in docs/night.md
@@ -30,11 +31,34 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly SEEDS=10 DEATH_PARTS=3
 readonly PLANTED_PARTS=10
-state="$(git rev-parse HEAD:src HEAD:suites HEAD:fixtures HEAD:ci HEAD:Cargo.lock | sha256sum | cut -c1-12)"
-[ -z "$(git status --porcelain --untracked-files=no -- src suites fixtures ci Cargo.lock)" ] || state=uncommitted
+state="$(git rev-parse HEAD:src HEAD:suites HEAD:fixtures HEAD:Cargo.lock | sha256sum | cut -c1-12)"
+[ -z "$(git status --porcelain --untracked-files=no -- src suites fixtures ci tests/it/planted Cargo.lock)" ] || state=uncommitted
 root="$PWD"
 readonly night="$root/target/night/$state"
 readonly muster="$root/target/release/muster"
+
+# What a stage is made of, besides the program and this script.
+scripts_of() {
+  case "$1" in
+    deaths-*) echo ci/deaths.py ;;
+    instants) echo ci/instants.py ci/deaths.py ;;
+    stopped) echo ci/stopped.py ;;
+    planted-*) echo tests/it/planted ;;
+    readers | tls) echo "ci/$1" ;;
+    mail | bucket | database) echo "ci/$1" ci/beside.sh ;;
+    outages-*) echo ci/bench/outages.rs ;;
+    another | troubles | sweep-*) echo ci/cluster ci/deploy ;;
+  esac
+}
+
+# The committed state of that, in one word.
+made_of() {
+  local name
+  for name in $(scripts_of "$1"); do git rev-parse "HEAD:$name"; done | sha256sum | cut -c1-12
+}
+
+# Whether a stage has passed, made as it is now.
+has_passed() { [ "$(cat "$night/$1/passed" 2>/dev/null)" = "$(made_of "$1")" ]; }
 
 # The names of all defects: they stand, one a line, in the list of src/fake/defect.rs.
 defects() { sed -nE 's/^    [A-Z][A-Za-z]+ "([a-z0-9-]+)" (true|false) ".*";$/\1/p' src/fake/defect.rs; }
@@ -170,17 +194,17 @@ script_stage() {
 stage() {
   local name="$1" work="$2" folder="$night/$1"
   shift 2
-  [ -e "$folder/passed" ] && [ "$state" != uncommitted ] && return 0
+  [ "$state" != uncommitted ] && has_passed "$name" && return 0
   rm -rf "$folder"
   mkdir -p "$folder"
-  if "$work" "$folder" "$@"; then touch "$folder/passed"; else failed=$((failed + 1)); fi
+  if "$work" "$folder" "$@"; then made_of "$name" >"$folder/passed"; else failed=$((failed + 1)); fi
   row "$name"
 }
 
 row() {
   local folder="$night/$1" verdict='not run'
-  [ -e "$folder/found" ] && verdict=FAILED
-  [ -e "$folder/passed" ] && verdict=passed
+  [ -e "$folder/found" ] && [ ! -e "$folder/passed" ] && verdict=FAILED
+  has_passed "$1" && verdict=passed
   printf '%-40s %-8s %s\n' "$1" "$verdict" "$(head -c 160 "$folder/found" 2>/dev/null | head -n 1)"
 }
 
@@ -204,7 +228,7 @@ names() {
 
 [ -n "$(defects)" ] || { echo 'error: found no defect in src/fake/defect.rs' >&2; exit 1; }
 if [ "${1:-}" = --table ]; then
-  printf '# What the nights have shown\n\n`ci/night.sh --table` for the state `%s` of src, suites, fixtures, ci and Cargo.lock.\n\n```\n' "$state"
+  printf '# What the nights have shown\n\n`ci/night.sh --table` for the state `%s` of src, suites, fixtures and Cargo.lock.\n\n```\n' "$state"
   names | while read -r name; do row "$name"; done
   printf '```\n'
   exit 0
