@@ -32,18 +32,17 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly SEEDS=10 DEATH_PARTS=3
 readonly PLANTED_PARTS=10
 state="$(git rev-parse HEAD:src HEAD:suites HEAD:fixtures HEAD:Cargo.lock | sha256sum | cut -c1-12)"
-[ -z "$(git status --porcelain --untracked-files=no -- src suites fixtures ci tests/it/planted Cargo.lock)" ] || state=uncommitted
+[ -z "$(git status --porcelain --untracked-files=no -- src suites fixtures ci tests/it/planted tests/it/program.rs Cargo.lock)" ] || state=uncommitted
 root="$PWD"
 readonly night="$root/target/night/$state"
 readonly muster="$root/target/release/muster"
 
-# What a stage is made of, besides the program and this script.
+# What a stage is made of, besides the program and this script itself.
 scripts_of() {
   case "$1" in
     deaths-*) echo ci/deaths.py ;;
-    instants) echo ci/instants.py ci/deaths.py ;;
-    stopped) echo ci/stopped.py ;;
-    planted-*) echo tests/it/planted ;;
+    instants | stopped) echo "ci/$1.py" ci/deaths.py ;;
+    planted-*) echo tests/it/planted tests/it/program.rs ;;
     readers | tls) echo "ci/$1" ;;
     mail | bucket | database) echo "ci/$1" ci/beside.sh ;;
     outages-*) echo ci/bench/outages.rs ;;
@@ -54,7 +53,7 @@ scripts_of() {
 # The committed state of that, in one word.
 made_of() {
   local name
-  for name in $(scripts_of "$1"); do git rev-parse "HEAD:$name"; done | sha256sum | cut -c1-12
+  for name in ci/night.sh $(scripts_of "$1"); do git rev-parse "HEAD:$name"; done | sha256sum | cut -c1-12
 }
 
 # Whether a stage has passed, made as it is now.

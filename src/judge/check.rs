@@ -121,7 +121,8 @@ fn clipped(text: &str) -> String {
     }
     let start = &text[..text.floor_char_boundary(MOST)];
     let is_between = |letter: char| letter.is_whitespace() || "\"',;:{}[]()<>".contains(letter);
-    let words = start.rfind(is_between).map_or("", |last| &start[..=last]);
+    let last = start.char_indices().rev().find(|(_, letter)| is_between(*letter));
+    let words = last.map_or("", |(at, letter)| &start[..at + letter.len_utf8()]);
     let start = if words.len() > 1 { words } else { &text[..text.floor_char_boundary(BEGINNING)] };
     format!("{start}… ({} bytes)", text.len())
 }
@@ -175,6 +176,8 @@ mod tests {
     fn a_long_value_is_cut_between_words() {
         let text = format!("{} token 'ABCDEFGH'", "x".repeat(148));
         assert_eq!(clipped(&text), format!("{} token '… (165 bytes)", "x".repeat(148)));
+        let spaced = format!("{}\u{3000}{}", "漢".repeat(30), "字".repeat(60));
+        assert_eq!(clipped(&spaced), format!("{}\u{3000}… (273 bytes)", "漢".repeat(30)));
         assert_eq!(clipped(&"x".repeat(200)), "xxxxxxxx… (200 bytes)");
         let key = format!("\"-----BEGIN EC PRIVATE KEY-----\\n{}\"", "aB3/+".repeat(50));
         assert_eq!(clipped(&key), "\"-----BEGIN EC PRIVATE … (284 bytes)");

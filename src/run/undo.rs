@@ -153,8 +153,8 @@ async fn image_given_back(scene: &Scene<'_>, image: &Image<'_>) -> Result<(), St
     }
     let container = guard::container_of(&fact, image.container)?;
     let current = fact.image_of(container).unwrap_or_default();
-    if !is_image(current, image.old) {
-        if image.given.is_some_and(|given| !is_image(current, given)) {
+    if current != image.old {
+        if !image.given.is_none_or(|given| is_image(current, given)) {
             return Ok(());
         }
         if image.template.is_some_and(|before| before != fact.rest(container)) {

@@ -4,6 +4,7 @@
 //! guards and the victim (`fault`), the beat (`probe`), what samples mean (`judge`).
 
 use super::Template;
+use super::chosen::Chosen;
 use super::guarding::guarded;
 use super::laps::Laps;
 use super::leased::Leased;
@@ -15,9 +16,8 @@ use super::request::with_request;
 use super::stage::Stage;
 use super::standing::{Given, Standing};
 use super::watching::{Clocks, Observed, Watcher, Watching, micros, recovery};
-use crate::client::kube::{Kube, Victim};
-use crate::fault::{Blow, Fault, Injected, Reach, guard, victim};
-use crate::judge::clock;
+use crate::fault::{Blow, Fault, Injected, Reach, victim};
+use crate::judge::clock::{self, Ruling};
 use crate::outcome::{Event, Failure};
 use crate::source::{At, Place, Problem, Span, did_you_mean};
 use serde::Deserialize;
@@ -140,7 +140,7 @@ impl Disrupt {
         let kube =
             stage.scene.kube().await.map_err(|why| vec![stage.doubt("kubernetes.unusable", &why)])?.clone();
         let image = redeploying::image(&traits, self.image.as_ref(), &member, stage)?;
-        let within = stage.scene.target.paced(self.recovered.within.0);
+        let within = self.within(stage);
         let standing = Standing::settled(&kube, &member, within, stage).await?;
         let victims = victim::choose(&standing.pods, traits.reach, stage.scene.seed, &stage.case);
         let (standing, image) = (&standing, image.as_deref());
@@ -155,12 +155,13 @@ impl Disrupt {
         laps.end("steady");
         let lease = Leased::take(&chosen, within + LEASE_BEYOND, stage).await?;
         laps.end("lease");
-        let done = self.broken_and_watched(&chosen, watching, laps, stage).await;
+        let mut failures =
+            self.broken_and_watched(&chosen, watching, laps, stage).await.err().unwrap_or_default();
         // An image is put back when the case ends; until then, and by the ledger after it, the lease is held.
         if !traits.changes_image {
-            lease.give_back(stage).await?;
+            failures.extend(lease.give_back(stage).await.err().unwrap_or_default());
         }
-        done
+        if failures.is_empty() { Ok(()) } else { Err(failures) }
     }
 
     fn watching(&self, chosen: &Chosen<'_>, stage: &Stage<'_>) -> Result<Watching, Vec<Failure>> {
@@ -173,7 +174,7 @@ impl Disrupt {
             probes.push(Watcher { name: name.value.clone(), probe, budget, may_lose: self.may_lose(name) });
         }
         let namespace = member.group.namespace.clone();
-        let within = target.paced(self.recovered.within.0);
+        let within = self.within(stage);
         Ok(Watching {
             probes,
             pods: kube.watch_pods(&namespace, &member.selector, silent_after(within)),
@@ -206,8 +207,8 @@ impl Disrupt {
         mut laps: Laps,
         stage: &mut Stage<'_>,
     ) -> Result<(), Vec<Failure>> {
-        guarded(chosen, self.fault.traits(), stage).await?;
         chosen.standing.stays(chosen.kube, chosen.member, stage).await?;
+        guarded(chosen, self.fault.traits(), stage).await?;
         let victim = chosen.named(self.fault.traits().reach);
         let now = (stage.scene.now)().to_string();
         let at = self.injected(chosen, &victim, &now, stage).await?;
@@ -219,7 +220,7 @@ impl Disrupt {
         seen.served = seen.served.or_else(|| served_since(&observed));
         let failures = self.failures(chosen, &seen, &observed, &now, stage).await;
         let has_had_no_effect = failures.iter().any(|failure| failure.kind == UNSEEN);
-        if !seen.is_late(&self.clocks()) || has_had_no_effect {
+        if !seen.is_late(&self.clocks()) || (has_had_no_effect && seen.served.is_some()) {
             *stage.scene.unrecovered.borrow_mut() = None;
         }
         let mut told = recovery(&stage.case, self.fault.key(), victim, &seen, &observed);
@@ -251,10 +252,15 @@ impl Disrupt {
             return overtaken;
         }
         if seen.is_unseen && !(traits.reach == Reach::Member && chosen.is_rolling_out().await) {
-            let within = stage.scene.target.paced(self.recovered.within.0);
+            let within = self.within(stage);
             let stood = chosen.named(Reach::OnePod);
             let text = format!("nothing has come of it: {within:.0?} later {stood} stood as it did before");
-            return vec![stage.doubt(UNSEEN, &text)];
+            let limits = limits(observed);
+            return limits
+                .iter()
+                .map(|ruling| stage.ruled(ruling))
+                .chain([stage.doubt(UNSEEN, &text)])
+                .collect();
         }
         self.judged(seen, observed, stage)
     }
@@ -295,7 +301,7 @@ impl Disrupt {
 
     /// What keeps the case from passing: the clocks that were waited for, and the budgets.
     fn judged(&self, seen: &Clocks, observed: &[Observed], stage: &Stage<'_>) -> Vec<Failure> {
-        let within = stage.scene.target.paced(self.recovered.within.0);
+        let within = self.within(stage);
         let stable_for = self.stable_for(stage);
         let mut rulings = vec![];
         for wanted in self.clocks() {
@@ -312,12 +318,7 @@ impl Disrupt {
                 })),
             }
         }
-        rulings.extend(
-            observed.iter().filter_map(|one| clock::budget(&one.name, &one.observation, one.budget?)),
-        );
-        rulings.extend(
-            observed.iter().filter_map(|one| clock::lost(&one.name, &one.observation, one.may_lose?)),
-        );
+        rulings.extend(limits(observed));
         rulings.iter().map(|ruling| stage.ruled(ruling)).collect()
     }
 
@@ -328,10 +329,21 @@ impl Disrupt {
         self.recovered.when.iter().copied().chain(is_rollout.then_some(Clock::Ready)).collect()
     }
 
+    fn within(&self, stage: &Stage<'_>) -> Duration {
+        stage.scene.target.paced(self.recovered.within.0)
+    }
+
     fn stable_for(&self, stage: &Stage<'_>) -> Duration {
         let target = stage.scene.target;
         target.paced(self.recovered.stable_for.0).max(target.beat() * 3)
     }
+}
+
+/// What users saw beyond what they may.
+fn limits(observed: &[Observed]) -> Vec<Ruling> {
+    let budgets = observed.iter().filter_map(|one| clock::budget(&one.name, &one.observation, one.budget?));
+    let lost = observed.iter().filter_map(|one| clock::lost(&one.name, &one.observation, one.may_lose?));
+    budgets.chain(lost).collect()
 }
 
 /// Since when every probe was served for good, counted from the injection.
@@ -343,44 +355,6 @@ fn served_since(observed: &[Observed]) -> Option<Duration> {
 /// How long the watch of pods may say nothing: half of the deadline, so that silence is noticed before it.
 fn silent_after(within: Duration) -> Duration {
     (within / 2).clamp(SILENT_AT_LEAST, SILENT_AT_MOST)
-}
-
-/// What was chosen to be broken, and where.
-pub(super) struct Chosen<'a> {
-    pub(super) kube: &'a Kube,
-    pub(super) member: &'a Member,
-    pub(super) victims: &'a [Victim],
-    pub(super) standing: &'a Standing,
-    /// The image that is to be rolled out, if one is.
-    pub(super) image: Option<&'a str>,
-}
-
-impl Chosen<'_> {
-    /// The Deployment that keeps all pods, if one does.
-    pub(super) fn deployment(&self) -> Option<&str> {
-        self.standing.deployment().map(|(name, _)| name)
-    }
-
-    /// Whether its Deployment is not done yet: a rollout that gets stuck leaves every pod as it was.
-    async fn is_rolling_out(&self) -> bool {
-        let Some(name) = self.deployment() else { return false };
-        let now = self.kube.deployment(&self.member.group.namespace, name).await;
-        now.is_ok_and(|now| !now.is_rolled_out)
-    }
-
-    /// The container that is meant: the one that the target file names; where an image is rolled out, else the only one.
-    pub(super) fn container(&self) -> Option<&str> {
-        let named = self.member.group.container.as_deref();
-        let only = || guard::container_of(self.standing.deployment()?.1, None).ok();
-        named.or_else(|| self.image.and_then(|_| only()))
-    }
-
-    /// What is broken, by name: the pod, or the Deployment.
-    fn named(&self, reach: Reach) -> String {
-        let pod = self.victims.first().map(|victim| victim.name.as_str());
-        let name = if reach == Reach::Member { self.deployment().or(pod) } else { pod };
-        name.unwrap_or_default().to_owned()
-    }
 }
 
 #[cfg(test)]

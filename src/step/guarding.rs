@@ -2,7 +2,7 @@
 //!
 //! Lives here: gathering the facts. Does not: what they mean (`fault::guard`, pure).
 
-use super::disrupt::Chosen;
+use super::chosen::Chosen;
 use super::stage::Stage;
 use crate::client::kube::{Kube, KubeError};
 use crate::fault::{Reach, Traits, guard};

@@ -4,7 +4,7 @@
 //! on each shared thing that is changed. Does not: the lease itself (`client::kube`), or the keys that keep the cases of
 //! one run apart (`ledger::Keys`).
 
-use super::disrupt::Chosen;
+use super::chosen::Chosen;
 use super::stage::Stage;
 use crate::client::kube::{Claim, Hold};
 use crate::fault::guard;
@@ -68,17 +68,34 @@ impl Leased {
 
 impl Stage<'_> {
     /// Holds a shared thing until this case has put its changes back: among the cases of this run by a key, and among all
-    /// runs on the cluster by a lease, which the ledger gives back after them. Where the target file names no cluster,
-    /// other runs are kept out by the state folder's lock alone.
+    /// runs on the cluster by a lease, which the ledger gives back after them. Where the target file names no cluster
+    /// or no group, other runs are kept out by the state folder's lock alone.
     pub(super) async fn hold(&self, key: &str) -> Result<(), Vec<Failure>> {
-        let is_new = self.scene.keys.hold(&self.case, key).await;
-        let namespace = self.scene.target.file.lease_namespace().filter(|_| is_new);
-        let Some(namespace) = namespace else { return Ok(()) };
-        let held = self.hold_among_runs(namespace, key).await;
+        if !self.scene.keys.hold(&self.case, key).await {
+            return Ok(());
+        }
+        let held = self.hold_alone(key).await;
         if held.is_err() {
             self.scene.keys.free(&self.case, key);
         }
         held
+    }
+
+    async fn hold_alone(&self, key: &str) -> Result<(), Vec<Failure>> {
+        self.without_leftover_of(key)?;
+        match self.scene.target.file.lease_namespace() {
+            Some(namespace) => self.hold_among_runs(namespace, key).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What another case of this run could not put back is not the old state of anything.
+    fn without_leftover_of(&self, key: &str) -> Result<(), Vec<Failure>> {
+        let open = self.scene.journal.open_all();
+        let left = open.iter().find(|change| change.key.as_deref() == Some(key) && change.case != self.case);
+        let Some(left) = left else { return Ok(()) };
+        let why = format!("what `{}` changed of it could not be put back", left.case);
+        Err(vec![self.doubt("shared.leftover", &unheld(key, &why))])
     }
 
     async fn hold_among_runs(&self, namespace: &str, key: &str) -> Result<(), Vec<Failure>> {
@@ -89,20 +106,37 @@ impl Stage<'_> {
         let number = self.will_change("lease", undo, Some(key.to_owned()))?;
         let mut claim = kube.claim(namespace, &lease, self.scene.run, SAID_TO_LAST);
         let patience = self.scene.target.paced(PATIENCE).max(PATIENCE_AT_LEAST);
-        let Err(why) = taken(&mut claim, patience, self.scene.now).await else { return Ok(()) };
-        noted(self.scene.journal.undone(number), self)?;
+        let why = match taken(&mut claim, patience, self.scene.now).await {
+            Ok(()) => return Ok(()),
+            Err(Untaken::Held(why)) => {
+                noted(self.scene.journal.undone(number), self)?;
+                why
+            }
+            // It may have been taken: the entry stays, and the case's end gives back what is there.
+            Err(Untaken::Unknown(why)) => why,
+        };
         let text = format!("{}; its lease is {namespace}/{lease}", unheld(key, &why));
         Err(vec![self.doubt("shared.lease", &text)])
     }
 }
 
+/// Why a lease was not taken.
+enum Untaken {
+    /// Another run holds it.
+    Held(String),
+    /// The cluster did not say: it may have been taken.
+    Unknown(String),
+}
+
 /// Takes a lease as soon as nobody holds it. Why not, if that is not soon enough.
-async fn taken(claim: &mut Claim, patience: Duration, now: &dyn Fn() -> Timestamp) -> Result<(), String> {
+async fn taken(claim: &mut Claim, patience: Duration, now: &dyn Fn() -> Timestamp) -> Result<(), Untaken> {
     let asked = tokio::time::Instant::now();
     loop {
-        match claim.acquire_if_free(now()).await.map_err(|error| error.to_string())? {
+        match claim.acquire_if_free(now()).await.map_err(|error| Untaken::Unknown(error.to_string()))? {
             Hold::Mine => return Ok(()),
-            Hold::Other { holder, since } if asked.elapsed() >= patience => return Err(told(&holder, since)),
+            Hold::Other { holder, since } if asked.elapsed() >= patience => {
+                return Err(Untaken::Held(told(&holder, since)));
+            }
             Hold::Other { .. } => tokio::time::sleep(ASKS_EVERY).await,
         }
     }

@@ -6,6 +6,7 @@
 mod access;
 mod book;
 mod call;
+mod chosen;
 mod clocks;
 mod disrupt;
 mod expect;

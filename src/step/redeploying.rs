@@ -4,7 +4,7 @@
 //! that somebody else was there (`standing`), or putting the image back (`run::undo`).
 
 use super::Template;
-use super::disrupt::Chosen;
+use super::chosen::Chosen;
 use super::member::Member;
 use super::stage::Stage;
 use crate::fault::Traits;

@@ -87,7 +87,9 @@ impl Scene<'_> {
             Ok::<_, String>(kube)
         };
         let kube = self.kubernetes.get_or_try_init(connect).await?;
-        place.teach(kube, self.mask)?;
+        // A renewed token is learned. Where its file cannot be read any more, nothing new was read from it either, and what
+        // is to be put back must not wait for it.
+        place.teach(kube, self.mask).ok();
         Ok(kube)
     }
 }

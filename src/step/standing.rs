@@ -60,7 +60,8 @@ impl Standing {
         let uids = |standing: &Self| -> BTreeSet<String> {
             standing.pods.iter().map(|pod| pod.uid.clone()).collect()
         };
-        let others = (uids(self) != uids(&now)).then(|| "its pods have changed".to_owned());
+        let is_other = uids(self) != uids(&now) || self.deployments != now.deployments;
+        let others = is_other.then(|| "somebody else has changed its pods, or what keeps them".to_owned());
         match now.unsettled().or(others) {
             None => Ok(()),
             Some(why) => Err(vec![now.doubt(&why, member, stage)]),
@@ -158,7 +159,8 @@ fn changed(before: &DeploymentFact, now: &DeploymentFact, given: &Given<'_>) -> 
     let image = before.containers.iter().find_map(|(container, image)| {
         let ours = given.image.filter(|(name, _)| name == container).map(|(_, image)| image);
         let found = now.image_of(container).unwrap_or_default();
-        (!is_image(found, ours.unwrap_or(image))).then(|| format!("gave {container} the image `{found}`"))
+        let is_right = ours.map_or(found == image, |ours| is_image(found, ours));
+        (!is_right).then(|| format!("gave {container} the image `{found}`"))
     });
     let restart = given.restart.or(before.restarted_at.as_deref());
     image
@@ -202,6 +204,7 @@ mod tests {
             (now(images("log:1", "web:2"), None), nothing(), "gave web the image `web:2`"),
             (now(images("log:1", "web:1"), Some("now")), ours(), "gave web the image `web:1`"),
             (now(images("log:2", "web:2"), Some("now")), ours(), "gave log the image `log:2`"),
+            (now(images("log:1", "web:1@sha256:0"), None), nothing(), "gave web the image `web:1@sha256:0`"),
             (now(images("log:1", "web:1"), Some("then")), nothing(), "restarted it"),
             (now(images("log:1", "web:2"), Some("then")), ours(), "restarted it"),
         ] {

@@ -110,3 +110,32 @@ fn what_a_dead_run_has_not_put_back_is_changed_by_nobody_until_it_is() {
     let goes_on = muster_of(&bench, "two", &["run", "has-it-alone"]).output().unwrap();
     assert_eq!(code(&goes_on), 0, "{}{}", stdout(&goes_on), stderr(&goes_on));
 }
+
+/// An undo that is never content with what it did, as its platform may be broken.
+const IN_VAIN: &str = "flow: put-config-back
+why: it fails
+inputs: { namespace: text, path: text, old: any }
+steps:
+  - call:
+      op: config.get
+      as: operator
+      json: { namespace: $(namespace), path: $(path) }
+      expect: { status: 418 }
+";
+
+#[test]
+fn what_one_case_could_not_put_back_is_no_old_state_to_the_next_one() {
+    let bench = Bench::new();
+    let suites = bench.suites_without_cases();
+    let (start, rest) = SHARED.split_once("  - id: has-it-alone\n").unwrap();
+    let case = &rest[..rest.find("  - id: ").unwrap()];
+    let cases = format!("{start}  - id: one\n{case}  - id: other\n{case}");
+    std::fs::write(suites.join("shared.yaml"), cases).unwrap();
+    std::fs::write(suites.join("flows/put-config-back.yaml"), IN_VAIN).unwrap();
+    let output = bench.muster(&["run", "--suites", "suites"]).output().unwrap();
+    assert_eq!(code(&output), 5, "{}{}", stdout(&output), stderr(&output));
+    let told = stdout(&output);
+    for part in ["1 of 2 passed", "shared.leftover", "changed of it could not be put back"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}

@@ -90,6 +90,12 @@ fn a_run_whose_platform_shows_secrets_everywhere_writes_none_of_them() {
     assert!(secrets > 100, "only {secrets} secrets passed by");
 }
 
+#[test]
+fn a_code_that_a_suite_sends_in_other_letters_is_not_written_when_it_is_accepted() {
+    let secrets = none_is_written_by(&["wrong-code-accepted"], &["a-code-keeps-its-letter-case"]);
+    assert!(secrets > 3, "only {secrets} secrets passed by");
+}
+
 /// The night asks for the defects, in a variable of the environment.
 #[test]
 #[ignore = "a run for each defect takes minutes: ci/night.sh planted"]
@@ -103,9 +109,14 @@ fn each_chosen_defect_has_a_run_write_no_secret() {
 
 /// No secret stands in what a run of most cases writes while the platform has these defects. How many secrets passed by.
 fn none_is_written(defects: &[&str]) -> usize {
+    none_is_written_by(defects, &FAMILIES)
+}
+
+/// The same of the cases that these filters choose.
+fn none_is_written_by(defects: &[&str], filters: &[&str]) -> usize {
     let (bench, wire) = recorded(defects);
     let mut arguments = vec!["run", "--snapshots", "no-snapshots"];
-    arguments.extend(FAMILIES);
+    arguments.extend(filters);
     let output = bench.muster(&arguments).output().unwrap();
     let secrets = without_literals(wire.secrets());
     let mut texts = written(&bench, &["reports", "state"]);
