@@ -46,8 +46,9 @@ pub struct Facts {
 /// The lease that keeps two harnesses apart, one in each namespace; its holder is a run.
 pub const LEASE: &str = "muster-disruption";
 
-/// Why nothing is broken, if something speaks against it. The first of: permission, identity of the cluster, owner,
-/// freeze, budget, muster itself, an earlier fault.
+/// Why nothing is broken, if something speaks against it. The first of: permission to disrupt and to change images, identity
+/// of the cluster, owner, freeze, budget, muster itself, a pod that would not come back, a rollout that would do nothing, an
+/// earlier fault.
 pub fn objection(facts: &Facts) -> Option<String> {
     let (label, owner) = &facts.owner;
     if !facts.is_allowed {

@@ -12,7 +12,8 @@ pub const fn right(group: &'static str, resource: &'static str, verb: &'static s
     Right { group: Cow::Borrowed(group), resource: Cow::Borrowed(resource), verb, name: None }
 }
 
-/// What every disruption takes in the namespace of its victim, beside the lease: finding it, what keeps it, its budgets, watching.
+/// What every disruption takes in the namespace of its victim, beside the lease: finding it, what keeps it, its budgets,
+/// watching.
 static GROUND: [Right; 4] = [
     right("apps", "deployments", "get"),
     right("", "pods", "list"),

@@ -30,26 +30,7 @@ pub enum Undo {
         with: Map<String, Value>,
     },
     /// By giving a Deployment its image again.
-    Image {
-        /// The Deployment's namespace.
-        namespace: String,
-        /// Its name.
-        deployment: String,
-        /// The image that it had.
-        image: String,
-        /// The image that this run gave it: no other is ever replaced. Absent in journals of before this was kept.
-        #[serde(default)]
-        given: Option<String>,
-        /// Its container that has the image; the only one if absent, as in journals of before this was kept.
-        #[serde(default)]
-        container: Option<String>,
-        /// A hash of the rest of its template before: another one means that somebody else has changed it since.
-        #[serde(default)]
-        template: Option<String>,
-        /// Its UID: one of the same name that was made since is somebody else's.
-        #[serde(default)]
-        uid: Option<String>,
-    },
+    Image(FormerImage),
     /// By a statement to a database, which may be carried out any number of times.
     Statement {
         /// The database, as the target file names it.
@@ -68,6 +49,29 @@ pub enum Undo {
     },
 }
 
+/// The image that a Deployment had before a run gave it another one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FormerImage {
+    /// The Deployment's namespace.
+    pub namespace: String,
+    /// Its name.
+    pub deployment: String,
+    /// The image that it had.
+    pub image: String,
+    /// The image that this run gave it: no other is ever replaced. Absent in journals of before this was kept.
+    #[serde(default)]
+    pub given: Option<String>,
+    /// Its container that has the image; the only one if absent, as in journals of before this was kept.
+    #[serde(default)]
+    pub container: Option<String>,
+    /// A hash of the rest of its template before: another one means that somebody else has changed it since.
+    #[serde(default)]
+    pub template: Option<String>,
+    /// Its UID: one of the same name that was made since is somebody else's.
+    #[serde(default)]
+    pub uid: Option<String>,
+}
+
 impl std::fmt::Display for Undo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -77,7 +81,7 @@ impl std::fmt::Display for Undo {
                 write!(f, "`{statement}` with {} on {database}", Value::Array(values.clone()))
             }
             Undo::Lease { lease, namespace } => write!(f, "giving the lease {namespace}/{lease} back"),
-            Undo::Image { namespace, deployment, image, .. } => {
+            Undo::Image(FormerImage { namespace, deployment, image, .. }) => {
                 write!(f, "giving deployment {namespace}/{deployment} the image {image} again")
             }
         }
@@ -112,7 +116,7 @@ mod tests {
                 "`delete from a where id = $1` with [1,null] on main",
             ),
             (
-                Undo::Image {
+                Undo::Image(FormerImage {
                     namespace,
                     deployment,
                     image: text("old"),
@@ -120,7 +124,7 @@ mod tests {
                     container: Some(text("web")),
                     template: Some(text("00")),
                     uid: Some(text("u")),
-                },
+                }),
                 "giving deployment n/d the image old again",
             ),
             (Undo::Lease { lease: text("l"), namespace: text("n") }, "giving the lease n/l back"),

@@ -8,7 +8,7 @@ mod journal;
 mod keys;
 mod reading;
 
-pub use change::{Change, Undo};
+pub use change::{Change, FormerImage, Undo};
 pub use journal::{Entry, Journal};
 pub use keys::Keys;
 pub use reading::{Reading, open_changes, read_journal};

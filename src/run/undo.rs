@@ -6,7 +6,7 @@ use super::stop::{Level, Stop};
 use crate::client::kube::{DeploymentFact, KubeError, is_image};
 use crate::fault::guard;
 use crate::files::FileError;
-use crate::ledger::{Change, Undo};
+use crate::ledger::{Change, FormerImage, Undo};
 use crate::outcome::Failure;
 use crate::step::{Scene, Stage};
 use futures_util::FutureExt;
@@ -92,12 +92,7 @@ async fn attempted(scene: &Scene<'_>, change: &Change) -> Result<(), String> {
                 changed_back(scene, database, statement, values).await
             }
             Some(Undo::Lease { lease, namespace }) => lease_given_back(scene, namespace, lease).await,
-            Some(Undo::Image { namespace, deployment, image, given, container, template, uid }) => {
-                let (given, container) = (given.as_deref(), container.as_deref());
-                let (template, uid) = (template.as_deref(), uid.as_deref());
-                let image = Image { namespace, deployment, old: image, given, container, template, uid };
-                image_given_back(scene, &image).await
-            }
+            Some(Undo::Image(former)) => image_given_back(scene, former).await,
         }
     };
     match tokio::time::timeout(within, AssertUnwindSafe(undone).catch_unwind()).await {
@@ -126,41 +121,30 @@ async fn lease_given_back(scene: &Scene<'_>, namespace: &str, lease: &str) -> Re
     claim.release().await.map_err(|error| error.to_string())
 }
 
-/// The image of a Deployment, as the ledger keeps it.
-struct Image<'a> {
-    namespace: &'a str,
-    deployment: &'a str,
-    old: &'a str,
-    given: Option<&'a str>,
-    container: Option<&'a str>,
-    template: Option<&'a str>,
-    uid: Option<&'a str>,
-}
-
 /// Gives a Deployment its old image again, and waits until only pods of it are left. One that is gone or made anew by now, or that
 /// somebody else has given a third image, holds nothing of this run's. One that somebody else has changed otherwise is not
 /// changed again: what of it is meant to stay is not known here.
-async fn image_given_back(scene: &Scene<'_>, image: &Image<'_>) -> Result<(), String> {
+async fn image_given_back(scene: &Scene<'_>, former: &FormerImage) -> Result<(), String> {
     let kube = scene.kube().await?;
-    let (namespace, deployment) = (image.namespace, image.deployment);
+    let FormerImage { namespace, deployment, image, .. } = former;
     let told = |error: KubeError| error.to_string();
     let fact = match kube.deployment(namespace, deployment).await {
         Err(error) if error.code() == Some(404) => return Ok(()),
         found => found.map_err(told)?,
     };
-    if image.uid.is_some_and(|uid| uid != fact.uid) {
+    if former.uid.as_ref().is_some_and(|uid| *uid != fact.uid) {
         return Ok(());
     }
-    let container = guard::container_of(&fact, image.container)?;
+    let container = guard::container_of(&fact, former.container.as_deref())?;
     let current = fact.image_of(container).unwrap_or_default();
-    if current != image.old {
-        if !image.given.is_none_or(|given| is_image(current, given)) {
+    if current != image {
+        if former.given.as_ref().is_some_and(|given| !is_image(current, given)) {
             return Ok(());
         }
-        if image.template.is_some_and(|before| before != fact.rest(container)) {
-            return Err(changed_otherwise(image, container));
+        if former.template.as_ref().is_some_and(|before| *before != fact.rest(container)) {
+            return Err(changed_otherwise(former, container));
         }
-        kube.set_image((namespace, deployment), container, image.old).await.map_err(told)?;
+        kube.set_image((namespace, deployment), container, image).await.map_err(told)?;
     }
     while !is_settled(&kube.deployment(namespace, deployment).await.map_err(told)?) {
         tokio::time::sleep(ROLLOUT_LOOK_EVERY).await;
@@ -173,11 +157,11 @@ fn is_settled(fact: &DeploymentFact) -> bool {
     fact.is_rolled_out || fact.is_paused
 }
 
-fn changed_otherwise(image: &Image<'_>, container: &str) -> String {
-    let Image { namespace, deployment, old, .. } = image;
+fn changed_otherwise(former: &FormerImage, container: &str) -> String {
+    let FormerImage { namespace, deployment, image, .. } = former;
     format!(
         "somebody else has changed the template of the deployment since, so nothing was put back; its image still is the one \
-         that this run gave. `kubectl -n {namespace} set image deployment/{deployment} {container}={old}` gives it back; if it \
+         that this run gave. `kubectl -n {namespace} set image deployment/{deployment} {container}={image}` gives it back; if it \
          is to stay, remove the folder of this run"
     )
 }

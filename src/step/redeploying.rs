@@ -8,7 +8,7 @@ use super::chosen::Chosen;
 use super::member::Member;
 use super::stage::Stage;
 use crate::fault::Traits;
-use crate::ledger::Undo;
+use crate::ledger::{FormerImage, Undo};
 use crate::outcome::Failure;
 
 /// The image that is rolled out: the step's, or the group's; `None` if the fault changes no image.
@@ -35,7 +35,7 @@ pub(super) fn remember(fault: &str, chosen: &Chosen<'_>, stage: &Stage<'_>) -> R
         return Ok(());
     };
     let container = chosen.container().unwrap_or_default();
-    let undo = Undo::Image {
+    let former = FormerImage {
         namespace: chosen.member.group.namespace.clone(),
         deployment: deployment.to_owned(),
         image: fact.image_of(container).unwrap_or_default().to_owned(),
@@ -44,7 +44,7 @@ pub(super) fn remember(fault: &str, chosen: &Chosen<'_>, stage: &Stage<'_>) -> R
         template: Some(fact.rest(container)),
         uid: Some(fact.uid.clone()),
     };
-    stage.will_change(fault, undo, None).map(drop)
+    stage.will_change(fault, Undo::Image(former), None).map(drop)
 }
 
 /// Tells what a rollout leaves on its Deployment, as declared.

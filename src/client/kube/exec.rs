@@ -21,8 +21,8 @@ pub enum Execution {
 }
 
 impl Kube {
-    /// Runs a command in a container of a pod (in its default one if none is named), if it still is the one that is meant: that is asked right before,
-    /// for the API takes no precondition here.
+    /// Runs a command in a container of a pod, in its default one if none is named, if the pod still is the one that is
+    /// meant: that is asked right before, for the API takes no precondition here.
     ///
     /// # Errors
     /// As every call: see [`KubeError`]; after a time-out it may have been done.
@@ -38,8 +38,8 @@ impl Kube {
         if found.and_then(|pod| pod.uid()).as_deref() != Some(victim.uid.as_str()) {
             return Ok(Execution::Gone);
         }
-        let parameters = AttachParams::default().stdin(false).stdout(false).stderr(true);
-        let parameters = AttachParams { container: container.map(str::to_owned), ..parameters };
+        let silent = AttachParams::default().stdin(false).stdout(false).stderr(true);
+        let parameters = AttachParams { container: container.map(str::to_owned), ..silent };
         let call = pods.exec(&victim.name, command.iter().cloned(), &parameters);
         let mut process = match timeout(self.call_within, call).await {
             Ok(Ok(process)) => process,
