@@ -13,7 +13,7 @@
 #   defect-NAME   every case on fakes with one defect switched on: a case must turn red
 #   seed-NUMBER   every case with a random seed, ten times: every case must pass, and all outlines must be the same
 #   deaths-FAMILY-N
-#                 muster killed at every point of every third case of a family, then `muster cleanup`: nothing may be left
+#                 muster killed at every point of every fourth case of a family, then `muster cleanup`: nothing may be left
 #   instants      muster ended at 1,000 random instants, in every way: the platform is as it was, the exit code is right
 #   stopped       a run stopped for a minute by SIGSTOP at several moments: nothing left behind, no Fail
 #   planted-N     every N-th defect on, one at a time: no secret of the run stands in anything that it writes
@@ -29,7 +29,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-readonly SEEDS=10 DEATH_PARTS=3
+readonly SEEDS=10 DEATH_PARTS=4
 readonly PLANTED_PARTS=10
 state="$(git rev-parse HEAD:src HEAD:suites HEAD:fixtures HEAD:Cargo.lock | sha256sum | cut -c1-12)"
 [ -z "$(git status --porcelain --untracked-files=no -- src suites fixtures ci tests/it/planted tests/it/program.rs Cargo.lock)" ] || state=uncommitted
