@@ -7,7 +7,8 @@ A point is the n-th call of one of three kinds in a run of one case: `fdatasync`
 yet durable), `writev` (a request is about to be sent), `recvfrom` (an answer is there and was not read). strace sends
 SIGKILL at that very call. Then `muster cleanup` runs, and the whole state of the fakes is compared with what it was
 before, but for what operations declare to stay. Without --at-most every point of every chosen case is tried, and it
-is an error if the time does not suffice. --part takes every N-th case, from the K-th on.
+is an error if the time does not suffice. --part takes every N-th case, from the K-th on. Of a case for several members the
+first is taken. A disruptive case sends and reads as long as its probes do, so of those two kinds some points are drawn.
 """
 
 import argparse
@@ -23,12 +24,34 @@ import time
 import urllib.request
 
 CALLS = ("fdatasync", "writev", "recvfrom")
-# What operations declare to stay (`leaves:` in operations.yaml), and what is counted rather than kept.
-RESIDUE = {"customers", "namespaces", "signup", "store", "invite", "config", "subscriptions"}
+# What operations declare to stay (`leaves:` in operations.yaml): whole tables of codes and of notes, and of other tables what
+# was deleted or cancelled.
+NOTES = {"signup", "store"}
+KEPT_WHEN_GONE = {"customers", "namespaces", "invite", "subscriptions"}
 TENANTS_RESIDUE = {"posts", "tags"}
-COUNTED = ("mails", "events", "registry", "pods")
+# So many points of a disruptive case are drawn, of each kind but `fdatasync`.
+DRAWN = 15
+# What the fakes do of their own accord, such as the end of a pod, may take so many seconds after muster has ended.
+SETTLES = 10
+# What is counted rather than kept.
+COUNTED = ("mails", "events", "registry")
 
+Case = collections.namedtuple("Case", "name is_disruptive")
 Point = collections.namedtuple("Point", "case call number")
+
+
+def is_gone(record):
+    """Whether the platform keeps this of what was deleted, cancelled, or counted."""
+    is_deleted = "deleted" in (record.get("status"), record.get("Status")) or record.get("Deleted")
+    return bool(not record or is_deleted or record.get("expires"))
+
+
+def set_paths(settings):
+    """Settings without the maps above paths that are not set any more."""
+    if not isinstance(settings, dict):
+        return settings
+    kept = {name: set_paths(setting) for name, setting in settings.items()}
+    return {name: setting for name, setting in kept.items() if setting != {}}
 
 
 class Bench:
@@ -50,14 +73,24 @@ class Bench:
         for part in COUNTED:
             state.pop(part, None)
         micro = state["databases"]["micro"]
-        for table in RESIDUE:
+        for table in NOTES:
             micro.pop(table, None)
+        for table in KEPT_WHEN_GONE:
+            micro[table] = {key: record for key, record in micro.get(table, {}).items() if not is_gone(record)}
+        micro["config"] = set_paths(micro.get("config", {}))
         for database, tables in list(state["databases"].items()):
             if database != "micro" and not set(tables) - TENANTS_RESIDUE:
                 del state["databases"][database]
         tokens = [key for key in micro.get("auth", {}) if key.startswith("refresh/")]
         for key in tokens:
             del micro["auth"][key]
+        return state
+
+    def settled(self, before):
+        """The whole state, after it became what it was before or had the time for it."""
+        ends = time.monotonic() + SETTLES
+        while (state := self.state()) != before and time.monotonic() < ends:
+            time.sleep(0.05)
         return state
 
     def muster(self, command, *further, before=()):
@@ -67,17 +100,22 @@ class Bench:
 
     def run(self, case, before=()):
         """Runs one case."""
-        return self.muster("run", "--exact", case, "--report-dir", self.folder / "report", "--seed", "1", before=before)
+        return self.muster("run", "--exact", case, "--allow-disruption", "--report-dir", self.folder / "report", "--seed", "1",
+                           before=before)
 
 
-def points(bench, cases):
-    """Every point of these cases: how often each call is made in an undisturbed run."""
+def points(bench, cases, chance):
+    """Every point of these cases, from how often each call is made in an undisturbed run; some of a disruptive one."""
     log = bench.folder / "calls"
     found = []
     for case in cases:
-        bench.run(case, ["strace", "-f", "-o", log, "-e", f"trace={','.join(CALLS)}"])
+        bench.run(case.name, ["strace", "-f", "-o", log, "-e", f"trace={','.join(CALLS)}"])
         counts = collections.Counter(re.findall(rf"^\d+ +({'|'.join(CALLS)})\(", log.read_text(encoding="utf-8"), re.M))
-        found += [Point(case, call, number + 1) for call in CALLS for number in range(counts[call])]
+        for call in CALLS:
+            numbers = range(1, counts[call] + 1)
+            if case.is_disruptive and call != "fdatasync":
+                numbers = sorted(chance.sample(numbers, min(len(numbers), DRAWN)))
+            found += [Point(case.name, call, number) for number in numbers]
     return found
 
 
@@ -92,7 +130,7 @@ def died(bench, point, before):
     inject = f"inject={point.call}:signal=KILL:when={point.number}"
     ended = bench.run(point.case, ["strace", "-f", "-o", "/dev/null", "-e", f"trace={point.call}", "-e", inject])
     cleanup = bench.muster("cleanup")
-    after = bench.state()
+    after = bench.settled(before)
     trouble = None
     if cleanup.returncode != 0:
         trouble = f"cleanup ended in {cleanup.returncode}: {cleanup.stderr.strip()}"
@@ -101,12 +139,15 @@ def died(bench, point, before):
     return trouble, ended.returncode in (-9, 137), "is put back" in cleanup.stdout
 
 
-def writing_cases(program, filters):
-    """The ids of cases that change something: those whose journal would not stay empty are not told by `list`, so all
-    that are not disruptive, `alone` ones included."""
-    told = subprocess.run([program, "list", *filters], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout
-    lines = [line for line in told.splitlines() if line and not line.startswith(" ") and "/" in line]
-    return [re.split(r"[\s\[(]", line.split("/", 1)[1])[0] for line in lines if "disruptive" not in line and "[" not in line]
+def every_case(program, filters):
+    """Every case that the filters choose, of those for several members the first; which ones change something is only seen by
+    running them."""
+    plan = [program, "run", "--dry-run", "--seed", "1", *filters]
+    told = subprocess.run(plan, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout
+    found = {}
+    for mode, case, member in sorted(re.findall(r"^  ([a-z]+) +[a-z-]+/([a-z0-9-]+)(\[.*\])?$", told, re.M)):
+        found.setdefault(case, Case(case + member, mode == "disruptive"))
+    return [found[case] for case in sorted(found)]
 
 
 def main():
@@ -118,10 +159,10 @@ def main():
     reader.add_argument("--within", type=float, default=1e9)
     reader.add_argument("--part", default="1/1")
     reader.add_argument("filters", nargs="*")
-    asked = reader.parse_args()
+    asked = reader.parse_intermixed_args()
     program = asked.program.resolve()
     part, parts = map(int, asked.part.split("/"))
-    cases = writing_cases(program, asked.filters)[part - 1 :: parts]
+    cases = every_case(program, asked.filters)[part - 1 :: parts]
     chance = random.Random(asked.seed)
     if asked.at_most and not asked.filters:
         cases = chance.sample(cases, min(len(cases), max(4, asked.at_most // 5)))
@@ -129,7 +170,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(program, folder)
         try:
-            all_points = points(bench, cases)
+            all_points = points(bench, cases, chance)
             chosen = chance.sample(all_points, min(len(all_points), asked.at_most or len(all_points)))
             before = bench.state()
             for point in chosen:

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 
-from deaths import Bench, difference, writing_cases
+from deaths import Bench, difference, every_case
 
 # How a run is ended, and what it may say then: it was ended so, or it was over before.
 WAYS = {
@@ -60,7 +60,7 @@ def ended(bench, trial):
 def waited_for(bench, trial, said):
     """Runs the cases of a trial, ends them, and gives the exit code."""
     command = [bench.program, "run", "--exact", *trial.cases, "--target", bench.target, "--state-dir", bench.folder / "state",
-               "--report-dir", bench.folder / "report", "--seed", str(trial.number)]
+               "--report-dir", bench.folder / "report", "--allow-disruption", "--seed", str(trial.number)]
     if trial.way == "--timeout":
         command += ["--timeout", f"{int(trial.after * 1000)}ms"]
     run = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
@@ -86,7 +86,7 @@ def tried(bench, trial, before):
         cleanup = bench.muster("cleanup")
         if cleanup.returncode != 0:
             trouble = f"cleanup ended in {cleanup.returncode}: {cleanup.stderr.strip()}"
-    after = bench.state()
+    after = bench.settled(before)
     if after != before:
         trouble = f"exit {code}; left behind: {difference(before, after)}"
     return Told(trial, trouble, code, code != 0)
@@ -119,11 +119,11 @@ def main():
     reader.add_argument("--seed", type=int, default=random.randrange(10**6))
     reader.add_argument("--within", type=float, default=1e9)
     reader.add_argument("filters", nargs="*")
-    asked = reader.parse_args()
+    asked = reader.parse_intermixed_args()
     # Started in the background, this would be deaf to SIGINT, and what it starts too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     program, deadline = asked.program.resolve(), time.monotonic() + asked.within
-    cases = writing_cases(program, asked.filters)
+    cases = [case.name for case in every_case(program, asked.filters)]
     all_of_them = list(trials(cases, asked.count, asked.seed))
     parts = [all_of_them[at : at + TRIALS_PER_FAKE] for at in range(0, len(all_of_them), TRIALS_PER_FAKE)]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
@@ -134,7 +134,7 @@ def main():
     print(f"{len(told)} of {asked.count} instants, seed {asked.seed}: {ways}, the others over before; {len(wrong)} wrong")
     for one in wrong:
         print(f"  {one.trial.number}: {one.trial.way} after {one.trial.after:.3f} s in {' '.join(one.trial.cases)}: {one.trouble}")
-    sys.exit(1 if wrong or len(counts) < len(WAYS) else 0)
+    sys.exit(1 if wrong or len(told) < asked.count or len(counts) < len(WAYS) else 0)
 
 
 if __name__ == "__main__":

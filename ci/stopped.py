@@ -65,7 +65,7 @@ def stopped(bench, moment, seconds, filters):
     cleanup = bench.muster("cleanup")
     if cleanup.returncode != 0 or "nothing is left" not in cleanup.stdout:
         wrong.append(f"cleanup ended in {cleanup.returncode}: {cleanup.stdout.strip()} {cleanup.stderr.strip()}")
-    if (after := bench.state()) != before:
+    if (after := bench.settled(before)) != before:
         wrong.append(f"left behind: {difference(before, after)}")
     told = ", ".join(f"{count} {word}" for word, count in counts.most_common())
     because = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
