@@ -8,7 +8,8 @@ use std::ops::RangeInclusive;
 /// What a value must be.
 #[derive(Debug, Clone)]
 pub enum Check {
-    /// Equal, by type and value; `1` and `1.0` are equal, whole numbers to the last digit.
+    /// Equal, by type and value; `1` and `1.0` are equal, whole numbers to the last digit. What is not below 2^64 equals nothing:
+    /// its last digits are not known.
     Equals(Value),
     /// Text in which the pattern is found.
     Matches(Regex),
@@ -129,7 +130,7 @@ fn clipped(text: &str) -> String {
 
 fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a == b || are_equal_doubles(a, b),
+        (Value::Number(a), Value::Number(b)) => (a == b && !is_beyond(a)) || are_equal_doubles(a, b),
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
         (Value::Object(a), Value::Object(b)) => {
             a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| equal(a, b)))
@@ -138,13 +139,19 @@ fn equal(a: &Value, b: &Value) -> bool {
     }
 }
 
+/// Whether it may have been a whole number of more than 64 bits: its last digits were not kept.
+fn is_beyond(number: &Number) -> bool {
+    const BEYOND: f64 = 18_446_744_073_709_551_616.0;
+    number.is_f64() && number.as_f64().is_some_and(|it| it.abs() >= BEYOND)
+}
+
 /// Whether two numbers of which one is written with a point or an exponent are equal: a whole number beyond 2^53 has no
 /// double of its own, and equals none.
 fn are_equal_doubles(a: &Number, b: &Number) -> bool {
     const MOST_EXACT: f64 = 9_007_199_254_740_992.0;
     let is_exact =
         |number: &Number| number.is_f64() || number.as_f64().is_some_and(|it| it.abs() < MOST_EXACT);
-    (a.is_f64() || b.is_f64()) && is_exact(a) && is_exact(b) && a.as_f64() == b.as_f64()
+    (a.is_f64() != b.is_f64()) && is_exact(a) && is_exact(b) && a.as_f64() == b.as_f64()
 }
 
 fn length(value: &Value) -> Option<u64> {

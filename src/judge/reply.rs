@@ -28,6 +28,8 @@ pub struct Reply {
     pub headers: Vec<(String, String)>,
     /// The body; over gRPC the first message, or the text of the error.
     pub body: Vec<u8>,
+    /// What a caller sees besides, such as a reason phrase and trailers.
+    pub aside: Vec<u8>,
     /// For a redirect to an address that the target file does not name: scheme, host and port of that address.
     pub elsewhere: Option<String>,
     /// How long it took, from sending to the last byte.
@@ -70,13 +72,15 @@ impl Reply {
         (200..300).contains(&self.status) && self.status != PARTIAL
     }
 
-    /// Everything that a caller can see, for the search for canaries: headers and body.
+    /// Everything that a caller can see, for the search for canaries: headers, body, and what comes besides.
     pub fn visible(&self) -> Vec<u8> {
         let mut all: Vec<u8> = vec![];
         for (name, value) in &self.headers {
             all.extend_from_slice(format!("{name}: {value}\n").as_bytes());
         }
         all.extend_from_slice(&self.body);
+        all.push(b'\n');
+        all.extend_from_slice(&self.aside);
         all
     }
 }
@@ -225,6 +229,7 @@ mod tests {
             status,
             grpc_status: None,
             headers: vec![("content-type".into(), "application/json".into())],
+            aside: vec![],
             body: body.into(),
             elsewhere: None,
             took: Duration::from_millis(5),

@@ -120,7 +120,7 @@ impl Access {
         stage: &mut Stage<'_>,
     ) -> Result<Vec<Failure>, Vec<Failure>> {
         let before = self.proof(asked, stage).await?;
-        let prepared = self.prepared(asked, identity, stage)?;
+        let prepared = Prepared { is_asked_once: true, ..self.prepared(asked, identity, stage)? };
         let reply = stage.exchange(&prepared).await;
         let after = self.proof(asked, stage).await?;
         let shows_canary = reply

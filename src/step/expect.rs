@@ -241,16 +241,21 @@ pub type Captures = BTreeMap<At<String>, CaptureFrom>;
 #[derive(Debug, Clone)]
 pub struct CaptureFrom {
     path: At<String>,
-    /// The value if there is none at the path; without it the step fails.
+    /// The value if there is none at the path, or null; without it the step fails.
     or: Option<Value>,
     is_secret: bool,
 }
 
 impl CaptureFrom {
-    /// The value at its path, if there is one.
+    /// The value at its path, or the one for when nothing stands there. Null is nothing.
     pub(crate) fn value_in(&self, json: &Value) -> Option<Value> {
         let found = json_path(&self.path).ok()?.query(json).first().cloned();
-        found.or_else(|| self.or.clone())
+        found.filter(|found| !found.is_null()).or_else(|| self.or.clone())
+    }
+
+    /// Where it is sought.
+    pub(crate) fn path(&self) -> &str {
+        &self.path.value
     }
 }
 
@@ -342,21 +347,20 @@ pub(crate) fn capture_or_show(
 /// Takes every capture from a reply.
 ///
 /// # Errors
-/// If the reply is no JSON, for then `or` would say what nobody has answered, or if nothing stands at a path without `or`.
+/// If the reply is no JSON, for then `or` would say what nobody has answered, or if nothing, or null, stands at a path without `or`.
 pub(crate) fn capture(
     captures: &Captures,
     json: Result<&Value, &NoJson>,
     stage: &mut Stage<'_>,
 ) -> Result<(), Vec<Failure>> {
     for (name, from) in captures {
-        let path = stage.json_path(&from.path)?;
+        stage.json_path(&from.path)?;
         let json = json.map_err(|why| {
             let text = format!("capture `{}`: wanted JSON, found {why}", name.value);
             vec![stage.fail("expect.capture", &text)]
         })?;
-        let found = path.query(json).first().cloned();
-        let Some(value) = found.or_else(|| from.or.clone()) else {
-            let text = format!("capture `{}`: nothing stands at {}", name.value, from.path.value);
+        let Some(value) = from.value_in(json) else {
+            let text = format!("capture `{}`: nothing stands at {}, or null", name.value, from.path.value);
             return Err(vec![stage.fail("expect.capture", &text)]);
         };
         if from.is_secret {

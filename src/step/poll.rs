@@ -28,7 +28,7 @@ with_request! {
         stays: Option<Span>,
         /// The beat; 500 ms if absent. Scaled by the target's pace.
         every: Option<Span>,
-        /// The deadline. Scaled by the target's pace.
+        /// The deadline, inclusive: by then the answer is whole. Scaled by the target's pace.
         within: Span,
         /// What is taken from the reply that met them.
         #[serde(default)]
@@ -90,9 +90,14 @@ impl Polling {
         let mut met_at: Option<Instant> = None;
         loop {
             let reply = stage.exchange(prepared).await?;
+            let took = started.elapsed();
             stage.clocks_go_together(expectation.compares_instants())?;
             let broken = expectation.broken_by(&reply);
             match (broken.is_empty(), met_at, self.stays) {
+                (true, None, _) if took > self.within => {
+                    let text = format!("met only after {took:.1?}, and not within {:.1?}", self.within);
+                    return Err(unmet("poll.unmet", &text, &prepared.shown(), &reply, stage));
+                }
                 (true, _, None) => return Ok(reply),
                 (true, Some(since), Some(stays)) if since.elapsed() >= stays => return Ok(reply),
                 (true, since, Some(_)) => met_at = since.or_else(|| Some(Instant::now())),

@@ -5,6 +5,7 @@
 use super::expect::json_path;
 use super::request::Request;
 use super::stage::Stage;
+use super::operation::LookUp;
 use super::{Names, Operation};
 use crate::client::{self, Answer, Connection, Grpc, Http, SendError};
 use crate::judge::{Reply, Transport};
@@ -34,6 +35,8 @@ pub(crate) struct Prepared {
     pub(crate) identity: String,
     /// What undo templates see as `request`.
     pub(crate) request: Value,
+    /// Whether what its answer shows counts even where it is not whole: a second answer must not stand for it.
+    pub(crate) is_asked_once: bool,
 }
 
 impl Prepared {
@@ -87,6 +90,7 @@ fn reply(transport: Transport, answer: Answer) -> Reply {
         status: answer.status,
         grpc_status: answer.grpc_status,
         headers: answer.headers,
+        aside: answer.aside,
         body: answer.body.into(),
         elsewhere: None,
         took: answer.took,
@@ -133,7 +137,8 @@ impl Stage<'_> {
         let mut sent = self.once(prepared).await;
         for _ in 1..MOST_ATTEMPTS {
             let Err(error) = &sent else { break };
-            if !error.is_worth_repeating() || prepared.is_kube {
+            let is_spent = prepared.is_asked_once && !error.is_before_sending();
+            if !error.is_worth_repeating() || prepared.is_kube || is_spent {
                 break;
             }
             let failure = self.unanswered(prepared, error, false);
@@ -155,6 +160,7 @@ impl Stage<'_> {
             status,
             grpc_status: None,
             headers: vec![],
+            aside: vec![],
             body: body.into_bytes(),
             elsewhere: None,
             took: started.elapsed(),
@@ -239,6 +245,7 @@ impl Stage<'_> {
         let with = super::expect::render_map(&by.with, &names)
             .map_err(|error| vec![self.doubt("step.template", &error.to_string())])?;
         self.without_secret(&by.flow.value, &Value::Object(with.clone()))?;
+        self.can_undo()?;
         let undo = Undo::Flow { flow: by.flow.value.clone(), with };
         let operation = prepared.operation.as_deref().unwrap_or_default();
         self.will_change(operation, undo, key).map(Some)
@@ -329,14 +336,28 @@ impl Stage<'_> {
                 return Err(vec![self.doubt("ledger.before", &text)]);
             }
             let json = if is_absent { Value::Null } else { self.before_as_json(&look_up.op.value, &reply)? };
-            let mut found = Map::new();
-            for (capture, from) in &look_up.capture {
-                let value = from.value_in(&json).unwrap_or_default();
-                found.insert(capture.value.clone(), value);
-            }
+            let found = match is_absent {
+                true => look_up.capture.keys().map(|capture| (capture.value.clone(), Value::Null)).collect(),
+                false => self.before_in(&json, look_up)?,
+            };
             all.insert(name.value.clone(), Value::Object(found));
         }
         Ok(all)
+    }
+
+    /// What is taken from what stands there now. What is not found would come back as nothing, whatever stood there.
+    fn before_in(&self, json: &Value, look_up: &LookUp) -> Result<Map<String, Value>, Vec<Failure>> {
+        let mut found = Map::new();
+        for (capture, from) in &look_up.capture {
+            let value = from.value_in(json).ok_or_else(|| {
+                let (operation, path) = (&look_up.op.value, from.path());
+                let text = format!("`{operation}` before the change: nothing stands at {path}, or null, and `absent` does not say \
+                                    what nothing looks like: nothing was sent");
+                vec![self.doubt("ledger.before", &text)]
+            })?;
+            found.insert(capture.value.clone(), value);
+        }
+        Ok(found)
     }
 
     /// What stands there now. What cannot be read would come back as nothing at all.
@@ -345,6 +366,14 @@ impl Stage<'_> {
             let text = format!("`{operation}` before the change: wanted JSON, found {why}: nothing was sent");
             vec![self.doubt("ledger.before", &text)]
         })
+    }
+
+    /// What puts a change back does it as `operator`: while that one is not let in, nothing is changed.
+    fn can_undo(&self) -> Result<(), Vec<Failure>> {
+        match &*self.scene.operator.borrow() {
+            Some(Err(_)) => Err(vec![self.no_operator()]),
+            _ => Ok(()),
+        }
     }
 
     /// The journal holds no secret.

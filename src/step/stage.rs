@@ -198,7 +198,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Why `operator` cannot be used: whatever went wrong when it was signed in.
-    fn no_operator(&self) -> Failure {
+    pub(super) fn no_operator(&self) -> Failure {
         match &*self.scene.operator.borrow() {
             Some(Err(why)) => Failure {
                 evidence: why.evidence.clone(),

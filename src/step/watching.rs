@@ -444,6 +444,7 @@ mod tests {
                 grpc_status: None,
                 headers: vec![],
                 elsewhere: None,
+                aside: vec![],
                 body: body.into(),
                 took: Duration::ZERO,
             };

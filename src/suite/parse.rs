@@ -383,7 +383,8 @@ fn needs(file: &Parsed<'_>, invalid: &mut Invalid) -> BTreeMap<String, String> {
 fn known_failures(file: &Parsed<'_>, invalid: &mut Invalid) -> Vec<(String, KnownFailure)> {
     let source = file.source;
     let list: Vec<KnownSyntax> = whole(file, invalid).unwrap_or_default();
-    let is_day = |text: &str| text.parse::<jiff::civil::Date>().is_ok();
+    // Days are compared as texts.
+    let is_day = |text: &str| text.parse::<jiff::civil::Date>().is_ok_and(|day| day.to_string() == text);
     for known in list.iter().filter(|known| !is_day(&known.until)) {
         let text = format!("wanted a day such as 2026-12-31, found `{}`", known.until.value);
         invalid.add(source, [Problem::new(known.until.at, text)]);
