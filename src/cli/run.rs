@@ -284,7 +284,7 @@ impl Prepared<'_> {
     /// memory.
     fn keep_record(&self, sink: &Sink, mask: &Mask) {
         match sink.kept() {
-            Ok(bytes) if !mask.finds_in(&bytes) => return,
+            Ok(bytes) if !mask.surely_finds_in(&bytes) => return,
             Ok(_) => {}
             Err(refusal) => unrecorded(sink, mask, refusal.said()),
         }

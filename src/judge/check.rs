@@ -69,7 +69,7 @@ impl Check {
         }
     }
 
-    fn difference(&self, found: &[&Value]) -> String {
+    pub(super) fn difference(&self, found: &[&Value]) -> String {
         format!("wanted {self}, found {}", shown(found))
     }
 }

@@ -30,6 +30,8 @@ pub struct Reply {
     pub body: Vec<u8>,
     /// What a caller sees besides, such as a reason phrase and trailers.
     pub aside: Vec<u8>,
+    /// Whether it may hold secrets at places that could not be found in it: its body is judged, and not shown.
+    pub is_withheld: bool,
     /// For a redirect to an address that the target file does not name: scheme, host and port of that address.
     pub elsewhere: Option<String>,
     /// How long it took, from sending to the last byte.
@@ -40,6 +42,14 @@ impl Reply {
     /// The body as text; what is not UTF-8 is replaced.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as text to be shown.
+    pub fn shown_text(&self) -> String {
+        if !self.is_withheld {
+            return self.text();
+        }
+        format!("({} bytes, not shown: they may hold a secret, and no JSON in which it could be found)", self.body.len())
     }
 
     /// The body as JSON, if it is.
@@ -167,7 +177,9 @@ impl Expectation {
             return vec![];
         }
         let text = Value::from(reply.text());
-        let wrong = self.text.iter().filter_map(|check| check.wrong_with(&[&text]));
+        let shown = Value::from(reply.shown_text());
+        let wrong = self.text.iter().filter(|check| check.wrong_with(&[&text]).is_some());
+        let wrong = wrong.map(|check| check.difference(&[&shown]));
         wrong.map(|wrong| Mismatch { kind: "expect.text", message: format!("body: {wrong}") }).collect()
     }
 }
@@ -230,6 +242,7 @@ mod tests {
             grpc_status: None,
             headers: vec![("content-type".into(), "application/json".into())],
             aside: vec![],
+            is_withheld: false,
             body: body.into(),
             elsewhere: None,
             took: Duration::from_millis(5),

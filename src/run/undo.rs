@@ -13,6 +13,7 @@ use futures_util::FutureExt;
 use serde_json::{Map, Value};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long one undo may take, before the target's pace.
 const UNDO_WITHIN: Duration = Duration::from_secs(180);
@@ -44,13 +45,13 @@ pub struct Leftover {
 /// Puts changes back in the order given, which is the last one first. What cannot be put back does not keep the others
 /// from being put back. Told to leave, it leaves the rest.
 pub async fn put_back(scene: &Scene<'_>, changes: &[Change], stop: &Stop) -> Vec<Leftover> {
-    let mut leftovers = vec![];
+    let (mut leftovers, began) = (vec![], Instant::now());
     for change in changes {
         let done = tokio::select! {
             biased;
             () = stop.until(Level::Leave) => Err("muster was told to leave at once".into()),
             () = std::future::ready(()), if still_marks(change, &leftovers) => Err("what it keeps others from is not put back".into()),
-            done = undone(scene, change) => done,
+            done = undone_for_good(scene, change, began) => done,
         };
         let noted = done.and_then(|()| noted(scene.journal.undone(change.number)));
         if let Err(why) = noted {
@@ -68,6 +69,20 @@ fn still_marks(change: &Change, leftovers: &[Leftover]) -> bool {
 
 fn noted(written: Result<(), FileError>) -> Result<(), String> {
     written.map_err(|error| error.to_string())
+}
+
+/// A request without an answer may be carried out after its change was put back: as long as its operation says that it `settles`,
+/// from when undoing began. It is put back once more then.
+async fn undone_for_good(scene: &Scene<'_>, change: &Change, began: Instant) -> Result<(), String> {
+    undone(scene, change).await?;
+    let operation = scene.book.operations.get(&change.operation);
+    match operation.and_then(|operation| operation.settles) {
+        Some(settles) if !scene.journal.is_answered(change.number) => {
+            tokio::time::sleep_until(began + scene.target.paced(settles.0)).await;
+            undone(scene, change).await
+        }
+        _ => Ok(()),
+    }
 }
 
 /// An attempt in which the whole process stood still says nothing, and is made again: an undo may be repeated.

@@ -4,6 +4,7 @@ use super::Expect;
 use super::expect::{self, Captures};
 use super::look::Look;
 use super::request::with_request;
+use super::send::Prepared;
 use super::stage::Stage;
 use crate::judge::Reply;
 use crate::outcome::{Evidence, Failure};
@@ -34,7 +35,8 @@ impl Call {
     }
 
     pub(crate) async fn run(&self, stage: &mut Stage<'_>) -> Result<(), Vec<Failure>> {
-        let prepared = self.request().prepared(stage)?;
+        let secret = expect::secret_paths(&self.capture, stage);
+        let prepared = Prepared { secret, ..self.request().prepared(stage)? };
         let reply = stage.exchange(&prepared).await?;
         let expectation =
             self.expect.as_ref().map(|expect| expect.rendered(stage)).transpose()?.unwrap_or_default();
@@ -55,6 +57,6 @@ pub(crate) fn shown(stage: &Stage<'_>, request: &str, reply: &Reply) -> Vec<Evid
         Some(grpc) => format!("status {} (gRPC {grpc})", reply.status),
         None => format!("status {}", reply.status),
     };
-    let text = format!("{status} after {:.1?}\n{}", reply.took, reply.text());
+    let text = format!("{status} after {:.1?}\n{}", reply.took, reply.shown_text());
     vec![stage.evidence("request", request), stage.evidence("reply", &text)]
 }

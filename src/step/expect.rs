@@ -363,7 +363,7 @@ pub(crate) fn capture(
             let text = format!("capture `{}`: nothing stands at {}, or null", name.value, from.path.value);
             return Err(vec![stage.fail("expect.capture", &text)]);
         };
-        if from.is_secret {
+        if is_secret(name, from, stage) {
             stage.learn(&value);
         }
         stage.names.insert(name.value.clone(), value);
@@ -371,10 +371,21 @@ pub(crate) fn capture(
     Ok(())
 }
 
+/// Whether a capture is a secret: it says so, or a flow gives it away as one.
+fn is_secret(name: &At<String>, from: &CaptureFrom, stage: &Stage<'_>) -> bool {
+    from.is_secret || stage.secret_names.contains(&name.value)
+}
+
+/// The paths of what is captured as a secret.
+pub(crate) fn secret_paths(captures: &Captures, stage: &Stage<'_>) -> Vec<String> {
+    let secret = captures.iter().filter(|(name, from)| is_secret(name, from, stage));
+    secret.map(|(_, from)| from.path.value.clone()).collect()
+}
+
 /// Makes every value that is captured as a secret one.
 pub(crate) fn learn_secrets(captures: &Captures, json: &Value, stage: &Stage<'_>) {
-    let secret = captures.values().filter(|from| from.is_secret);
-    secret.filter_map(|from| from.value_in(json)).for_each(|value| stage.learn(&value));
+    let secret = captures.iter().filter(|(name, from)| is_secret(name, from, stage));
+    secret.filter_map(|(_, from)| from.value_in(json)).for_each(|value| stage.learn(&value));
 }
 
 /// Compiles a JSON path.

@@ -58,7 +58,8 @@ impl Poll {
     }
 
     pub(crate) async fn run(&self, stage: &mut Stage<'_>) -> Result<(), Vec<Failure>> {
-        let prepared = self.request().prepared(stage)?;
+        let secret = expect::secret_paths(&self.capture, stage);
+        let prepared = Prepared { secret, ..self.request().prepared(stage)? };
         let expectation = self.until.rendered(stage)?;
         let target = stage.scene.target;
         let polling = Polling {

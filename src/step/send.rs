@@ -35,6 +35,8 @@ pub(crate) struct Prepared {
     pub(crate) identity: String,
     /// What undo templates see as `request`.
     pub(crate) request: Value,
+    /// Paths to what is secret in its answer, beside those that the operation names.
+    pub(crate) secret: Vec<String>,
     /// Whether what its answer shows counts even where it is not whole: a second answer must not stand for it.
     pub(crate) is_asked_once: bool,
 }
@@ -91,6 +93,7 @@ fn reply(transport: Transport, answer: Answer) -> Reply {
         grpc_status: answer.grpc_status,
         headers: answer.headers,
         aside: answer.aside,
+        is_withheld: false,
         body: answer.body.into(),
         elsewhere: None,
         took: answer.took,
@@ -120,7 +123,7 @@ impl Stage<'_> {
                 .map_err(|error| vec![self.doubt("ledger.disk", &error.to_string())])?;
         }
         self.statuses.push(reply.status);
-        self.learn_secrets(operation, &reply);
+        self.learn_secrets(operation, prepared, &mut reply);
         Ok(reply)
     }
 
@@ -161,6 +164,7 @@ impl Stage<'_> {
             grpc_status: None,
             headers: vec![],
             aside: vec![],
+            is_withheld: false,
             body: body.into_bytes(),
             elsewhere: None,
             took: started.elapsed(),
@@ -206,11 +210,18 @@ impl Stage<'_> {
         });
     }
 
-    /// Values at the operation's secret paths are secrets from now on.
-    fn learn_secrets(&self, operation: Option<&Operation>, reply: &Reply) {
-        let Some(operation) = operation.filter(|it| !it.secret.is_empty()) else { return };
-        let Some(json) = reply.json() else { return };
-        for path in operation.secret.iter().filter_map(|path| json_path(path).ok()) {
+    /// Values at secret paths are secrets from now on, before anything of the reply is shown.
+    fn learn_secrets(&self, operation: Option<&Operation>, prepared: &Prepared, reply: &mut Reply) {
+        let declared = operation.into_iter().flat_map(|it| &it.secret).map(|path| &path.value);
+        let mut paths = declared.chain(&prepared.secret).peekable();
+        if paths.peek().is_none() {
+            return;
+        }
+        let Some(json) = reply.json() else {
+            reply.is_withheld = reply.is_success();
+            return;
+        };
+        for path in paths.filter_map(|path| json_path(path).ok()) {
             path.query(&json).all().into_iter().for_each(|value| self.learn(value));
         }
     }

@@ -69,7 +69,7 @@ impl Snapshot {
             return Ok(stage
                 .scene
                 .mask
-                .mask(&format!("status: {}\n{}", reply.status, reply.text()))
+                .mask(&format!("status: {}\n{}", reply.status, reply.shown_text()))
                 .to_string());
         };
         for (path, data) in &self.redact {

@@ -112,6 +112,8 @@ pub struct Stage<'a> {
     pub retried: Vec<Failure>,
     /// HTTP statuses seen.
     pub statuses: Vec<u16>,
+    /// Names of what the flow that runs here gives away as secret.
+    pub(crate) secret_names: BTreeSet<String>,
     /// Whether this is an undo: nothing is announced.
     pub is_undoing: bool,
     /// How many steps have asked the target something, those of flows included.
@@ -137,6 +139,7 @@ impl<'a> Stage<'a> {
             canaries: vec![],
             retried: vec![],
             statuses: vec![],
+            secret_names: BTreeSet::new(),
             is_undoing: false,
             asked: Rc::default(),
             label: String::new(),
@@ -236,7 +239,8 @@ impl<'a> Stage<'a> {
             Value::String(text) => self.scene.mask.learn(text),
             Value::Array(list) => list.iter().for_each(|one| self.learn(one)),
             Value::Object(map) => map.values().for_each(|one| self.learn(one)),
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            Value::Number(number) => self.scene.mask.learn(&number.to_string()),
+            Value::Null | Value::Bool(_) => {}
         }
     }
 
@@ -350,6 +354,7 @@ impl<'a> Stage<'a> {
             .ok_or_else(|| vec![self.doubt("step.flow", &format!("there is no flow `{name}`"))])?;
         let mut aside = self.aside(with);
         aside.file = flow.source.name.to_string();
+        aside.secret_names = flow.syntax.secret_names();
         let ran = aside.run_steps(&flow.steps).await;
         self.retried.append(&mut aside.retried);
         self.statuses.append(&mut aside.statuses);

@@ -445,6 +445,7 @@ mod tests {
                 headers: vec![],
                 elsewhere: None,
                 aside: vec![],
+                is_withheld: false,
                 body: body.into(),
                 took: Duration::ZERO,
             };
