@@ -5,6 +5,7 @@ use super::snapshots::Stored;
 use super::state::State;
 use super::written::Written;
 use super::{Ended, Refusal, open, signals};
+use crate::client::origin;
 use crate::ledger::{Journal, Keys, Reading, open_changes, read_journal};
 use crate::outcome::Ending;
 use crate::run::{self, Leftover, Stop};
@@ -45,7 +46,7 @@ pub(super) fn cleanup(arguments: &CleanupArguments) -> Ended {
         match runtime.block_on(earlier.put_back(&mask, &stop, 0)) {
             Put::Whole => host::print(&format!("run {run}: everything is put back\n")),
             Put::Elsewhere(told) | Put::Left { told, .. } => {
-                host::tell(&told);
+                host::tell(&super::harmless(mask.mask(&told).as_str()));
                 ending = Ending::LeftBehind;
             }
         }
@@ -73,10 +74,6 @@ fn dry(state: &State, target: &Target, runs: &[String]) -> Ended {
         let earlier = Earlier { state, target, run };
         let reading = match earlier.found() {
             Ok(reading) => reading,
-            Err(Put::Elsewhere(told)) => {
-                host::tell(&told);
-                continue;
-            }
             Err(left) => {
                 host::tell(&left.told());
                 ending = Ending::LeftBehind;
@@ -133,6 +130,11 @@ pub(super) struct Earlier<'a> {
     pub(super) target: &'a Target,
     /// Its id.
     pub(super) run: &'a str,
+}
+
+/// Whether two addresses lead to the same scheme, host and port, however they are written.
+fn is_same_platform(one: &str, other: &str) -> bool {
+    one == other || origin(one, one).is_some_and(|place| Some(place) == origin(other, other))
 }
 
 /// How to let go of a run that muster itself never forgets.
@@ -232,7 +234,7 @@ impl Earlier<'_> {
                 ),
                 &let_go(&folder),
             )),
-            Some(Some(changed)) if changed != here => Err(Put::Elsewhere(format!(
+            Some(Some(changed)) if !is_same_platform(changed, here) => Err(Put::Elsewhere(format!(
                 "run {run} changed the target `{name}` at {changed}, and this one is at {here}: it is left as it is\n\
                  hint: muster cleanup with the target file of that run\n"
             ))),

@@ -8,6 +8,7 @@ use super::snapshots::Stored;
 use super::state::State;
 use super::written::Written;
 use super::{Ended, Refusal, open, signals};
+use crate::files::{self, FileError};
 use crate::host;
 use crate::ledger::{Journal, Keys};
 use crate::outcome::{self, Ending, Event, Outcome, Record};
@@ -19,6 +20,7 @@ use crate::step::Scene;
 use crate::suite::{self, Suites};
 use crate::target::Target;
 use std::cell::RefCell;
+use std::path::Path;
 use std::time::Duration;
 
 /// Runs what was asked for.
@@ -172,6 +174,7 @@ impl Prepared<'_> {
         let console = self.tells.then(|| Console::new(host::is_watched(), host::tell));
         let sink = Sink::new(folder, console)?;
         self.stored.written.note(sink.path().to_owned());
+        forget_reports(folder)?;
         let stop = runtime.block_on(async { signals::listen() })?;
         let mask = Mask::new();
         self.target.secrets.all().for_each(|secret| mask.learn(secret.reveal()));
@@ -226,7 +229,7 @@ impl Prepared<'_> {
                 None
             }
             Put::Left { summary, told } => {
-                host::tell(&told);
+                host::tell(&super::harmless(mask.mask(&told).as_str()));
                 Some(summary)
             }
         }
@@ -385,4 +388,10 @@ fn run_id() -> String {
         .map(|index| char::from(b'a' + u8::try_from((chance >> (index * 8)) % 26).unwrap_or(0)))
         .collect();
     format!("{now}-{letters}")
+}
+
+/// Removes the reports of an earlier run: what this one does not write, or does not come to write, would be taken for its own.
+fn forget_reports(folder: &Path) -> Result<(), FileError> {
+    let others = report::KINDS.iter().filter(|kind| kind.name != RECORD);
+    others.map(|kind| folder.join(kind.file)).try_for_each(|path| files::remove(&path))
 }

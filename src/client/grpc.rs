@@ -1,7 +1,7 @@
 //! gRPC with JSON messages (`application/grpc+json`) to one address, over HTTP/2: how the platform's proxy is spoken to.
 
 use super::connections::{Connections, Protocol};
-use super::http::{lines, header_list, innermost, sending, within_limit};
+use super::http::{header_list, innermost, lines, sending, within_limit};
 use super::plain::is_not_encoded;
 use super::{Answer, Connection, Networks, SendError, Unusable};
 use bytes::{Buf, BufMut, Bytes, BytesMut};

@@ -25,6 +25,7 @@ pub use review::Right;
 pub use rollout::{DeploymentFact, RESTARTED_AT, is_image};
 pub use watch::{PodWatch, Seen, Sight};
 
+use crate::secret::Mask;
 use ::kube::api::{Api, Patch, PatchParams};
 use ::kube::config::{KubeConfigOptions, Kubeconfig};
 use ::kube::{Client, Config, Error};
@@ -106,6 +107,20 @@ impl KubeError {
             KubeError::Refused { code, .. } => Some(*code),
             _ => None,
         }
+    }
+
+    fn masked(mut self, mask: &Mask) -> Self {
+        let texts = match &mut self {
+            KubeError::Unusable { why }
+            | KubeError::Unreachable { why, .. }
+            | KubeError::Unreadable { why, .. } => {
+                vec![why]
+            }
+            KubeError::Refused { reason, message, .. } => vec![reason, message],
+            KubeError::TimedOut { .. } => vec![],
+        };
+        texts.into_iter().for_each(|text| *text = mask.mask(text).as_str().to_owned());
+        self
     }
 
     fn of(what: &str, error: Error) -> KubeError {
@@ -207,6 +222,13 @@ impl Kube {
         self.call(&format!("read namespace {name}"), namespaces.get(name)).await
     }
 
+    /// What went wrong in a call, without what was shown to the cluster: a server may say it back.
+    fn told(&self, what: &str, error: Error) -> KubeError {
+        let mask = Mask::new();
+        self.credentials.secrets.iter().for_each(|secret| mask.learn(secret.reveal()));
+        KubeError::of(what, error).masked(&mask)
+    }
+
     /// Awaits a call, no longer than the limit.
     async fn call<T>(
         &self,
@@ -214,7 +236,7 @@ impl Kube {
         call: impl Future<Output = ::kube::Result<T>>,
     ) -> Result<T, KubeError> {
         match timeout(self.call_within, call).await {
-            Ok(answer) => answer.map_err(|error| KubeError::of(what, error)),
+            Ok(answer) => answer.map_err(|error| self.told(what, error)),
             Err(_) => Err(KubeError::TimedOut { what: what.to_owned(), limit: self.call_within }),
         }
     }

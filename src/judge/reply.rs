@@ -49,7 +49,10 @@ impl Reply {
         if !self.is_withheld {
             return self.text();
         }
-        format!("({} bytes, not shown: they may hold a secret, and no JSON in which it could be found)", self.body.len())
+        format!(
+            "({} bytes, not shown: they may hold a secret, and no JSON in which it could be found)",
+            self.body.len()
+        )
     }
 
     /// The body as JSON, if it is.

@@ -90,7 +90,11 @@ impl Receive {
             let sight = reader.look().await?;
             let took = started.elapsed();
             if let Some(found) = sight.found.as_ref().filter(|found| Some(found.as_str()) != older) {
-                return if took <= within { Ok(found.clone()) } else { Err(vec![late(to, took, within, stage)]) };
+                return if took <= within {
+                    Ok(found.clone())
+                } else {
+                    Err(vec![late(to, took, within, stage)])
+                };
             }
             if started.elapsed() + every > within {
                 let mut failure = match &sight.unread {

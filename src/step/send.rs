@@ -3,9 +3,9 @@
 //! Lives here: the one way in which steps reach the target. Does not: judging the reply.
 
 use super::expect::json_path;
+use super::operation::LookUp;
 use super::request::Request;
 use super::stage::Stage;
-use super::operation::LookUp;
 use super::{Names, Operation};
 use crate::client::{self, Answer, Connection, Grpc, Http, SendError};
 use crate::judge::{Reply, Transport};

@@ -339,8 +339,10 @@ fn for_each(node: &Node, problems: &Problems) -> Option<(At<String>, Members)> {
         What::Text(group) => Members::Group(At { value: group.clone(), at: node.at }),
         What::List(list) if !list.is_empty() => {
             let list: Vec<Value> = list.iter().map(|one| plain(one, problems)).collect();
-            if let Some((_, twice)) = list.iter().enumerate().find(|(at, one)| list[..*at].contains(one)) {
-                problems.borrow_mut().push(Problem::new(node.at, format!("{twice} stands there twice")));
+            let names: Vec<String> = list.iter().map(shown).collect();
+            if let Some((_, twice)) = names.iter().enumerate().find(|(at, one)| names[..*at].contains(one)) {
+                let text = format!("two members are called `{twice}`, and so would their cases be");
+                problems.borrow_mut().push(Problem::new(node.at, text));
             }
             Members::List(list)
         }
