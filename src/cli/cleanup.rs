@@ -52,7 +52,11 @@ pub(super) fn cleanup(arguments: &CleanupArguments) -> Ended {
         }
     }
     if runs.is_empty() {
-        host::print(&format!("nothing is left on target `{}`\n", target.name()));
+        let folder = state.folder().display().to_string();
+        host::print(&format!(
+            "nothing is left on target `{}`, as the state folder {folder} has it\n",
+            target.name()
+        ));
     }
     Ok(ending)
 }

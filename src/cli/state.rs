@@ -35,6 +35,11 @@ impl State {
         Ok(Self { folder: folder.path().to_path_buf(), _temporary: Some(folder) })
     }
 
+    /// Where it is.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Where the secrets of built-in fakes stand.
     pub(super) fn secrets_file(&self) -> PathBuf {
         self.folder.join("secrets")
@@ -72,12 +77,13 @@ impl State {
         self.runs(target).join(run)
     }
 
-    /// The runs that have left something, by id.
+    /// The runs that have left something, the last one first: what a later run found may be what an earlier one left.
     pub(super) fn open_runs(&self, target: &str) -> Result<Vec<String>, FileError> {
         match files::list(&self.runs(target)) {
             Err(error) if error.is_absent() => Ok(vec![]),
             listed => Ok(listed?
                 .iter()
+                .rev()
                 .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
                 .collect()),
         }

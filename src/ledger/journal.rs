@@ -45,6 +45,8 @@ pub struct Journal {
     open: RefCell<Vec<Change>>,
     /// Those of them whose last request was answered.
     answered: RefCell<BTreeSet<u64>>,
+    /// Those that more than one request has made.
+    repeated: RefCell<BTreeSet<u64>>,
     damaged: u64,
 }
 
@@ -72,6 +74,7 @@ impl Journal {
             next: std::cell::Cell::new(reading.last + 1),
             open: RefCell::new(open_changes(&reading.entries)),
             answered: RefCell::default(),
+            repeated: RefCell::default(),
             damaged: if is_new { 0 } else { reading.damaged },
         })
     }
@@ -99,6 +102,7 @@ impl Journal {
         };
         if let Some(open) = self.open.borrow().iter().find(equal) {
             self.answered.borrow_mut().remove(&open.number);
+            self.repeated.borrow_mut().insert(open.number);
             return Ok(open.number);
         }
         change.number = self.next.get();
@@ -111,6 +115,11 @@ impl Journal {
     /// Whether whatever was last sent for a change was answered. What an earlier process sent is not known.
     pub fn is_answered(&self, number: u64) -> bool {
         self.answered.borrow().contains(&number)
+    }
+
+    /// Whether a change that was announced stood for an earlier request too.
+    pub fn is_repeated(&self, number: u64) -> bool {
+        self.repeated.borrow().contains(&number)
     }
 
     /// Notes that a change was answered. Not durable by itself: without this note it is undone all the same.

@@ -224,9 +224,10 @@ async fn signed_in_by_flow(
 /// What a flow gives an identity. Whoever has a token that is nothing would ask as nobody, and be refused as nobody is.
 async fn given_by(flow: &str, with: Fields, stage: &mut Stage<'_>) -> Result<Fields, Vec<Failure>> {
     let outputs = stage.run_flow(flow, with).await?;
-    let nothing = outputs.iter().find(|(_, value)| value.is_null() || value.as_str() == Some(""));
-    match nothing {
-        Some((name, _)) => {
+    let is_nothing = |value: &Value| value.is_null() || value.as_str() == Some("");
+    let nothing = outputs.iter().find(|(_, value)| is_nothing(value)).map(|(name, _)| name.as_str());
+    match nothing.or_else(|| (!outputs.contains_key("token")).then_some("token")) {
+        Some(name) => {
             Err(vec![stage.doubt("identity.nothing", &format!("the flow `{flow}` gave no `{name}`"))])
         }
         None => Ok(outputs),

@@ -50,7 +50,7 @@ pub async fn put_back(scene: &Scene<'_>, changes: &[Change], stop: &Stop) -> Vec
         let done = tokio::select! {
             biased;
             () = stop.until(Level::Leave) => Err("muster was told to leave at once".into()),
-            () = std::future::ready(()), if still_marks(change, &leftovers) => Err("what it keeps others from is not put back".into()),
+            () = std::future::ready(()), if stands_below(change, &leftovers) => Err(STANDS_BELOW.into()),
             done = undone_for_good(scene, change, began) => done,
         };
         let noted = done.and_then(|()| noted(scene.journal.undone(change.number)));
@@ -61,10 +61,13 @@ pub async fn put_back(scene: &Scene<'_>, changes: &[Change], stop: &Stop) -> Vec
     leftovers
 }
 
-/// Whether it is the lease on a shared thing that is not as it was: others shall not take that for its old state.
-fn still_marks(change: &Change, leftovers: &[Leftover]) -> bool {
-    let is_lease = matches!(change.undo, Some(Undo::Lease { .. })) && change.key.is_some();
-    is_lease && leftovers.iter().any(|left| left.change.key == change.key)
+/// Why a change is left that could be put back.
+const STANDS_BELOW: &str = "a later change of the same thing is not put back";
+
+/// Whether a shared thing has a later change that is left: put back after this one, that would bring back what this one made. Its
+/// lease stays too: others shall not take what stands there for its old state.
+fn stands_below(change: &Change, leftovers: &[Leftover]) -> bool {
+    change.key.is_some() && leftovers.iter().any(|left| left.change.key == change.key)
 }
 
 fn noted(written: Result<(), FileError>) -> Result<(), String> {
@@ -213,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lease_on_a_shared_thing_stays_as_long_as_its_change_does() {
+    fn what_stands_below_a_change_that_is_left_is_left_too() {
         let lease = || Undo::Lease { lease: "l".into(), namespace: "n".into() };
         let flow = Undo::Flow { flow: "f".into(), with: Map::new() };
         let left = [Leftover { change: change(flow.clone(), Some("config:a")), why: "down".into() }];
@@ -221,10 +224,11 @@ mod tests {
             (lease(), Some("config:a"), true),
             (lease(), Some("config:b"), false),
             (lease(), None, false),
-            (flow, Some("config:a"), false),
+            (flow.clone(), Some("config:a"), true),
+            (flow, Some("config:b"), false),
         ] {
-            assert_eq!(still_marks(&change(undo.clone(), key), &left), expected, "{undo} {key:?}");
+            assert_eq!(stands_below(&change(undo.clone(), key), &left), expected, "{undo} {key:?}");
         }
-        assert!(!still_marks(&change(lease(), Some("config:a")), &[]));
+        assert!(!stands_below(&change(lease(), Some("config:a")), &[]));
     }
 }

@@ -449,6 +449,17 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_with_signs_between_its_letters_that_nobody_sees_is_hidden() {
+        let mask = mask_of(&["hunter22"]);
+        let wide: String = "hunter22".chars().flat_map(|letter| [letter, '\0']).collect();
+        for text in [wide.as_str(), "hun\u{1}ter22", "h\u{7f}unter22", "hunter\\u00002\\u00002"] {
+            assert!(mask.mask(&format!("a {text} b")).as_str().contains(MASK), "{text:?}");
+            assert!(mask.finds_in(text.as_bytes()), "{text:?}");
+        }
+        assert_eq!(mask.mask("a \u{1}hunter22\u{1} b").as_str(), "a \u{1}«secret»\u{1} b");
+    }
+
+    #[test]
     fn a_short_secret_is_hidden_where_it_stands_alone() {
         let mask = mask_of(&["4821", "é9x", "7", ""]);
         let text = "code=4821, 48210 x4821 14821 \"4821\" é9x é9xx 7";

@@ -7,7 +7,6 @@ use super::send::Prepared;
 use super::stage::Stage;
 use crate::judge::{self, Around, Cell, Refusals, Reply, Seen};
 use crate::outcome::{Evidence, Failure};
-use crate::scan;
 use crate::source::{At, Place, Problem};
 use crate::target::Via;
 use serde::Deserialize;
@@ -122,9 +121,7 @@ impl Access {
         let prepared = Prepared { is_asked_once: true, ..self.prepared(asked, identity, stage)? };
         let reply = stage.exchange(&prepared).await;
         let after = self.proof(asked, stage).await?;
-        let shows_canary = reply
-            .as_ref()
-            .is_ok_and(|reply| stage.canaries.iter().any(|canary| scan::shows(&reply.visible(), canary)));
+        let shows_canary = reply.as_ref().is_ok_and(|reply| stage.shows_canary(reply));
         let seen = seen(&reply, &stage.scene.book.refusals);
         let cell = judge::denied(&identity.value, seen, around(&before, &after), shows_canary);
         Ok(self.failure(name, cell, &prepared, reply.ok().as_ref(), stage))

@@ -42,8 +42,11 @@ impl Call {
             self.expect.as_ref().map(|expect| expect.rendered(stage)).transpose()?.unwrap_or_default();
         stage.clocks_go_together(expectation.compares_instants())?;
         let broken = expectation.broken_by(&reply);
-        if !broken.is_empty() {
-            return Err(stage.failures(broken, shown(stage, &prepared.shown(), &reply)));
+        let leaked = stage.leaked(&prepared.identity, &reply);
+        if leaked.is_some() || !broken.is_empty() {
+            let shown = shown(stage, &prepared.shown(), &reply);
+            let leaked = leaked.map(|failure| Failure { evidence: shown.clone(), ..failure });
+            return Err(leaked.into_iter().chain(stage.failures(broken, shown)).collect());
         }
         expect::capture_or_show(&self.capture, reply.read_json().as_ref(), stage, |stage| {
             shown(stage, &prepared.shown(), &reply)

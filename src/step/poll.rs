@@ -94,6 +94,10 @@ impl Polling {
             let took = started.elapsed();
             stage.clocks_go_together(expectation.compares_instants())?;
             let broken = expectation.broken_by(&reply);
+            if let Some(failure) = stage.leaked(&prepared.identity, &reply) {
+                let evidence = shown(stage, &prepared.shown(), &reply);
+                return Err(vec![Failure { evidence, ..failure }]);
+            }
             match (broken.is_empty(), met_at, self.stays) {
                 (true, None, _) if took > self.within => {
                     let text = format!("met only after {took:.1?}, and not within {:.1?}", self.within);

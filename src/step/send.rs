@@ -8,6 +8,7 @@ use super::request::Request;
 use super::stage::Stage;
 use super::{Names, Operation};
 use crate::client::{self, Answer, Connection, Grpc, Http, SendError};
+use crate::files::FileError;
 use crate::judge::{Reply, Transport};
 use crate::ledger::{Change, Undo};
 use crate::outcome::{Event, Failure};
@@ -117,14 +118,23 @@ impl Stage<'_> {
         self.note_redirect(prepared, &mut reply);
         self.note_clock(&reply);
         if let Some(number) = number {
-            self.scene
-                .journal
-                .done(number)
-                .map_err(|error| vec![self.doubt("ledger.disk", &error.to_string())])?;
+            let noted = self.note_answer(number, &reply);
+            noted.map_err(|error| vec![self.doubt("ledger.disk", &error.to_string())])?;
         }
         self.statuses.push(reply.status);
         self.learn_secrets(operation, prepared, &mut reply);
         Ok(reply)
+    }
+
+    /// A conflict says that what was to be made was there before. Unless this case made it, it is somebody's, and undoing would
+    /// take it from them.
+    fn note_answer(&self, number: u64, reply: &Reply) -> Result<(), FileError> {
+        const CONFLICT: u16 = 409;
+        let journal = self.scene.journal;
+        if reply.status == CONFLICT && !journal.is_repeated(number) {
+            return journal.undone(number);
+        }
+        journal.done(number)
     }
 
     async fn once(&self, prepared: &Prepared) -> Result<Reply, SendError> {
@@ -249,6 +259,7 @@ impl Stage<'_> {
         let key = operation.key.as_ref().map(|key| key.render_text(&names)).transpose();
         let key = key.map_err(|error| vec![self.doubt("step.template", &error.to_string())])?;
         if let Some(key) = &key {
+            self.without_secret(&by.flow.value, &Value::from(key.as_str()))?;
             self.hold(key).await?;
         }
         let before = Box::pin(self.look_before(operation, &names)).await?;

@@ -6,10 +6,11 @@
 use super::expect::json_path;
 use super::{Book, Data, Names, Step, Template};
 use crate::client::kube::Kube;
-use crate::judge::Mismatch;
 use crate::judge::clock::Ruling;
+use crate::judge::{Mismatch, Reply};
 use crate::ledger::{Journal, Keys};
 use crate::outcome::{Event, Evidence, Failure, Spot, Verdict};
+use crate::scan;
 use crate::secret::Mask;
 use crate::source::{At, Place};
 use crate::target::Target;
@@ -106,8 +107,8 @@ pub struct Stage<'a> {
     pub names: Names,
     /// The identities of the case: name to fields.
     pub identities: BTreeMap<String, Map<String, Value>>,
-    /// Canaries that were planted.
-    pub canaries: Vec<String>,
+    /// Canaries that were planted, and by whom.
+    pub(crate) canaries: Vec<(String, String)>,
     /// What went wrong in attempts that were repeated.
     pub retried: Vec<Failure>,
     /// HTTP statuses seen.
@@ -242,6 +243,18 @@ impl<'a> Stage<'a> {
             Value::Number(number) => self.scene.mask.learn(&number.to_string()),
             Value::Null | Value::Bool(_) => {}
         }
+    }
+
+    /// Whether an answer shows what somebody has planted.
+    pub(crate) fn shows_canary(&self, reply: &Reply) -> bool {
+        self.canaries.iter().any(|(canary, _)| scan::shows(&reply.visible(), canary))
+    }
+
+    /// That an answer shows to somebody else what was planted: neither to who planted it, nor to `operator`.
+    pub(crate) fn leaked(&self, who: &str, reply: &Reply) -> Option<Failure> {
+        let others = self.canaries.iter().filter(|(_, planter)| who != "operator" && who != planter);
+        let shown = others.map(|(canary, _)| canary).any(|canary| scan::shows(&reply.visible(), canary));
+        shown.then(|| self.fail("leak.canary", &format!("{who} was shown the canary")))
     }
 
     /// A failure of the current step: the platform broke a promise.

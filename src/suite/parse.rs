@@ -141,6 +141,7 @@ pub(super) struct KnownSyntax {
 pub fn load(sources: &[Source]) -> Result<Suites, Invalid> {
     let (mut invalid, files) = (Invalid::none(), parsed(sources));
     let mut suites = Suites { book: book(&files, &mut invalid), ..Suites::default() };
+    no_second(&files, &mut invalid);
     for file in &files {
         match kind_of(file.source) {
             FileKind::Suite => suites.cases.extend(cases(file, &mut invalid)),
@@ -158,10 +159,25 @@ pub fn load(sources: &[Source]) -> Result<Suites, Invalid> {
 /// # Errors
 /// Every problem of these files.
 pub fn load_book(sources: &[Source]) -> Result<Book, Invalid> {
-    let mut invalid = Invalid::none();
-    let book = book(&parsed(sources), &mut invalid);
+    let (mut invalid, files) = (Invalid::none(), parsed(sources));
+    no_second(&files, &mut invalid);
+    let book = book(&files, &mut invalid);
     lint::look_over_book(&book, sources, &mut invalid);
     invalid.or(book)
+}
+
+/// Of what is one file there is no second: it would replace the first.
+fn no_second(files: &[Parsed<'_>], invalid: &mut Invalid) {
+    let mut seen = vec![];
+    let is_one = |kind: &FileKind| !matches!(kind, FileKind::Flow | FileKind::Suite);
+    for file in files.iter().filter(|file| is_one(&kind_of(file.source))) {
+        let name = file.source.name.rsplit('/').next().unwrap_or_default();
+        if seen.contains(&name) {
+            let text = format!("there is another `{name}`, and one alone is read");
+            invalid.add(file.source, [Problem::new(Place::default(), text)]);
+        }
+        seen.push(name);
+    }
 }
 
 enum FileKind {
@@ -203,7 +219,13 @@ fn book(files: &[Parsed<'_>], invalid: &mut Invalid) -> Book {
         match kind_of(file.source) {
             FileKind::Operations => operations(file, &mut book, invalid),
             FileKind::Flow => match flow(file, invalid) {
-                Some(flow) => drop(book.flows.insert(flow.syntax.flow.value.clone(), flow)),
+                Some(flow) => {
+                    let name = flow.syntax.flow.clone();
+                    if book.flows.insert(name.value.clone(), flow).is_some() {
+                        let text = format!("another file holds a flow `{}` too", name.value);
+                        invalid.add(file.source, [Problem::new(name.at, text)]);
+                    }
+                }
                 None => drop(book.unread.flows.insert(stem(file.source).to_owned())),
             },
             _ => {}
