@@ -1,6 +1,7 @@
 //! What a reply must be.
 
 use super::{Check, NoJson, read_json};
+use crate::secret::Mask;
 use serde_json::Value;
 use serde_json_path::JsonPath;
 use std::time::Duration;
@@ -131,12 +132,13 @@ impl Expectation {
     }
 
     /// Every expectation that the reply breaks.
-    pub fn broken_by(&self, reply: &Reply) -> Vec<Mismatch> {
+    pub fn broken_by(&self, reply: &Reply, mask: &Mask) -> Vec<Mismatch> {
         let mut broken = vec![];
         broken.extend(self.wrong_status(reply));
-        broken.extend(self.headers.iter().flat_map(|(name, checks)| wrong_header(name, checks, reply)));
-        broken.extend(self.wrong_body(reply));
-        broken.extend(self.wrong_text(reply));
+        broken
+            .extend(self.headers.iter().flat_map(|(name, checks)| wrong_header(name, checks, (reply, mask))));
+        broken.extend(self.wrong_body(reply, mask));
+        broken.extend(self.wrong_text(reply, mask));
         broken.extend(too_slow(self.latency, reply.took));
         broken
     }
@@ -163,35 +165,35 @@ impl Expectation {
         }
     }
 
-    fn wrong_body(&self, reply: &Reply) -> Vec<Mismatch> {
+    fn wrong_body(&self, reply: &Reply, mask: &Mask) -> Vec<Mismatch> {
         if self.body.is_empty() {
             return vec![];
         }
         match reply.read_json() {
-            Ok(json) => wrong_values(&self.body, &json),
+            Ok(json) => wrong_values(&self.body, &json, mask),
             Err(why) => {
                 vec![Mismatch { kind: "expect.body", message: format!("body: wanted JSON, found {why}") }]
             }
         }
     }
 
-    fn wrong_text(&self, reply: &Reply) -> Vec<Mismatch> {
+    fn wrong_text(&self, reply: &Reply, mask: &Mask) -> Vec<Mismatch> {
         if self.text.is_empty() {
             return vec![];
         }
         let text = Value::from(reply.text());
         let shown = Value::from(reply.shown_text());
-        let wrong = self.text.iter().filter(|check| check.wrong_with(&[&text]).is_some());
-        let wrong = wrong.map(|check| check.difference(&[&shown]));
+        let wrong = self.text.iter().filter(|check| check.wrong_with(&[&text], mask).is_some());
+        let wrong = wrong.map(|check| check.difference(&[&shown], mask));
         wrong.map(|wrong| Mismatch { kind: "expect.text", message: format!("body: {wrong}") }).collect()
     }
 }
 
 /// Every condition that the values at its path do not meet.
-pub(super) fn wrong_values(body: &[(JsonPath, Vec<Check>)], json: &Value) -> Vec<Mismatch> {
+pub(super) fn wrong_values(body: &[(JsonPath, Vec<Check>)], json: &Value, mask: &Mask) -> Vec<Mismatch> {
     let wrong_at = |(path, checks): &(JsonPath, Vec<Check>)| {
         let found = path.query(json).all();
-        let wrong: Vec<String> = checks.iter().filter_map(|check| check.wrong_with(&found)).collect();
+        let wrong: Vec<String> = checks.iter().filter_map(|check| check.wrong_with(&found, mask)).collect();
         wrong.into_iter().map(|wrong| format!("{path}: {wrong}")).collect::<Vec<_>>()
     };
     body.iter().flat_map(wrong_at).map(|message| Mismatch { kind: "expect.body", message }).collect()
@@ -212,7 +214,7 @@ pub(super) fn too_slow(latency: Option<Duration>, took: Duration) -> Option<Mism
     })
 }
 
-fn wrong_header(name: &str, checks: &[Check], reply: &Reply) -> Vec<Mismatch> {
+fn wrong_header(name: &str, checks: &[Check], (reply, mask): (&Reply, &Mask)) -> Vec<Mismatch> {
     let found: Vec<Value> = reply
         .headers
         .iter()
@@ -222,7 +224,7 @@ fn wrong_header(name: &str, checks: &[Check], reply: &Reply) -> Vec<Mismatch> {
     let found: Vec<&Value> = found.iter().collect();
     checks
         .iter()
-        .filter_map(|check| check.wrong_with(&found))
+        .filter_map(|check| check.wrong_with(&found, mask))
         .map(|wrong| Mismatch { kind: "expect.header", message: format!("header {name}: {wrong}") })
         .collect()
 }
@@ -253,7 +255,11 @@ mod tests {
     }
 
     fn messages(expectation: &Expectation, reply: &Reply) -> Vec<String> {
-        expectation.broken_by(reply).into_iter().map(|it| format!("{}: {}", it.kind, it.message)).collect()
+        expectation
+            .broken_by(reply, &Mask::new())
+            .into_iter()
+            .map(|it| format!("{}: {}", it.kind, it.message))
+            .collect()
     }
 
     #[test]

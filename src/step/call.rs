@@ -41,7 +41,7 @@ impl Call {
         let expectation =
             self.expect.as_ref().map(|expect| expect.rendered(stage)).transpose()?.unwrap_or_default();
         stage.clocks_go_together(expectation.compares_instants())?;
-        let broken = expectation.broken_by(&reply);
+        let broken = expectation.broken_by(&reply, stage.scene.mask);
         let leaked = stage.leaked(&prepared.identity, &reply);
         if leaked.is_some() || !broken.is_empty() {
             let shown = shown(stage, &prepared.shown(), &reply);

@@ -438,14 +438,16 @@ mod tests {
     #[test]
     fn an_instant_is_compared_as_an_instant() {
         let fresh = checks(&json!({ "not_before": "2026-11-25T08:00:00Z" })).unwrap();
-        let wrong = |found: &str| fresh[0].wrong_with(&[&json!(found)]);
+        let wrong = |found: &str| fresh[0].wrong_with(&[&json!(found)], &crate::secret::Mask::new());
         assert_eq!(wrong("2026-11-25T08:00:00Z"), None);
         assert_eq!(wrong("2026-11-25T09:30:00+01:30"), None);
         assert_eq!(
             wrong("2026-11-25T07:59:59Z").unwrap(),
             "wanted an instant not before 2026-11-25T08:00:00Z, found \"2026-11-25T07:59:59Z\""
         );
-        assert!(wrong("yesterday").is_some() && fresh[0].wrong_with(&[]).is_some());
+        assert!(
+            wrong("yesterday").is_some() && fresh[0].wrong_with(&[], &crate::secret::Mask::new()).is_some()
+        );
         assert_eq!(
             checks(&json!({ "not_before": "2h" })).unwrap_err(),
             "`not_before` wants an instant as in RFC 3339 or seconds since 1970, such as $(now|minus('2h')), found \"2h\""

@@ -43,7 +43,7 @@ impl Plant {
         stage.canaries.push((canary, planter));
         let prepared = self.request().prepared(stage)?;
         let reply = stage.exchange(&prepared).await?;
-        let broken = Expectation::default().broken_by(&reply);
+        let broken = Expectation::default().broken_by(&reply, stage.scene.mask);
         if broken.is_empty() {
             return Ok(());
         }

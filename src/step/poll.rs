@@ -93,7 +93,7 @@ impl Polling {
             let reply = stage.exchange(prepared).await?;
             let took = started.elapsed();
             stage.clocks_go_together(expectation.compares_instants())?;
-            let broken = expectation.broken_by(&reply);
+            let broken = expectation.broken_by(&reply, stage.scene.mask);
             if let Some(failure) = stage.leaked(&prepared.identity, &reply) {
                 let evidence = shown(stage, &prepared.shown(), &reply);
                 return Err(vec![Failure { evidence, ..failure }]);

@@ -11,6 +11,7 @@ use crate::judge::Expectation;
 use crate::judge::sample::Reading;
 use crate::outcome::Failure;
 use crate::probe::{self, Probe};
+use crate::secret::Mask;
 
 /// Requests of a probe in flight.
 const IN_FLIGHT: usize = 64;
@@ -52,7 +53,7 @@ async fn reading(
     };
     match prepared.send(http, rpc, connection, PROBE_WITHIN).await {
         Ok(reply) if reply.status == 401 => Reading::Unjudged("status 401".into()),
-        Ok(reply) => match wanted.broken_by(&reply).first() {
+        Ok(reply) => match wanted.broken_by(&reply, &Mask::new()).first() {
             None => Reading::Served,
             Some(broken) if reply.is_success() => Reading::Failed(broken.kind.into()),
             Some(_) => Reading::Failed(format!("status {}", reply.status).into()),

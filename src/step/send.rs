@@ -207,7 +207,9 @@ impl Stage<'_> {
         if self.scene.target.file.names_origin(&origin) {
             return;
         }
-        let origin: String = origin.chars().take(MOST_OF_AN_ORIGIN).collect();
+        // An origin is of small letters, and long ones are cut: half of a secret in it would not be known as one.
+        let is_seemly = origin.len() <= MOST_OF_AN_ORIGIN && !self.scene.mask.finds_in(location.as_bytes());
+        let origin = if is_seemly { origin } else { "an address that is not shown".to_owned() };
         self.led_elsewhere(&origin, &format!("a redirect, status {}", reply.status));
         reply.elsewhere = Some(origin);
     }
@@ -347,7 +349,7 @@ impl Stage<'_> {
             let prepared = request.prepared(&inner)?;
             let reply = inner.exchange(&prepared).await?;
             let is_absent = match &look_up.absent {
-                Some(absent) => absent.rendered(&inner)?.broken_by(&reply).is_empty(),
+                Some(absent) => absent.rendered(&inner)?.broken_by(&reply, self.scene.mask).is_empty(),
                 None => false,
             };
             if !is_absent && !reply.is_success() {

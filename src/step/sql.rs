@@ -144,7 +144,7 @@ impl Sql {
             None => {
                 let rows = self.ask(&values, stage).await?;
                 stage.clocks_go_together(wanted.compares_instants())?;
-                let broken = wanted.broken_by(&rows.json, rows.took);
+                let broken = wanted.broken_by(&rows.json, rows.took, stage.scene.mask);
                 if !broken.is_empty() {
                     return Err(stage.failures(broken, self.shown(stage, Some(&rows))));
                 }
@@ -193,7 +193,7 @@ impl Sql {
         loop {
             let rows = self.ask(values, stage).await?;
             stage.clocks_go_together(wanted.compares_instants())?;
-            let broken = wanted.broken_by(&rows.json, rows.took);
+            let broken = wanted.broken_by(&rows.json, rows.took, stage.scene.mask);
             if broken.is_empty() {
                 return Ok(rows);
             }

@@ -168,15 +168,15 @@ pub fn load_book(sources: &[Source]) -> Result<Book, Invalid> {
 
 /// Of what is one file there is no second: it would replace the first.
 fn no_second(files: &[Parsed<'_>], invalid: &mut Invalid) {
-    let mut seen = vec![];
+    let mut seen: Vec<&str> = vec![];
     let is_one = |kind: &FileKind| !matches!(kind, FileKind::Flow | FileKind::Suite);
     for file in files.iter().filter(|file| is_one(&kind_of(file.source))) {
         let name = file.source.name.rsplit('/').next().unwrap_or_default();
-        if seen.contains(&name) {
-            let text = format!("there is another `{name}`, and one alone is read");
+        if let Some(first) = seen.iter().find(|first| first.rsplit('/').next() == Some(name)) {
+            let text = format!("there is `{first}` too, and one `{name}` alone is read");
             invalid.add(file.source, [Problem::new(Place::default(), text)]);
         }
-        seen.push(name);
+        seen.push(&file.source.name);
     }
 }
 
