@@ -27,7 +27,8 @@ pub use watch::{PodWatch, Seen, Sight};
 
 use crate::secret::Mask;
 use ::kube::api::{Api, Patch, PatchParams};
-use ::kube::config::{KubeConfigOptions, Kubeconfig};
+use ::kube::client::AuthError;
+use ::kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use ::kube::{Client, Config, Error};
 use k8s_openapi::api::core::v1::Namespace;
 use serde_json::json;
@@ -132,7 +133,7 @@ impl KubeError {
             Error::Service(error) => KubeError::Unreachable { what, why: chain(error.as_ref()) },
             Error::HyperError(error) => KubeError::Unreachable { what, why: chain(&error) },
             Error::ReadEvents(error) => KubeError::Unreachable { what, why: chain(&error) },
-            Error::Auth(error) => KubeError::Unusable { why: chain(&error) },
+            Error::Auth(error) => KubeError::Unusable { why: uncredited(&error) },
             other => KubeError::Unreadable { what, why: chain(&other) },
         }
     }
@@ -171,7 +172,10 @@ impl Kube {
         config.connect_timeout = Some(call_within);
         let credentials =
             Credentials::of(&config).map_err(|error| KubeError::Unusable { why: chain(&error) })?;
-        let client = Client::try_from(config).map_err(|error| KubeError::Unusable { why: chain(&error) })?;
+        let client = Client::try_from(config).map_err(|error| match error {
+            Error::Auth(error) => KubeError::Unusable { why: uncredited(&error) },
+            other => KubeError::Unusable { why: chain(&other) },
+        })?;
         Ok(Kube { client, call_within, credentials: Arc::new(credentials) })
     }
 
@@ -242,6 +246,23 @@ impl Kube {
     }
 }
 
+/// Why a kubeconfig cannot be read. What says where it is malformed shows the lines around, and a token may stand there.
+fn unread(error: &KubeconfigError) -> String {
+    match error {
+        KubeconfigError::Parse(_) => "the kubeconfig is malformed; `kubectl config view` says where".into(),
+        _ => chain(error),
+    }
+}
+
+/// Why credentials cannot be had. What a plugin has written may be one.
+fn uncredited(error: &AuthError) -> String {
+    match error {
+        AuthError::AuthExecRun { cmd, out } => format!("the plugin `{cmd}` ended with {}", out.status),
+        AuthError::AuthExecParse(_) => "a plugin gave no credential that could be read".into(),
+        other => chain(other),
+    }
+}
+
 async fn config(place: &Place) -> Result<Config, KubeError> {
     let unusable = |why: String| KubeError::Unusable { why };
     match place {
@@ -250,7 +271,7 @@ async fn config(place: &Place) -> Result<Config, KubeError> {
         }
         Place::InCluster => Config::incluster().map_err(|error| unusable(chain(&error))),
         Place::File { kubeconfig, context } => {
-            let file = Kubeconfig::read_from(kubeconfig).map_err(|error| unusable(chain(&error)))?;
+            let file = Kubeconfig::read_from(kubeconfig).map_err(|error| unusable(unread(&error)))?;
             let options =
                 KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
             Config::from_custom_kubeconfig(file, &options).await.map_err(|error| unusable(chain(&error)))

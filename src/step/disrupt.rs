@@ -107,6 +107,10 @@ impl Disrupt {
                     .hint("name `probes` and `recovered.when`"),
             );
         }
+        if !self.recovered.when.is_empty() && !self.recovered.when.contains(&Clock::Served) {
+            let text = "a recovery without `served` ends before a probe is judged";
+            look.problem(Problem::new(at, text).hint("add `served` to `recovered.when`"));
+        }
         for probe in self.probes.values() {
             probe.request().look(look, at);
             probe.expect.iter().for_each(|expect| expect.look(look, at));

@@ -253,6 +253,11 @@ impl CaptureFrom {
         found.filter(|found| !found.is_null()).or_else(|| self.or.clone())
     }
 
+    /// Looks over where it is sought.
+    pub(crate) fn look(&self, look: &mut Look<'_>) {
+        look.json_path(&self.path);
+    }
+
     /// Where it is sought.
     pub(crate) fn path(&self) -> &str {
         &self.path.value

@@ -193,6 +193,8 @@ impl Operation {
         for look_up in self.before.values() {
             inner.reading_operation(&look_up.op);
             look_up.json.iter().for_each(|data| inner.data(data));
+            look_up.capture.values().for_each(|from| from.look(&mut inner));
+            look_up.absent.iter().for_each(|absent| absent.look(&mut inner, name.at));
         }
         if let Some(parent) = &self.part_of
             && inner.operation(parent).is_some_and(|it| it.undo.is_none())

@@ -15,7 +15,7 @@ use crate::outcome::{Event, Failure};
 use crate::source::At;
 use crate::target::WritePermit;
 use serde_json::{Map, Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often a read is sent at most when no whole answer comes.
 const MOST_ATTEMPTS: usize = 3;
@@ -146,7 +146,7 @@ impl Stage<'_> {
     }
 
     async fn attempts(&mut self, prepared: &Prepared) -> Result<Reply, SendError> {
-        let target = self.scene.target;
+        let (target, started) = (self.scene.target, Instant::now());
         let mut sent = self.once(prepared).await;
         for _ in 1..MOST_ATTEMPTS {
             let Err(error) = &sent else { break };
@@ -159,12 +159,14 @@ impl Stage<'_> {
             sent = prepared
                 .send(&target.http, target.rpc.as_ref(), Connection::New, target.answer_within())
                 .await;
+            // Whoever asked has waited since the first attempt.
+            sent = sent.map(|reply| Reply { took: started.elapsed(), ..reply });
         }
         sent
     }
 
     async fn ask_kubernetes(&self, prepared: &Prepared) -> Result<Reply, SendError> {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let kube = self.scene.kube().await.map_err(SendError::Refused)?;
         let (status, body) =
             kube.get_path(&prepared.path).await.map_err(|error| SendError::Broken(error.to_string()))?;
