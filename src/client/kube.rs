@@ -254,10 +254,12 @@ fn unread(error: &KubeconfigError) -> String {
     }
 }
 
-/// Why credentials cannot be had. What a plugin has written may be one.
+/// Why credentials cannot be had. What a plugin has written may be one, and what it was started with.
 fn uncredited(error: &AuthError) -> String {
     match error {
-        AuthError::AuthExecRun { cmd, out } => format!("the plugin `{cmd}` ended with {}", out.status),
+        AuthError::AuthExecRun { out, .. } => {
+            format!("the plugin that gives credentials ended with {}", out.status)
+        }
         AuthError::AuthExecParse(_) => "a plugin gave no credential that could be read".into(),
         other => chain(other),
     }

@@ -304,3 +304,33 @@ fn reports_of_an_earlier_run_are_not_taken_for_those_of_this_one() {
     assert_eq!(code(&own.muster(&["run", "--report", "summary"])), 1);
     assert!(!own.path("reports/junit.xml").exists() && own.path("reports/summary.json").exists());
 }
+
+/// A platform whose setting cannot be given back what it was until it is mended: two runs leave something, the one upon the other.
+fn stubborn(asked: &crate::own_platform::Asked, state: &State) -> Answer {
+    let is_given_back = asked.what == "PUT /items/one" && {
+        let held = held(state);
+        let value = &asked.body["value"];
+        let is_again = held.asked.iter().any(|what| what == "PUT /items/one");
+        !held.items.contains_key("mended") && (value == "original" || value == "first" && is_again)
+    };
+    if is_given_back { Answer("503 Service Unavailable", "", "{}".into()) } else { obedient(asked, state) }
+}
+
+#[test]
+fn what_a_later_run_has_left_is_put_back_before_what_an_earlier_one_has() {
+    let own = Own::answering(stubborn);
+    own.set("one", json!("original"));
+    for value in ["first", "second"] {
+        let steps = format!(
+            "      - call: {{ op: item.set, as: operator, with: {{ id: one }}, json: {{ value: {value} }} }}"
+        );
+        own.cases(&[("sets", "", &steps)]);
+        assert_eq!((own.run().0, own.item("one")), (5, Some(json!(value))));
+        // Runs are put in order by the second in which they began.
+        std::thread::sleep(Duration::from_millis(1_100));
+    }
+    own.set("mended", json!(true));
+    let cleaned = own.muster(&["cleanup"]);
+    assert_eq!(code(&cleaned), 0, "{}", stderr(&cleaned));
+    assert_eq!(own.item("one"), Some(json!("original")));
+}
