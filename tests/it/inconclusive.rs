@@ -5,8 +5,10 @@ use crate::program::{Bench, code, get, stdout, summary};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-/// A case that reads the health of a service, and how it is kept from being judged.
-const TABLE: [(&str, &str, Option<(&str, &str)>); 4] = [
+/// A kind, the case that is not judged for it, and what is replaced in the target file.
+type Row = (&'static str, &'static str, Option<(&'static str, &'static str)>);
+
+const TABLE: [Row; 4] = [
     ("steady.before", DISRUPTS_WHAT_IS_NOT_SERVED, None),
     ("receive.mailbox", RECEIVES, Some(("signup-code:", "another:"))),
     ("need.undeclared", NEEDS, Some((", payments]", "]"))),
