@@ -51,6 +51,28 @@ fn an_eviction_ends_a_pod_as_it_should() {
 }
 
 #[test]
+fn an_eviction_that_the_cluster_refuses_is_an_answer_and_nothing_is_done() {
+    let refusals = [
+        (
+            "eviction-refused",
+            "fault.missed",
+            "refused: Cannot evict pod as it would violate the pod's disruption budget.",
+        ),
+        ("eviction-denied", "kubernetes.error", "pods/eviction is forbidden"),
+    ];
+    for (defect, kind, expected) in refusals {
+        let bench = Bench::with_defects(&[defect]);
+        let pods = || get(&cluster(&bench), "/api/v1/namespaces/micro/pods").matches("\"uid\"").count();
+        let before = pods();
+        let (code, told, summary) = told(&bench, "          fault: { evict_pod: $(pod) }\n");
+        assert_eq!(code, 3, "{told}");
+        assert_eq!(summary["cases"][0]["failures"][0]["kind"], kind, "{told}");
+        assert!(told.contains(expected), "{told}");
+        assert_eq!(pods(), before);
+    }
+}
+
+#[test]
 fn a_crashed_container_is_started_anew_in_its_pod() {
     let bench = Bench::new();
     let (code, told, summary) = told(&bench, "          fault: { crash_pod: $(pod) }\n");
