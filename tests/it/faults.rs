@@ -19,7 +19,7 @@ const RUN: [&str; 5] = ["run", "--suites", "suites", "--allow-disruption", "a-fa
 
 /// What a run of such a case says. One in which this machine was too busy to ask on its beat has decided nothing, and is
 /// asked again.
-fn told(bench: &Bench, fault: &str) -> (i32, String, serde_json::Value) {
+pub(crate) fn told(bench: &Bench, fault: &str) -> (i32, String, serde_json::Value) {
     suite(bench, fault, "1s");
     let once = || {
         let output = bench.muster(&RUN).output().unwrap();

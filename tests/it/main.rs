@@ -34,6 +34,7 @@ mod planted;
 mod pods;
 mod program;
 mod reports;
+mod requests_lost;
 mod suites_page;
 mod two_runs;
 mod unwritable;
