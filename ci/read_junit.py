@@ -23,21 +23,40 @@ def stated(element):
     return {name: int(element.get(name, "-1")) for name in ("tests", "failures", "errors", "skipped")}
 
 
-def expected(totals):
-    """The same counts, from summary.json."""
+def is_told(summary):
+    """Whether the verdicts of the cases say by themselves how the run ended."""
+    totals = summary["totals"]
+    undecided = totals["inconclusive"] + totals["not_run"]
+    return {"passed": True, "failed": totals["failed"] > 0, "undecided": undecided > 0}.get(summary["ending"], False)
+
+
+def expected(summary):
+    """The same counts, from summary.json: an ending that no case tells is a case of its own."""
+    totals, own = summary["totals"], 0 if is_told(summary) else 1
     return {
-        "tests": totals["planned"],
+        "tests": totals["planned"] + own,
         "failures": totals["failed"],
-        "errors": totals["inconclusive"] + totals["not_run"],
+        "errors": totals["inconclusive"] + totals["not_run"] + own,
         "skipped": totals["skipped"] + totals["known"],
     }
 
 
-def differences(root, totals):
+def ending(root, summary):
+    """Every suite that does not name the ending and the exit code of summary.json."""
+    for suite in root.iter("testsuite"):
+        named = {it.get("name"): it.get("value") for it in suite.iter("property")}
+        found, wanted = (named.get("ending"), named.get("exit-code")), (summary["ending"], str(summary["exit_code"]))
+        if found != wanted:
+            yield f"testsuite {suite.get('name')}: wanted ending and exit code {wanted}, found {found}"
+
+
+def differences(root, summary):
     """Every count that is not what another says it is, and every case with more than one outcome."""
+    totals = summary["totals"]
+    yield from ending(root, summary)
     everything = list(root.iter("testcase"))
     yield from compared("testsuites", stated(root), counted(everything))
-    yield from compared("summary.json", expected(totals), counted(everything))
+    yield from compared("summary.json", expected(summary), counted(everything))
     for suite in root.iter("testsuite"):
         yield from compared(f"testsuite {suite.get('name')}", stated(suite), counted(suite.findall("testcase")))
     for case in everything:
@@ -60,9 +79,9 @@ def main():
     """Reads both files and tells."""
     folder = pathlib.Path(sys.argv[1])
     root = ElementTree.parse(folder / "junit.xml").getroot()
-    totals = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["totals"]
-    found = list(differences(root, totals))
-    print("\n".join(found) or f"{totals['planned']} cases, every count agrees")
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    found = list(differences(root, summary))
+    print("\n".join(found) or f"{summary['totals']['planned']} cases, every count agrees")
     return 1 if found else 0
 
 

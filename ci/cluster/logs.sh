@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # logs.sh DIR: signups on the cluster in DIR whose codes are read from the log of a real pod, with no more rights than
 # `muster rbac` prints for that. Before the switch that has codes logged no code is in the log, and with the rights of
-# least.sh, which lack `pods/log`, the same signups are not judged. Needs platform.sh and least.sh to have run.
+# least.sh, which lack `pods/log`, `muster doctor` says so and the same signups are not judged. Needs platform.sh and least.sh to have run.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 root="$(cd "$here/../.." && pwd)"
@@ -55,6 +55,10 @@ with_pods "$dir/target.yaml" >"$dir/blind.yaml"
 cp "$dir/blind.yaml" "$dir/logs.yaml"
 ACCOUNT=logs TARGET="$dir/logs.yaml" "$here/least.sh" "$dir" "${cases[@]}"
 grep -A 2 -F 'pods/log' "$dir/logs.rbac.yaml" | grep -q '"get"\|- get' || differs 'no right to read logs is printed' "$dir/logs.rbac.yaml"
+code=0
+"$here/exec.sh" "$dir" timeout 60 "$muster" doctor --target "$dir/blind.yaml" --suites "$root/suites" --state-dir "$dir/state-doctor" \
+  >"$dir/doctor.txt" 2>&1 || code=$?
+[ "$code" = 3 ] && grep -q 'not allowed: .*pods/log' "$dir/doctor.txt" || differs "3 and the right that lacks were wanted of doctor, $code found" "$dir/doctor.txt"
 switch true
 trap 'switch false' EXIT
 code=0

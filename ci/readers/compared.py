@@ -8,8 +8,11 @@ must be that of one of the case's failures, without what XML cannot hold, on one
 """
 
 import json
-import re
+import pathlib
 import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import read_junit
 
 WORDS = {"fail": "failure", "inconclusive": "error", "not run": "error", "skip": "skipped", "known": "skipped"}
 
@@ -22,13 +25,14 @@ def one_line(text):
 
 def expected(summary):
     """The sums, and for each case that did not pass the messages that may be shown; none where any may."""
-    totals = summary["totals"]
-    sums = (f"tests={totals['planned']} failures={totals['failed']} errors={totals['inconclusive'] + totals['not_run']} "
-            f"skipped={totals['skipped'] + totals['known']}")
-    cases = {}
+    counts = read_junit.expected(summary)
+    sums = " ".join(f"{name}={count}" for name, count in counts.items())
+    cases = {} if read_junit.is_told(summary) else {"error the run": set()}
     for case in summary["cases"]:
         word = WORDS.get(case["outcome"])
         messages = {one_line(failure["message"]) for failure in case["failures"]} if word in ("failure", "error") else set()
+        if case["outcome"] == "not run" and summary["stopped_by"]:
+            messages = {one_line(f"not run to its end: the run was stopped early: {summary['stopped_by']}")}
         if word:
             cases[f"{word} {case['case']}"] = messages
     return sums, cases

@@ -85,8 +85,8 @@ pub(super) fn perform(arguments: &RunArguments, tells: bool) -> Result<Performed
 
 /// The report that is the record itself.
 const RECORD: &str = "jsonl";
-/// The report that is written last: it tells whether the others were written.
-const LAST: &str = "summary";
+/// The reports that are written last: they tell how the run ended, so also whether the others were written.
+const LAST: [&str; 2] = ["junit", "summary"];
 
 fn check_reports(asked: &[String]) -> Result<(), Refusal> {
     match asked.iter().find(|name| report::kind(name).is_none()) {
@@ -308,27 +308,48 @@ impl Prepared<'_> {
             None
         });
         let recorded = recorded.renewed(sink)?;
-        let others = report::KINDS.iter().filter(|kind| !matches!(kind.name, RECORD | LAST));
-        others.filter(asked).for_each(|kind| self.write(kind.name, &recorded, sink, mask));
-        self.search(sink, mask)?;
-        let recorded = recorded.renewed(sink)?;
-        if report::kind(LAST).as_ref().is_some_and(asked) {
-            self.write(LAST, &recorded, sink, mask);
+        let others = report::KINDS.iter().filter(|kind| !(kind.name == RECORD || LAST.contains(&kind.name)));
+        for kind in others.filter(asked) {
+            self.write(kind, &recorded, sink, mask);
         }
         self.search(sink, mask)?;
-        Ok((recorded.renewed(sink)?.outcome, differs))
+        let last: Vec<&Kind> = LAST.iter().filter_map(|name| report::kind(name)).filter(asked).collect();
+        let recorded = self.write_last(&last, recorded.renewed(sink)?, sink, mask)?;
+        Ok((recorded.outcome, differs))
     }
 
-    fn write(&self, name: &str, recorded: &Recorded, sink: &Sink, mask: &Mask) {
+    /// Writes the reports that tell how the run ended. If one of them changes that, the others are written once more.
+    fn write_last(
+        &self,
+        kinds: &[&Kind],
+        recorded: Recorded,
+        sink: &Sink,
+        mask: &Mask,
+    ) -> Result<Recorded, Refusal> {
+        let count = recorded.records.len();
+        let written: Vec<&&Kind> =
+            kinds.iter().filter(|kind| self.write(kind, &recorded, sink, mask)).collect();
+        self.search(sink, mask)?;
+        let recorded = recorded.renewed(sink)?;
+        if recorded.records.len() > count {
+            for kind in written {
+                self.write(kind, &recorded, sink, mask);
+            }
+            self.search(sink, mask)?;
+        }
+        recorded.renewed(sink)
+    }
+
+    /// Writes a report, and tells whether that went well.
+    fn write(&self, kind: &Kind, recorded: &Recorded, sink: &Sink, mask: &Mask) -> bool {
         let told = Told { outcome: &recorded.outcome, records: &recorded.records };
         let folder = &self.arguments.report_dir;
-        let written = report::kind(name).map(|kind| {
-            self.stored.written.note(folder.join(kind.file));
-            report::write(kind, &told, folder)
-        });
-        if let Some(Err(error)) = written {
+        self.stored.written.note(folder.join(kind.file));
+        let written = report::write(kind, &told, folder);
+        if let Err(error) = &written {
             unrecorded(sink, mask, &error.to_string());
         }
+        written.is_ok()
     }
 
     fn search(&self, sink: &Sink, mask: &Mask) -> Result<(), Refusal> {

@@ -105,6 +105,8 @@ fn misbehaviour(defects: &Defects, first: &[Deployment]) -> Misbehaviour {
         never_replaced: all(Defect::PodNeverReplaced),
         node_not_ready: defects.has(Defect::NodeNotReady),
         silent_watches: defects.has(Defect::WatchSilent),
+        refuses_evictions: defects.has(Defect::EvictionRefused),
+        denies_evictions: defects.has(Defect::EvictionDenied),
         ends_pods_first: defects.has(Defect::PodsEndFirst),
         ..Misbehaviour::default()
     }

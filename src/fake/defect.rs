@@ -149,6 +149,8 @@ defects! {
     PodNeverReplaced "pod-never-replaced" false "a deleted pod is not replaced";
     PodsEndFirst "pods-end-first" false "a deployment ends its pods before their successors are there";
     WatchSilent "watch-silent" false "watches of the Kubernetes API stay open and say nothing";
+    EvictionRefused "eviction-refused" false "every eviction is refused, as if a disruption budget that nobody sees forbade it";
+    EvictionDenied "eviction-denied" false "the account that is used may not evict pods";
     NodeNotReady "node-not-ready" false "a node of the cluster is not Ready";
     PodStaysPending "pod-stays-pending" false "a pod in namespace micro waits for an image that cannot be had";
     OldImage "old-image" false "a core deployment still runs the image of the release before";

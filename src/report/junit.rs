@@ -1,7 +1,9 @@
 //! `junit`: JUnit XML, by `junit-report`, every string cleaned first, then completed with what that crate lacks.
 
+mod ending;
+
 use super::{Rendered, Told, worst};
-use crate::outcome::{CaseOutcome, Failure, Verdict};
+use crate::outcome::{CaseOutcome, Failure, Outcome, Verdict};
 use junit_report::{Duration, ReportBuilder, TestCase, TestCaseBuilder, TestSuite, TestSuiteBuilder};
 use quick_xml::events::{BytesEnd, BytesStart, BytesText, Event};
 use quick_xml::{Reader, Writer};
@@ -14,7 +16,11 @@ pub(super) fn render(told: &Told<'_>) -> Rendered {
     }
     let mut report = ReportBuilder::new();
     for (name, cases) in &suites {
-        report.add_testsuite(suite(name, cases));
+        report.add_testsuite(suite(name, cases, told.outcome));
+    }
+    // Last, so that the suites before it are those that are counted below.
+    if let Some(suite) = ending::suite(told.outcome) {
+        report.add_testsuite(suite);
     }
     let mut bytes = vec![];
     report.build().write_xml(&mut bytes)?;
@@ -27,21 +33,24 @@ fn suite_of(case: &CaseOutcome) -> String {
     file.split_once('/').map_or(file, |(_, rest)| rest).to_owned()
 }
 
-fn suite(name: &str, cases: &[&CaseOutcome]) -> TestSuite {
+fn suite(name: &str, cases: &[&CaseOutcome], outcome: &Outcome) -> TestSuite {
     let mut suite = TestSuiteBuilder::new(&clean(name));
     for case in cases {
-        suite.add_testcase(test_case(case));
+        suite.add_testcase(test_case(case, outcome));
     }
     suite.build()
 }
 
-fn test_case(case: &CaseOutcome) -> TestCase {
+fn test_case(case: &CaseOutcome, outcome: &Outcome) -> TestCase {
     let (name, took) = (clean(&case.planned.case), took(case.took_us));
     let worst = worst(&case.failures);
     let kind = clean(worst.map_or("inconclusive", |failure| failure.kind.as_str()));
     let message = one_line(worst.map_or("the case could not be judged", |failure| failure.message.as_str()));
     let mut built = match (case.verdict, &case.known) {
-        (None, _) => TestCaseBuilder::error(&name, took, "not-run", "the case was not run to its end"),
+        (None, _) => {
+            let message = format!("not run to its end: {}", ending::why_not_run(outcome));
+            TestCaseBuilder::error(&name, took, "not-run", &one_line(&message))
+        }
         (Some(Verdict::Fail), Some(known)) => TestCaseBuilder::skipped_with_cause(
             &name,
             "known",
@@ -191,12 +200,13 @@ fn skips_by_suite(told: &Told<'_>) -> Vec<usize> {
 
 fn root(told: &Told<'_>) -> BytesStart<'static> {
     let totals = told.outcome.totals();
+    let own = usize::from(!ending::is_told_by_cases(told.outcome));
     let mut root = BytesStart::new("testsuites");
     root.push_attribute(("name", "muster"));
     for (name, count) in [
-        ("tests", totals.planned),
+        ("tests", totals.planned + own),
         ("failures", totals.failed),
-        ("errors", totals.inconclusive + totals.not_run),
+        ("errors", totals.inconclusive + totals.not_run + own),
         ("skipped", totals.skipped + totals.known),
     ] {
         root.push_attribute((name, count.to_string().as_str()));
@@ -224,9 +234,15 @@ fn suite_start(
 }
 
 fn properties(writer: &mut Writer<Vec<u8>>, told: &Told<'_>) -> Result<(), quick_xml::Error> {
-    let start = &told.outcome.start;
+    let (start, ending) = (&told.outcome.start, told.outcome.ending());
     writer.write_event(Event::Start(BytesStart::new("properties")))?;
-    for (name, value) in [("run", &start.run), ("seed", &start.seed.to_string()), ("target", &start.target)] {
+    for (name, value) in [
+        ("run", start.run.as_str()),
+        ("seed", &start.seed.to_string()),
+        ("target", &start.target),
+        ("ending", ending.word()),
+        ("exit-code", &ending.code().to_string()),
+    ] {
         let mut property = BytesStart::new("property");
         property.push_attribute(("name", name));
         property.push_attribute(("value", clean(value).as_str()));
@@ -357,7 +373,7 @@ mod tests {
             prop_assert!(xml.chars().all(|letter| clean(&letter.to_string()) == letter.to_string()));
             let elements = read_again(&xml);
             prop_assert!(elements.is_ok(), "{elements:?}");
-            prop_assert_eq!(count(&elements.unwrap(), "testcase"), 8);
+            prop_assert_eq!(count(&elements.unwrap(), "testcase"), 9);
         }
     }
 }

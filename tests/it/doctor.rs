@@ -72,6 +72,38 @@ fn another_cluster_a_group_without_pods_and_a_dead_address_are_told() {
 }
 
 #[test]
+fn a_right_and_a_label_that_lack_are_told_with_what_to_do() {
+    let denied = Bench::with_defects(&["eviction-denied"]);
+    let (code, rights) = told(&denied);
+    assert_eq!(code, 3, "{rights}");
+    let wanted = "NOT OK  rights in default          not allowed: create pods/eviction\n                                   → muster \
+                  rbac --target FILE prints the least Roles that are needed\n";
+    assert!(rights.contains(wanted), "{rights}");
+
+    let unlabelled = Bench::with_defects(&["namespace-label-missing"]);
+    let (code, labels) = told(&unlabelled);
+    assert_eq!(code, 3, "{labels}");
+    assert!(
+        labels
+            .contains("NOT OK  group core                 the namespace default has no label owner=micro\n"),
+        "{labels}"
+    );
+    assert!(
+        labels.contains("→ if the platform owns it: kubectl label namespace default owner=micro\n"),
+        "{labels}"
+    );
+}
+
+#[test]
+fn a_folder_in_which_no_state_can_be_kept_is_told() {
+    let bench = Bench::new();
+    std::fs::write(bench.path("state"), "a file stands here").unwrap();
+    let (code, told) = told(&bench);
+    assert_eq!(code, 3, "{told}");
+    assert!(told.contains("NOT OK  state folder "), "{told}");
+}
+
+#[test]
 fn a_target_file_from_a_cluster_and_two_answers_is_ready() {
     let bench = Bench::new();
     let addresses = bench.fakes.as_ref().unwrap().addresses;

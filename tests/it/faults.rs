@@ -19,7 +19,7 @@ const RUN: [&str; 5] = ["run", "--suites", "suites", "--allow-disruption", "a-fa
 
 /// What a run of such a case says. One in which this machine was too busy to ask on its beat has decided nothing, and is
 /// asked again.
-fn told(bench: &Bench, fault: &str) -> (i32, String, serde_json::Value) {
+pub(crate) fn told(bench: &Bench, fault: &str) -> (i32, String, serde_json::Value) {
     suite(bench, fault, "1s");
     let once = || {
         let output = bench.muster(&RUN).output().unwrap();
@@ -48,6 +48,28 @@ fn an_eviction_ends_a_pod_as_it_should() {
     let (code, told, summary) = told(&bench, "          fault: { evict_pod: $(pod) }\n");
     assert_eq!(code, 0, "{told}");
     assert_eq!(summary["cases"][0]["recoveries"][0]["fault"], "evict_pod");
+}
+
+#[test]
+fn an_eviction_that_the_cluster_refuses_is_an_answer_and_nothing_is_done() {
+    let refusals = [
+        (
+            "eviction-refused",
+            "fault.missed",
+            "refused: Cannot evict pod as it would violate the pod's disruption budget.",
+        ),
+        ("eviction-denied", "kubernetes.error", "pods/eviction is forbidden"),
+    ];
+    for (defect, kind, expected) in refusals {
+        let bench = Bench::with_defects(&[defect]);
+        let pods = || get(&cluster(&bench), "/api/v1/namespaces/micro/pods").matches("\"uid\"").count();
+        let before = pods();
+        let (code, told, summary) = told(&bench, "          fault: { evict_pod: $(pod) }\n");
+        assert_eq!(code, 3, "{told}");
+        assert_eq!(summary["cases"][0]["failures"][0]["kind"], kind, "{told}");
+        assert!(told.contains(expected), "{told}");
+        assert_eq!(pods(), before);
+    }
 }
 
 #[test]

@@ -142,6 +142,18 @@ fn a_report_folder_that_is_gone_in_the_middle_ends_in_6_and_everything_is_put_ba
     assert!(Path::new(&reports).is_file());
 }
 
+#[test]
+fn a_summary_that_cannot_be_written_is_told_by_junit() {
+    let bench = Bench::new();
+    std::fs::create_dir_all(bench.path("reports/summary.json/in-the-way")).unwrap();
+    let output = bench.muster(&["run", "store-is-healthy"]).output().unwrap();
+    assert_eq!(code(&output), 6, "{}{}", stdout(&output), stderr(&output));
+    let junit = std::fs::read_to_string(bench.path("reports/junit.xml")).unwrap();
+    let told = r#"<error type="unrecorded" message="exit code 6: unrecorded: cannot "#;
+    assert!(junit.contains(told) && junit.contains("summary.json"), "{junit}");
+    assert!(junit.contains(r#"<testsuites name="muster" tests="2" failures="0" errors="1""#), "{junit}");
+}
+
 /// Asks a process to end, and then not to wait for what runs.
 fn end(id: &str) {
     for _ in 0..2 {

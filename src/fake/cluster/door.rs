@@ -132,7 +132,7 @@ fn answer(shared: &Arc<Shared>, ask: &Ask) -> Result<Answer, Refusal> {
         Route::Groups => found(Some(kind::groups())),
         Route::Group(name) => found(kind::resources(name).map(|_| kind::group(name))),
         Route::Resources(group) => found(kind::resources(group)),
-        Route::AccessReview if ask.method == Method::POST => Ok(Answer::Json(201, allowed())),
+        Route::AccessReview if ask.method == Method::POST => Ok(Answer::Json(201, reviewed(shared, ask))),
         Route::Collection { kind, namespace } => collection(shared, ask, *kind, namespace.as_deref()),
         Route::Object { kind, namespace, name, part } => {
             let place = object_door::Place { kind: *kind, namespace, name };
@@ -185,10 +185,13 @@ fn version() -> Value {
     })
 }
 
-/// Everyone may do everything here.
-fn allowed() -> Value {
+/// Everyone may do everything here, but evict pods if that is denied.
+fn reviewed(shared: &Shared, ask: &Ask) -> Value {
+    let asked = &ask.body["spec"]["resourceAttributes"];
+    let is_eviction = asked["resource"] == "pods" && asked["subresource"] == "eviction";
+    let is_allowed = !(is_eviction && shared.state().settings.defects.denies_evictions);
     json!({
         "kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "metadata": {},
-        "spec": {}, "status": { "allowed": true, "reason": "this cluster is a fake" },
+        "spec": {}, "status": { "allowed": is_allowed, "reason": "this cluster is a fake" },
     })
 }

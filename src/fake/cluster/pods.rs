@@ -186,6 +186,12 @@ impl State {
         asked: &Deletion,
     ) -> Result<Arc<Value>, Refusal> {
         let pod = self.meant_pod(namespace, name, asked)?;
+        if self.settings.defects.denies_evictions {
+            return Err(Refusal::forbidden("create", "pods/eviction", namespace));
+        }
+        if self.settings.defects.refuses_evictions {
+            return Err(Refusal::budget("unseen", 1, 1));
+        }
         if text(&pod, "/status/phase") != "Pending" && !is_leaving(&pod) {
             self.ask_budgets(&pod)?;
         }

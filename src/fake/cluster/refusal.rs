@@ -86,6 +86,15 @@ impl Refusal {
         Refusal::of(429, "TooManyRequests", text, json!({ "causes": [cause] }))
     }
 
+    /// Whoever asks may not do this to a resource of that namespace.
+    pub(super) fn forbidden(verb: &str, resource: &str, namespace: &str) -> Refusal {
+        let text = format!(
+            "{resource} is forbidden: User \"muster\" cannot {verb} resource \"{resource}\" in API group \"\" in the \
+             namespace \"{namespace}\""
+        );
+        Refusal::of(403, "Forbidden", text, json!({}))
+    }
+
     /// The request cannot be understood.
     pub(super) fn bad_request(why: impl Into<String>) -> Refusal {
         Refusal::of(400, "BadRequest", why.into(), json!({}))

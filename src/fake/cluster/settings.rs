@@ -115,4 +115,8 @@ pub struct Defects {
     pub node_not_ready: bool,
     /// Deployments end their older pods before the new ones are Ready.
     pub ends_pods_first: bool,
+    /// Evictions are refused as if a disruption budget forbade them, and none does.
+    pub refuses_evictions: bool,
+    /// Whoever asks may not evict pods.
+    pub denies_evictions: bool,
 }
