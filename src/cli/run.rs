@@ -414,5 +414,6 @@ fn run_id() -> String {
 /// Removes the reports of an earlier run: what this one does not write, or does not come to write, would be taken for its own.
 fn forget_reports(folder: &Path) -> Result<(), FileError> {
     let others = report::KINDS.iter().filter(|kind| kind.name != RECORD);
-    others.map(|kind| folder.join(kind.file)).try_for_each(|path| files::remove(&path))
+    let mut reports = others.map(|kind| folder.join(kind.file)).filter(|path| path.is_file());
+    reports.try_for_each(|path| files::remove(&path))
 }

@@ -109,6 +109,6 @@ mod tests {
             "content-encoding",
             "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
         )]);
-        assert!(told(is_not_encoded(&long, b"{}")).ends_with(&format!("{}`", "x".repeat(SHOWN_CHARACTERS))));
+        assert!(told(is_not_encoded(&long, b"{}")).ends_with("found `Content-Encoding: something else`"));
     }
 }

@@ -8,7 +8,6 @@ use super::request::Request;
 use super::stage::Stage;
 use super::{Names, Operation};
 use crate::client::{self, Answer, Connection, Grpc, Http, SendError};
-use crate::files::FileError;
 use crate::judge::{Reply, Transport};
 use crate::ledger::{Change, Undo};
 use crate::outcome::{Event, Failure};
@@ -118,8 +117,7 @@ impl Stage<'_> {
         self.note_redirect(prepared, &mut reply);
         self.note_clock(&reply);
         if let Some(number) = number {
-            let noted = self.note_answer(number, &reply);
-            noted.map_err(|error| vec![self.doubt("ledger.disk", &error.to_string())])?;
+            self.note_answer(number, &reply)?;
         }
         self.statuses.push(reply.status);
         self.learn_secrets(operation, prepared, &mut reply);
@@ -128,13 +126,15 @@ impl Stage<'_> {
 
     /// A conflict says that what was to be made was there before. Unless this case made it, it is somebody's, and undoing would
     /// take it from them.
-    fn note_answer(&self, number: u64, reply: &Reply) -> Result<(), FileError> {
+    fn note_answer(&self, number: u64, reply: &Reply) -> Result<(), Vec<Failure>> {
         const CONFLICT: u16 = 409;
         let journal = self.scene.journal;
-        if reply.status == CONFLICT && !journal.is_repeated(number) {
-            return journal.undone(number);
-        }
-        journal.done(number)
+        let noted = if reply.status == CONFLICT && !journal.is_repeated(number) {
+            journal.undone(number)
+        } else {
+            journal.done(number)
+        };
+        noted.map_err(|error| vec![self.doubt("ledger.disk", &error.to_string())])
     }
 
     async fn once(&self, prepared: &Prepared) -> Result<Reply, SendError> {
