@@ -35,6 +35,7 @@ mod pods;
 mod program;
 mod reports;
 mod requests_lost;
+mod seeds;
 mod suites_page;
 mod two_runs;
 mod unwritable;
