@@ -4,6 +4,7 @@
 mod architecture;
 mod away;
 mod buckets;
+mod cleanup;
 mod cli;
 mod clocks;
 mod cluster;
