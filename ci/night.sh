@@ -232,7 +232,7 @@ stage() {
   rm -rf "$folder"
   mkdir -p "$folder"
   local code=0
-  "$work" "$folder" "$@" || code="$?"
+  "$work" "$folder" "$@" </dev/null || code="$?"
   if [ "$code" = 0 ] || [ "$code" = 75 ]; then lacks "$folder" >"$folder/not-run"; fi
   if [ -s "$folder/not-run" ]; then
     lacking=$((lacking + 1))
