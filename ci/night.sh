@@ -4,7 +4,7 @@
 # What a stage found is kept in target/night/STATE/STAGE/, where STATE stands for what all stages depend on: the committed
 # state of src, suites, fixtures and the lock file. A stage that passed is not run again for the same state and the same
 # scripts of its own: stop it whenever you like, and call it again to go on. With uncommitted changes nothing counts, and
-# everything is run anew.
+# everything is run anew. A stage in which something could not be had says `not run` and why; it has not passed.
 #
 #   ci/night.sh [PATTERN]      every stage (whose name matches) that has not passed yet
 #   ci/night.sh --table        what has passed for this state, without running anything; kept in docs/night.md
@@ -17,11 +17,15 @@
 #   instants      muster ended at 1,000 random instants, in every way: the platform is as it was, the exit code is right
 #   stopped       a run stopped for a minute by SIGSTOP at several moments: nothing left behind, no Fail
 #   planted-N     every N-th defect on, one at a time: no secret of the run stands in anything that it writes
+#   stuck         a run whose thread is held: the watchdog ends it in 5, and `muster cleanup` puts everything back
 #   readers       junit.xml of a run with every verdict and hostile texts, read by three readers of other makes
 #   tls           what `muster doctor` and a run say of an API behind good and bad certificates
 #   mail          mailboxes of other makes (maildev, dovecot), read by `receive`
 #   bucket        buckets of other makes (versitygw, moto), listed by `objects`
 #   outages-WHAT  what a probe finds of outages made by a schedule, of ten minutes without any, and how exact its beat is
+#   fuzz-TARGET   two minutes of fuzzing of each target of tests/fuzz: no crash, no hang, no growth
+#   bench         times and sizes, as one table
+#   peers         times beside Hurl, k6 and Tavern
 #   database      the step kind `sql` against a real PostgreSQL: types, refusals, certificates, outages, a restore drill
 #   another       a platform of another make on a real Kubernetes, from `muster init` to a first verdict
 #   troubles      what can go wrong on a real Kubernetes while a platform is disrupted, and what is said of it
@@ -43,7 +47,11 @@ scripts_of() {
     deaths-*) echo ci/deaths.py ;;
     instants | stopped) echo "ci/$1.py" ci/deaths.py ;;
     planted-*) echo tests/it/planted tests/it/program.rs ;;
-    readers | tls) echo "ci/$1" ;;
+    stuck) echo ci/stuck.py ci/deaths.py ;;
+    readers) echo ci/readers ci/read_junit.py ;;
+    tls) echo ci/tls ;;
+    fuzz-*) echo ci/fuzz.sh tests/fuzz ;;
+    bench | peers) echo ci/bench ;;
     mail | bucket | database) echo "ci/$1" ci/beside.sh ;;
     outages-*) echo ci/bench/outages.rs ;;
     another | troubles | sweep-*) echo ci/cluster ci/deploy ;;
@@ -61,6 +69,9 @@ has_passed() { [ "$(cat "$night/$1/passed" 2>/dev/null)" = "$(made_of "$1")" ]; 
 
 # The names of all defects: they stand, one a line, in the list of src/fake/defect.rs.
 defects() { sed -nE 's/^    [A-Z][A-Za-z]+ "([a-z0-9-]+)" (true|false) ".*";$/\1/p' src/fake/defect.rs; }
+
+# The names of all fuzz targets; the first name is that of the package.
+fuzz_targets() { sed -n 's/^name = "\(.*\)"$/\1/p' tests/fuzz/Cargo.toml | tail -n +2; }
 
 # Runs every case and keeps the exit code; the reports go into the stage's folder, and so does what a defect changes.
 run() {
@@ -96,9 +107,17 @@ seed_stage() {
   echo 'all passed' >"$folder/found"
 }
 
+# Starts a cluster in the folder of a stage; ends in 75 if its programs cannot be had.
+cluster_up() {
+  local folder="$1" code=0
+  "$root/ci/cluster/up.sh" "$folder/cluster" >"$folder/up.txt" 2>&1 || code="$?"
+  [ "$code" = 0 ] || tail -n 1 "$folder/up.txt" >"$folder/found"
+  return "$code"
+}
+
 sweep_stage() {
   local folder="$1" layout="$2" cluster="$1/cluster" code=0
-  "$root/ci/cluster/up.sh" "$cluster" >"$folder/up.txt" 2>&1 || { tail -n 1 "$folder/up.txt" >"$folder/found"; return 1; }
+  cluster_up "$folder" || return
   {
     MUSTER="$muster" "$root/ci/cluster/platform.sh" "$cluster" "$layout" &&
       MUSTER="$muster" "$root/ci/cluster/least.sh" "$cluster" chaos &&
@@ -140,7 +159,7 @@ planted_stage() {
 
 troubles_stage() {
   local folder="$1" cluster="$1/cluster" code=0
-  "$root/ci/cluster/up.sh" "$cluster" >"$folder/up.txt" 2>&1 || { tail -n 1 "$folder/up.txt" >"$folder/found"; return 1; }
+  cluster_up "$folder" || return
   {
     MUSTER="$muster" "$root/ci/cluster/platform.sh" "$cluster" default &&
       "$root/ci/cluster/troubles.py" "$cluster" "$muster"
@@ -152,17 +171,32 @@ troubles_stage() {
 
 another_stage() {
   local folder="$1" cluster="$1/cluster" code=0
-  "$root/ci/cluster/up.sh" "$cluster" >"$folder/up.txt" 2>&1 || { tail -n 1 "$folder/up.txt" >"$folder/found"; return 1; }
+  cluster_up "$folder" || return
   MUSTER="$muster" "$root/ci/cluster/another.sh" "$cluster" >"$folder/output.txt" 2>&1 || code="$?"
   "$root/ci/cluster/down.sh" "$cluster"
   tail -n 1 "$folder/output.txt" >"$folder/found"
   return "$code"
 }
 
-readers_stage() {
+stuck_stage() {
   local folder="$1" code=0
-  "$root/ci/readers/run.sh" >"$folder/output.txt" 2>&1 || code="$?"
+  "$root/ci/stuck.py" "$muster" >"$folder/output.txt" 2>&1 || code="$?"
+  paste -sd ';' <"$folder/output.txt" >"$folder/found"
+  return "$code"
+}
+
+fuzz_stage() {
+  local folder="$1" target="$2" code=0
+  "$root/ci/fuzz.sh" 120 "$target" >"$folder/output.txt" 2>&1 || code="$?"
   tr -s ' ' <"$folder/output.txt" | paste -sd ';' >"$folder/found"
+  return "$code"
+}
+
+# Times are printed and kept, and none is judged.
+bench_stage() {
+  local folder="$1" script="$2" code=0
+  timeout 590 "$root/ci/bench/$script.sh" 3 >"$folder/output.txt" 2>&1 || code="$?"
+  echo "$(grep -c . "$folder/output.txt") lines, in output.txt" >"$folder/found"
   return "$code"
 }
 
@@ -182,10 +216,11 @@ tls_stage() {
   return "$code"
 }
 
-# A script of ci/ that is given the program and prints a line for each thing it tried.
+# A script of ci/ that prints a line for each thing it tried.
 script_stage() {
   local folder="$1" script="$2" code=0
-  "$root/ci/$script/run.sh" "$muster" >"$folder/output.txt" 2>&1 || code="$?"
+  shift 2
+  "$root/ci/$script/run.sh" "$@" >"$folder/output.txt" 2>&1 || code="$?"
   tr -s ' ' <"$folder/output.txt" | paste -sd ';' >"$folder/found"
   return "$code"
 }
@@ -196,15 +231,28 @@ stage() {
   [ "$state" != uncommitted ] && has_passed "$name" && return 0
   rm -rf "$folder"
   mkdir -p "$folder"
-  if "$work" "$folder" "$@"; then made_of "$name" >"$folder/passed"; else failed=$((failed + 1)); fi
+  local code=0
+  "$work" "$folder" "$@" </dev/null || code="$?"
+  if [ "$code" = 0 ] || [ "$code" = 75 ]; then lacks "$folder" >"$folder/not-run"; fi
+  if [ -s "$folder/not-run" ]; then
+    lacking=$((lacking + 1))
+  elif [ "$code" = 0 ]; then
+    made_of "$name" >"$folder/passed"
+  else
+    failed=$((failed + 1))
+  fi
   row "$name"
 }
 
+# The first thing that a stage could not have, in its own words, if there is one.
+lacks() { cat "$1"/{up,output}.txt 2>/dev/null | grep -m 1 'NOT RUN: ' | tr -s ' ' || true; }
+
 row() {
-  local folder="$night/$1" verdict='not run'
+  local folder="$night/$1" verdict='not run' told=found
   [ -e "$folder/found" ] && [ ! -e "$folder/passed" ] && verdict=FAILED
-  has_passed "$1" && verdict=passed
-  printf '%-40s %-8s %s\n' "$1" "$verdict" "$(head -c 160 "$folder/found" 2>/dev/null | head -n 1)"
+  [ -s "$folder/not-run" ] && verdict='not run' told=not-run
+  has_passed "$1" && verdict=passed told=found
+  printf '%-40s %-8s %s\n' "$1" "$verdict" "$(head -c 160 "$folder/$told" 2>/dev/null | head -n 1)"
 }
 
 names() {
@@ -213,12 +261,16 @@ names() {
   for family in signup-flow service-call permission-leak platform-setup; do seq -f "deaths-$family-%g" "$DEATH_PARTS"; done
   echo instants
   echo stopped
+  echo stuck
   seq "$PLANTED_PARTS" | sed 's/^/planted-/'
   echo readers
   echo mail
   echo bucket
   echo tls
   printf 'outages-%s\n' made none beat
+  fuzz_targets | sed 's/^/fuzz-/'
+  echo bench
+  echo peers
   echo database
   echo another
   echo troubles
@@ -238,6 +290,7 @@ cargo build --quiet --release --bins --examples
 mkdir -p "$night"
 [ "$state" != uncommitted ] || rm -f "$night/outline.snap"
 failed=0
+lacking=0
 while read -r name; do
   case "$name" in
     defect-*) stage "$name" defect_stage "${name#defect-}" ;;
@@ -246,16 +299,20 @@ while read -r name; do
     instants) stage "$name" instants_stage ;;
     stopped) stage "$name" stopped_stage ;;
     planted-*) stage "$name" planted_stage "${name#planted-}" ;;
-    readers) stage "$name" readers_stage ;;
+    stuck) stage "$name" stuck_stage ;;
+    readers) stage "$name" script_stage "$name" ;;
     tls) stage "$name" tls_stage ;;
-    mail | bucket | database) stage "$name" script_stage "$name" ;;
+    mail | bucket | database) stage "$name" script_stage "$name" "$muster" ;;
+    fuzz-*) stage "$name" fuzz_stage "${name#fuzz-}" ;;
+    bench) stage "$name" bench_stage run ;;
+    peers) stage "$name" bench_stage peers ;;
     outages-made) stage "$name" outages_stage schedule ;;
-    outages-none) stage "$name" outages_stage steady 590 ;;
+    outages-none) stage "$name" outages_stage steady 600 ;;
     outages-beat) stage "$name" outages_stage beat 60 ;;
     another) stage "$name" another_stage ;;
     troubles) stage "$name" troubles_stage ;;
     sweep-*) stage "$name" sweep_stage "${name#sweep-}" ;;
   esac
 done <<<"$chosen"
-echo "$failed stages failed; what they found is kept in $night"
+echo "$failed stages failed, $lacking could not be run whole; what they found is kept in $night"
 [ "$failed" = 0 ]

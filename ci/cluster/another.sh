@@ -28,10 +28,18 @@ context="$("${inside[@]}" kubectl config current-context)"
 sed -i 's/^  disrupt: \[\]/  disrupt: [shop]/' target.yaml
 muster() { "${inside[@]}" "$muster" "$@" --suites suites --target target.yaml </dev/null; }
 
+# Says what was wanted and what was found, and ends.
+differs() { printf 'DIFFERS: %s\n' "$1"; cat "$2"; exit 1; }
+
 # Without the label nothing is broken, and doctor says what to do.
 code=0
+muster doctor --state-dir state >unlabelled-doctor.txt 2>&1 || code="$?"
+[ "$code" = 3 ] && grep -q 'kubectl label namespace shop owner=shop' unlabelled-doctor.txt ||
+  differs "3 and the label were wanted of doctor, $code found" unlabelled-doctor.txt
+code=0
 muster run --allow-disruption --state-dir state --report-dir unlabelled >unlabelled.txt 2>&1 || code="$?"
-[ "$code" = 3 ] && grep -q 'has no label owner=shop' unlabelled.txt
+[ "$code" = 3 ] && grep -q 'has no label owner=shop' unlabelled.txt ||
+  differs "3 was wanted without the label, $code found" unlabelled.txt
 "${inside[@]}" kubectl label namespace shop owner=shop >/dev/null
 
 "${inside[@]}" kubectl create namespace ci >/dev/null

@@ -4,6 +4,7 @@
 mod architecture;
 mod away;
 mod buckets;
+mod cleanup;
 mod cli;
 mod clocks;
 mod cluster;
@@ -36,6 +37,7 @@ mod pods;
 mod program;
 mod reports;
 mod requests_lost;
+mod seeds;
 mod suites_page;
 mod taken_at_its_word;
 mod two_runs;

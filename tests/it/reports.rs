@@ -65,6 +65,26 @@ fn a_record_whose_verdict_was_changed_gives_no_report() {
 }
 
 #[test]
+fn a_record_cut_anywhere_is_rendered_as_far_as_it_goes_and_says_so() {
+    let whole = std::fs::read(Path::new(FOLDER).join("every-verdict.jsonl")).unwrap();
+    let first = 1 + whole.iter().position(|byte| *byte == b'\n').unwrap();
+    // What was applied after the run's end is the last line.
+    let end = 1 + whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap();
+    for cut in first..whole.len() {
+        let records = read_record(&String::from_utf8_lossy(&whole[..cut])).unwrap();
+        let outcome = fold(&records).unwrap();
+        assert!(outcome.totals().are_whole(), "cut at {cut}");
+        let told = Told { outcome: &outcome, records: &records };
+        let junit = render(kind("junit").unwrap(), &told).unwrap();
+        let says_so =
+            junit.contains("the record ends before the run did: muster was killed, or the record was cut");
+        assert_eq!(says_so, outcome.end.is_none(), "cut at {cut}: {junit}");
+        assert_eq!(outcome.end.is_none(), cut < end, "cut at {cut}");
+        assert_ne!(outcome.ending(), muster::outcome::Ending::Passed, "cut at {cut}");
+    }
+}
+
+#[test]
 fn an_unknown_kind_has_no_report() {
     assert!(kind("pdf").is_none());
 }

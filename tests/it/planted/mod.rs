@@ -4,6 +4,7 @@
 //! side reads the secrets from there (`wire`). They are then searched for in every encoding that a text could carry them in
 //! (`encodings`). Neither shares code with `scan` and `secret`.
 
+mod channels;
 mod encodings;
 mod shown;
 mod wire;

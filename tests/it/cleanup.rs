@@ -1,0 +1,92 @@
+//! `muster cleanup` of one run of several, and from a place that the run did not know.
+
+use crate::interrupt::{send, started, waiting_suites};
+use crate::program::{Bench, code, muster, stderr, stdout};
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+/// A run that was killed after it had changed something. Its id.
+fn killed(bench: &Bench) -> String {
+    std::fs::remove_dir_all(bench.path("reports")).ok();
+    let mut child = started(bench);
+    send(&child, "-KILL");
+    child.wait().unwrap();
+    let runs = std::fs::read_dir(runs_of(&bench.path("state"))).unwrap();
+    let ids: Vec<String> = runs.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(ids.len(), 1, "{ids:?}");
+    ids[0].clone()
+}
+
+fn runs_of(state: &Path) -> PathBuf {
+    state.join("built-in").join("runs")
+}
+
+fn cleanup(bench: &Bench, state: &str, more: &[&str]) -> Output {
+    let mut command = muster();
+    command.current_dir(bench.folder.path()).args([
+        "cleanup",
+        "--target",
+        "target.yaml",
+        "--state-dir",
+        state,
+    ]);
+    command.args(more).output().unwrap()
+}
+
+#[test]
+fn one_run_of_two_is_put_back_if_it_is_asked_for_by_its_id() {
+    let bench = Bench::new();
+    waiting_suites(&bench);
+    let before = bench.state();
+    let first = killed(&bench);
+    let (kept, runs) = (bench.path("kept"), runs_of(&bench.path("state")));
+    // The next run would put the first one back.
+    std::fs::rename(runs.join(&first), &kept).unwrap();
+    let second = killed(&bench);
+    std::fs::rename(&kept, runs.join(&first)).unwrap();
+    let both = bench.state();
+
+    let output = cleanup(&bench, "state", &["--run", &first]);
+    assert_eq!((code(&output), stdout(&output)), (0, format!("run {first}: everything is put back\n")));
+    let one = bench.state();
+    assert!(one != both && one != before, "the first is put back, and the second is not");
+    let again = cleanup(&bench, "state", &["--run", &first]);
+    let refused = format!("error: run {first} has left nothing on target `built-in`\n");
+    assert_eq!((code(&again), stderr(&again)), (2, refused));
+    assert_eq!(bench.state(), one);
+
+    let rest = cleanup(&bench, "state", &[]);
+    assert_eq!((code(&rest), stdout(&rest)), (0, format!("run {second}: everything is put back\n")));
+    assert_eq!(bench.state(), before);
+}
+
+/// What another machine is given: the key, and the runs.
+fn shared(bench: &Bench, name: &str) {
+    let (from, to) = (bench.path("state"), bench.path(name));
+    std::fs::create_dir_all(to.join("built-in")).unwrap();
+    std::fs::rename(from.join("key"), to.join("key")).unwrap();
+    std::fs::rename(runs_of(&from), runs_of(&to)).unwrap();
+    std::fs::remove_dir_all(from).unwrap();
+}
+
+#[test]
+fn a_run_is_put_back_from_another_place_that_has_its_key_and_its_journal() {
+    let bench = Bench::new();
+    waiting_suites(&bench);
+    let before = bench.state();
+    let run = killed(&bench);
+    assert_ne!(bench.state(), before);
+    shared(&bench, "elsewhere");
+    // Not even the suites are there any more.
+    std::fs::remove_dir_all(bench.path("suites")).unwrap();
+    let nothing = cleanup(&bench, "state", &[]);
+    assert_eq!((code(&nothing), stdout(&nothing)), (0, "nothing is left on target `built-in`\n".into()));
+    let output = cleanup(&bench, "elsewhere", &["--all"]);
+    assert_eq!(
+        (code(&output), stdout(&output)),
+        (0, format!("run {run}: everything is put back\n")),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(bench.state(), before);
+}
