@@ -210,7 +210,7 @@ impl Earlier<'_> {
         run::sign_in_operator(&scene).await;
         let count = changes.len();
         host::tell(&format!(
-            "run {run}: putting back {count} changes; that of an image waits for its rollout\n"
+            "run {run}: putting back {count} changes; that of an image waits for its rollout, others until they have settled\n"
         ));
         let leftovers = run::put_back(&scene, &changes, stop).await;
         if journal.close()? {
