@@ -15,7 +15,12 @@ use crate::suite::{self, Folder};
 use crate::target::Target;
 use crate::{files, host};
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long what cannot be put back is tried again, before the target's pace: a run may have died in the middle of a disruption.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Puts back what earlier runs on a target left open.
 pub(super) fn cleanup(arguments: &CleanupArguments) -> Ended {
@@ -40,9 +45,9 @@ pub(super) fn cleanup(arguments: &CleanupArguments) -> Ended {
     let stop = runtime.block_on(async { signals::listen() })?;
     let mask = Mask::new();
     target.secrets.all().for_each(|secret| mask.learn(secret.reveal()));
-    let mut ending = Ending::Passed;
+    let (mut ending, left) = (Ending::Passed, RefCell::default());
     for run in &runs {
-        let earlier = Earlier { state: &state, target: &target, run };
+        let earlier = Earlier { state: &state, target: &target, run, left: &left };
         match runtime.block_on(earlier.put_back(&mask, &stop, 0)) {
             Put::Whole => host::print(&format!("run {run}: everything is put back\n")),
             Put::Elsewhere(told) | Put::Left { told, .. } => {
@@ -73,9 +78,9 @@ fn untouched(runs: &[String], refusal: Refusal) -> Ended {
 }
 
 fn dry(state: &State, target: &Target, runs: &[String]) -> Ended {
-    let mut ending = Ending::Passed;
+    let (mut ending, left) = (Ending::Passed, RefCell::default());
     for run in runs {
-        let earlier = Earlier { state, target, run };
+        let earlier = Earlier { state, target, run, left: &left };
         let reading = match earlier.found() {
             Ok(reading) => reading,
             Err(left) => {
@@ -134,6 +139,8 @@ pub(super) struct Earlier<'a> {
     pub(super) target: &'a Target,
     /// Its id.
     pub(super) run: &'a str,
+    /// Keys of shared things of which runs after it have left changes.
+    pub(super) left: &'a RefCell<BTreeSet<String>>,
 }
 
 /// Whether two addresses lead to the same scheme, host and port, however they are written.
@@ -174,7 +181,7 @@ impl Earlier<'_> {
     }
 
     async fn recovered(&self, mask: &Mask, stop: &Stop, seed: u64) -> Result<Recovered, Refusal> {
-        let Self { state, target, run } = *self;
+        let Self { state, target, run, left } = *self;
         let folder = self.folder();
         let journal = Journal::open(&folder.join("journal"))?;
         let (changes, damaged) = (journal.open_all(), journal.damaged());
@@ -212,7 +219,7 @@ impl Earlier<'_> {
         host::tell(&format!(
             "run {run}: putting back {count} changes; that of an image waits for its rollout, others until they have settled\n"
         ));
-        let leftovers = run::put_back(&scene, &changes, stop).await;
+        let leftovers = run::put_back(&scene, &changes, stop, (PATIENCE, left)).await;
         if journal.close()? {
             state.forget(target.name(), run)?;
         }

@@ -20,6 +20,7 @@ use crate::step::Scene;
 use crate::suite::{self, Suites};
 use crate::target::Target;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -185,10 +186,11 @@ impl Prepared<'_> {
             .arguments
             .wait_for_target
             .filter(|within| !runtime.block_on(run::wait_for(self.target, *within, &stop)));
+        let keys = RefCell::default();
         for earlier in earlier {
             let left = match in_vain {
                 Some(_) => Some(format!("run {earlier} cannot be put back while the target does not answer")),
-                None => runtime.block_on(self.put_back(state, &earlier, &mask, &stop)),
+                None => runtime.block_on(self.put_back((state, &keys), &earlier, &mask, &stop)),
             };
             if let Some(left) = left {
                 sink.take(Event::Applied { ending: Ending::LeftBehind, why: mask.mask(&left) });
@@ -217,8 +219,14 @@ impl Prepared<'_> {
     }
 
     /// Puts back what an earlier run has left. What is left even so, in one line.
-    async fn put_back(&self, state: &State, earlier: &str, mask: &Mask, stop: &Stop) -> Option<String> {
-        let run = Earlier { state, target: self.target, run: earlier };
+    async fn put_back(
+        &self,
+        (state, left): (&State, &RefCell<BTreeSet<String>>),
+        earlier: &str,
+        mask: &Mask,
+        stop: &Stop,
+    ) -> Option<String> {
+        let run = Earlier { state, target: self.target, run: earlier, left };
         match run.put_back(mask, stop, self.seed).await {
             Put::Whole => {
                 host::tell(&format!("run {earlier}: everything is put back\n"));
@@ -287,7 +295,7 @@ impl Prepared<'_> {
     /// memory.
     fn keep_record(&self, sink: &Sink, mask: &Mask) {
         match sink.kept() {
-            Ok(bytes) if !mask.surely_finds_in(&bytes) => return,
+            Ok(bytes) if !mask.hides_in(&String::from_utf8_lossy(&bytes)) => return,
             Ok(_) => {}
             Err(refusal) => unrecorded(sink, mask, refusal.said()),
         }

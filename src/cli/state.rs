@@ -13,6 +13,7 @@ use crate::files::{self, FileError, Lock};
 use crate::host;
 use crate::ledger::Journal;
 use crate::source::Source;
+use crate::suite;
 use crate::target::Target;
 use std::path::{Path, PathBuf};
 
@@ -127,11 +128,9 @@ fn at_work(target: &str, holder: &str) -> Refusal {
 
 /// Copies what undoing needs beside the journal, so that it does not depend on tomorrow's suites.
 fn keep_book(run: &Path, sources: &[Source]) -> Result<(), FileError> {
-    let is_book =
-        |source: &&Source| source.name.ends_with("/operations.yaml") || source.name.contains("/flows/");
     // Suites without operations and flows have changes to put back too.
     files::make_folder(&run.join("book"))?;
-    for source in sources.iter().filter(is_book) {
+    for source in sources.iter().filter(|source| suite::is_book(source)) {
         files::write_whole(&run.join("book").join(&*source.name), source.text.as_bytes())?;
     }
     Ok(())

@@ -14,9 +14,10 @@ pub struct Keys {
     awaited: RefCell<BTreeMap<String, String>>,
 }
 
-/// A case that waits for a key is waited for itself, by whoever holds that.
+/// A case that waits for a key is waited for itself, by whoever holds that: another case, or what stands for a group of cases or for
+/// the run, whose names are in parentheses.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{holder}` holds it, and waits in turn for what this case holds")]
+#[error("`{holder}` holds it, and waits in turn for this case")]
 pub struct Deadlock {
     holder: String,
 }
@@ -51,6 +52,10 @@ impl Keys {
     /// Follows who holds what and waits for what, from a key on: it must not lead to the case.
     fn is_no_circle(&self, case: &str, key: &str) -> Result<(), Deadlock> {
         let Some(first) = self.holder(key) else { return Ok(()) };
+        // What stands for a group of cases, or for the run, is in parentheses: it holds its keys until the last of them is over.
+        if first.starts_with('(') {
+            return Err(Deadlock { holder: first });
+        }
         let mut holder = first.clone();
         while let Some(next) = self.awaited.borrow().get(&holder).and_then(|key| self.holder(key)) {
             if next == case {
@@ -127,6 +132,8 @@ mod tests {
         }
         let mut waiting = Box::pin(async { tokio::join!(keys.hold("a", "y"), keys.hold("b", "z")) });
         assert!((&mut waiting).now_or_never().is_none());
+        assert!(keys.hold("(given a-flow)", "w").await.unwrap());
+        assert_eq!(keys.hold("a", "w").await, Err(Deadlock { holder: "(given a-flow)".into() }));
         assert_eq!(keys.hold("c", "x").await, Err(Deadlock { holder: "a".into() }));
         drop(waiting);
         assert!(keys.hold("c", "x").now_or_never().is_none(), "nobody waits any more: this one does");

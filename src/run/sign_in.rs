@@ -194,13 +194,17 @@ async fn signed_in(
     signed_in.map_err(|failures| failures.into_iter().map(|failure| rejected(id, failure, stage)).collect())
 }
 
+/// The kind of what keeps an account out for good: its secret is wrong, or it is not there.
+const REJECTED: &str = "identity.rejected";
+
 /// A broken expectation of a sign-in says that the account was not let in, and no more.
 fn rejected(id: &str, failure: Failure, stage: &Stage<'_>) -> Failure {
     if failure.verdict != Verdict::Fail {
         return failure;
     }
     let text = format!("the account `{id}` of the target file was not let in: {}", failure.message);
-    let doubt = stage.doubt("identity.rejected", &text);
+    let is_refused = stage.statuses.last().is_some_and(|status| (400..500).contains(status));
+    let doubt = stage.doubt(if is_refused { REJECTED } else { "identity.unserved" }, &text);
     Failure { step: failure.step, spot: failure.spot, evidence: failure.evidence, ..doubt }
 }
 
@@ -268,6 +272,19 @@ pub(super) async fn renew_operator(scene: &Scene<'_>, enough: Duration) {
         _ => false,
     };
     if is_worn {
+        sign_in_operator(scene).await;
+    }
+}
+
+/// Whether `operator` was kept out for good. Asking again and again may lock an account.
+pub(super) fn is_rejected(scene: &Scene<'_>) -> bool {
+    matches!(&*scene.operator.borrow(), Some(Err(why)) if &*why.kind == REJECTED)
+}
+
+/// Signs `operator` in if that was tried before in vain, unless it was kept out for good.
+pub(super) async fn retry_operator(scene: &Scene<'_>) {
+    let is_out = matches!(&*scene.operator.borrow(), Some(Err(_)));
+    if is_out && !is_rejected(scene) {
         sign_in_operator(scene).await;
     }
 }

@@ -177,6 +177,11 @@ impl Mask {
         self.surely_finds_in(bytes) || lock(&self.codes).is_in(bytes)
     }
 
+    /// Whether anything of a text would be hidden.
+    pub fn hides_in(&self, text: &str) -> bool {
+        self.finds_in(text.as_bytes()) || lock(&self.words).found(text).next().is_some()
+    }
+
     /// Whether these bytes hold a secret that cannot stand there by chance: not a number of a few digits, which may be a time.
     pub fn surely_finds_in(&self, bytes: &[u8]) -> bool {
         lock(&self.known).is_in(bytes)

@@ -42,7 +42,7 @@ impl Call {
             self.expect.as_ref().map(|expect| expect.rendered(stage)).transpose()?.unwrap_or_default();
         stage.clocks_go_together(expectation.compares_instants())?;
         let broken = expectation.broken_by(&reply, stage.scene.mask);
-        let leaked = stage.leaked(&prepared.identity, &reply);
+        let leaked = stage.leaked(&prepared, &reply, &expectation);
         if leaked.is_some() || !broken.is_empty() {
             let shown = shown(stage, &prepared.shown(), &reply);
             let leaked = leaked.map(|failure| Failure { evidence: shown.clone(), ..failure });

@@ -40,7 +40,7 @@ impl Plant {
             canaries.insert(self.canary.value.clone(), Value::from(canary.as_str()));
         }
         let planter = self.request().identity.map(|name| name.value.clone()).unwrap_or_default();
-        stage.canaries.push((canary, planter));
+        stage.canaries.borrow_mut().push((canary, planter));
         let prepared = self.request().prepared(stage)?;
         let reply = stage.exchange(&prepared).await?;
         let broken = Expectation::default().broken_by(&reply, stage.scene.mask);

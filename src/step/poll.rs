@@ -94,7 +94,7 @@ impl Polling {
             let took = started.elapsed();
             stage.clocks_go_together(expectation.compares_instants())?;
             let broken = expectation.broken_by(&reply, stage.scene.mask);
-            if let Some(failure) = stage.leaked(&prepared.identity, &reply) {
+            if let Some(failure) = stage.leaked(prepared, &reply, &expectation) {
                 let evidence = shown(stage, &prepared.shown(), &reply);
                 return Err(vec![Failure { evidence, ..failure }]);
             }

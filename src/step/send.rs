@@ -124,12 +124,17 @@ impl Stage<'_> {
         Ok(reply)
     }
 
-    /// A conflict says that what was to be made was there before. Unless this case made it, it is somebody's, and undoing would
-    /// take it from them.
+    /// A conflict says that what was to be made was there before. Unless this case made it, or its undo names this run, it is
+    /// somebody's, and undoing would take it from them.
     fn note_answer(&self, number: u64, reply: &Reply) -> Result<(), Vec<Failure>> {
         const CONFLICT: u16 = 409;
         let journal = self.scene.journal;
-        let noted = if reply.status == CONFLICT && !journal.is_repeated(number) {
+        let is_named = |change: &Change| {
+            change.number == number
+                && change.undo.as_ref().is_some_and(|undo| undo.to_string().contains(self.scene.run))
+        };
+        let is_ours = || journal.is_repeated(number) || journal.open_all().iter().any(is_named);
+        let noted = if reply.status == CONFLICT && !is_ours() {
             journal.undone(number)
         } else {
             journal.done(number)

@@ -4,6 +4,7 @@
 //! running flows. Does not: sending (`send`), or the order of cases (`run`).
 
 use super::expect::json_path;
+use super::send::Prepared;
 use super::{Book, Data, Names, Step, Template};
 use crate::client::kube::Kube;
 use crate::judge::clock::Ruling;
@@ -18,6 +19,7 @@ use serde_json::{Map, Value, json};
 use serde_json_path::JsonPath;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::rc::Rc;
 
 /// Evidence is cut to this many characters, after masking.
@@ -108,7 +110,7 @@ pub struct Stage<'a> {
     /// The identities of the case: name to fields.
     pub identities: BTreeMap<String, Map<String, Value>>,
     /// Canaries that were planted, and by whom.
-    pub(crate) canaries: Vec<(String, String)>,
+    pub(crate) canaries: Rc<RefCell<Vec<(String, String)>>>,
     /// What went wrong in attempts that were repeated.
     pub retried: Vec<Failure>,
     /// HTTP statuses seen.
@@ -137,7 +139,7 @@ impl<'a> Stage<'a> {
             file: file.into(),
             names,
             identities: BTreeMap::new(),
-            canaries: vec![],
+            canaries: Rc::default(),
             retried: vec![],
             statuses: vec![],
             secret_names: BTreeSet::new(),
@@ -164,6 +166,7 @@ impl<'a> Stage<'a> {
         aside.names.extend(names);
         aside.is_undoing = self.is_undoing;
         aside.asked = self.asked.clone();
+        aside.canaries = self.canaries.clone();
         aside.label.clone_from(&self.label);
         aside.spot.clone_from(&self.spot);
         aside
@@ -247,13 +250,21 @@ impl<'a> Stage<'a> {
 
     /// Whether an answer shows what somebody has planted.
     pub(crate) fn shows_canary(&self, reply: &Reply) -> bool {
-        self.canaries.iter().any(|(canary, _)| scan::shows(&reply.visible(), canary))
+        self.canaries.borrow().iter().any(|(canary, _)| scan::shows(&reply.visible(), canary))
     }
 
-    /// That an answer shows to somebody else what was planted: neither to who planted it, nor to `operator`.
-    pub(crate) fn leaked(&self, who: &str, reply: &Reply) -> Option<Failure> {
-        let others = self.canaries.iter().filter(|(_, planter)| who != "operator" && who != planter);
-        let shown = others.map(|(canary, _)| canary).any(|canary| scan::shows(&reply.visible(), canary));
+    /// That an answer shows to somebody else what was planted: neither to who planted it, nor to `operator`. Who asks for a canary,
+    /// or wants it in the answer, knows it.
+    pub(crate) fn leaked(&self, asked: &Prepared, reply: &Reply, wanted: &dyn Debug) -> Option<Failure> {
+        let (who, canaries) = (asked.identity.as_str(), self.canaries.borrow());
+        if canaries.is_empty() {
+            return None;
+        }
+        let said = format!("{}{wanted:?}", asked.shown());
+        let others = canaries.iter().filter(|(_, planter)| who != "operator" && who != planter);
+        let mut unknown =
+            others.map(|(canary, _)| canary).filter(|canary| !scan::shows(said.as_bytes(), canary));
+        let shown = unknown.any(|canary| scan::shows(&reply.visible(), canary));
         shown.then(|| self.fail("leak.canary", &format!("{who} was shown the canary")))
     }
 

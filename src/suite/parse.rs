@@ -188,6 +188,11 @@ enum FileKind {
     Suite,
 }
 
+/// Whether a file says what can be asked of a platform, and how it is put back: operations or a flow.
+pub fn is_book(source: &Source) -> bool {
+    matches!(kind_of(source), FileKind::Operations | FileKind::Flow)
+}
+
 fn kind_of(source: &Source) -> FileKind {
     let mut parts = source.name.rsplit('/');
     let file = parts.next().unwrap_or_default();

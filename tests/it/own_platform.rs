@@ -36,7 +36,7 @@ pub(crate) type State = Arc<Mutex<Held>>;
 /// A platform, and a folder with a target file and suites for it.
 pub(crate) struct Own {
     pub(crate) address: String,
-    state: State,
+    pub(crate) state: State,
     folder: tempfile::TempDir,
 }
 

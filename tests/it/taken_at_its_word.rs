@@ -1,6 +1,6 @@
 //! What a platform says too late, says wrongly, or does after all: nothing of it passes, and nothing of it stays.
 
-use crate::own_platform::{Answer, Held, Own, State, obedient, ok};
+use crate::own_platform::{Answer, Asked, Held, Own, State, obedient, ok};
 use crate::program::{code, stderr, stdout};
 use serde_json::json;
 use std::time::Duration;
@@ -87,7 +87,7 @@ fn whoever_signs_in_to_nothing_asks_as_nobody() {
     let (exit, ended) = own.run();
     assert_eq!(
         (exit, kinds(&ended)),
-        (3, vec![("inconclusive", "identity.rejected"), ("inconclusive", "identity.nothing")])
+        (3, vec![("inconclusive", "identity.unserved"), ("inconclusive", "identity.nothing")])
     );
     assert_eq!(ended[1].2, "the flow `new-guest` gave no `token`");
 }
@@ -160,7 +160,7 @@ fn a_write_without_an_answer_that_is_carried_out_later_is_put_back_once_more() {
 }
 
 /// The first of these writes has its effect elsewhere.
-fn obedient_but_late(asked: &crate::own_platform::Asked, state: &State) -> Answer {
+fn obedient_but_late(asked: &Asked, state: &State) -> Answer {
     if asked.what == "POST /items/late" { ok(&json!({})) } else { obedient(asked, state) }
 }
 
@@ -178,14 +178,44 @@ fn what_was_there_before_is_nobodys_to_undo() {
 }
 
 #[test]
+fn a_conflict_over_what_only_this_run_can_have_made_is_undone() {
+    let own = Own::answering(|asked, state| {
+        let answer = obedient(asked, state);
+        // A gateway that sends a write twice, and tells the second answer.
+        if asked.what.starts_with("POST /items/") { Answer("409 Conflict", "", "{}".into()) } else { answer }
+    });
+    let make = "{ op: item.make, with: { id: '$(run.id)-g' }, json: { value: 1 }, expect: { status: 409 } }";
+    own.cases(&[("makes", "", &format!("      - call: {make}"))]);
+    assert_eq!(own.run().0, 0);
+    let held = held(&own.state);
+    assert!(held.items.is_empty(), "{:?}", held.items);
+}
+
+#[test]
+fn a_failure_that_is_known_does_not_stop_a_run() {
+    let own = Own::answering(obedient);
+    own.set("one", json!(1));
+    own.cases(&[
+        ("a-known", "", "      - call: { get: /items/none }"),
+        ("b-other", "", "      - call: { get: /items/one }"),
+    ]);
+    let known = "- { case: a-known, target: own, step: call GET /items/none, failure: expect.status, because: it is known, ticket: T-1, until: \
+                 2999-12-31 }\n";
+    own.write("suites/known-failures.yaml", known);
+    let output = own.muster(&["run", "--seed", "1", "--jobs", "1", "--fail-fast"]);
+    assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
+    assert!(stdout(&output).contains("1 passed, 1 known"), "{}", stdout(&output));
+}
+
+#[test]
 fn a_change_below_one_that_is_left_is_left_too_and_both_come_back_in_their_order() {
     let own = Own::answering(|asked, state| {
-        let is_first_undo = asked.what == "PUT /items/one" && asked.body["value"] == "first" && {
-            let puts = held(state).asked.iter().filter(|what| **what == "PUT /items/one").count();
-            puts >= 2 && !held(state).items.contains_key("has-failed")
+        let is_undo_in_vain = asked.what == "PUT /items/one" && asked.body["value"] == "first" && {
+            let held = held(state);
+            let puts = held.asked.iter().filter(|what| **what == "PUT /items/one").count();
+            puts >= 2 && !held.items.contains_key("mended")
         };
-        if is_first_undo {
-            held(state).items.insert("has-failed".into(), json!(true));
+        if is_undo_in_vain {
             return Answer("503 Service Unavailable", "", "{}".into());
         }
         obedient(asked, state)
@@ -199,6 +229,7 @@ fn a_change_below_one_that_is_left_is_left_too_and_both_come_back_in_their_order
     own.cases(&[("twice", "", &(set("first") + &set("second")))]);
     let (exit, _) = own.run();
     assert_eq!((exit, own.item("one")), (5, Some(json!("second"))));
+    own.set("mended", json!(true));
     let cleaned = own.muster(&["cleanup"]);
     assert_eq!(code(&cleaned), 0, "{}", stderr(&cleaned));
     assert_eq!(own.item("one"), Some(json!("original")));
@@ -306,12 +337,13 @@ fn reports_of_an_earlier_run_are_not_taken_for_those_of_this_one() {
 }
 
 /// A platform whose setting cannot be given back what it was until it is mended: two runs leave something, the one upon the other.
-fn stubborn(asked: &crate::own_platform::Asked, state: &State) -> Answer {
+fn stubborn(asked: &Asked, state: &State) -> Answer {
     let is_given_back = asked.what == "PUT /items/one" && {
         let held = held(state);
         let value = &asked.body["value"];
         let is_again = held.asked.iter().any(|what| what == "PUT /items/one");
-        !held.items.contains_key("mended") && (value == "original" || value == "first" && is_again)
+        let mended = |value: &str| held.items.contains_key(&format!("mended-{value}"));
+        value == "original" && !mended("original") || value == "first" && is_again && !mended("first")
     };
     if is_given_back { Answer("503 Service Unavailable", "", "{}".into()) } else { obedient(asked, state) }
 }
@@ -319,18 +351,119 @@ fn stubborn(asked: &crate::own_platform::Asked, state: &State) -> Answer {
 #[test]
 fn what_a_later_run_has_left_is_put_back_before_what_an_earlier_one_has() {
     let own = Own::answering(stubborn);
+    own.target("pace: 0.01\n");
     own.set("one", json!("original"));
     for value in ["first", "second"] {
-        let steps = format!(
-            "      - call: {{ op: item.set, as: operator, with: {{ id: one }}, json: {{ value: {value} }} }}"
-        );
-        own.cases(&[("sets", "", &steps)]);
+        let set = format!("op: item.set, as: operator, with: {{ id: one }}, json: {{ value: {value} }}");
+        own.cases(&[("sets", "", &format!("      - call: {{ {set} }}"))]);
         assert_eq!((own.run().0, own.item("one")), (5, Some(json!(value))));
         // Runs are put in order by the second in which they began.
         std::thread::sleep(Duration::from_millis(1_100));
     }
-    own.set("mended", json!(true));
+    own.set("mended-original", json!(true));
+    assert_eq!(code(&own.muster(&["cleanup"])), 5);
+    assert_eq!(
+        own.item("one"),
+        Some(json!("second")),
+        "the earlier run's change stands below one that is left"
+    );
+    own.set("mended-first", json!(true));
     let cleaned = own.muster(&["cleanup"]);
     assert_eq!(code(&cleaned), 0, "{}", stderr(&cleaned));
     assert_eq!(own.item("one"), Some(json!("original")));
+}
+
+#[test]
+fn what_is_broken_for_a_moment_is_put_back_all_the_same() {
+    let own = Own::answering(|asked, state| {
+        let mut held = held(state);
+        let tried = held.asked.iter().filter(|what| **what == "(in vain)").count();
+        let is_in_vain = asked.what == "DELETE /items/one" && tried < 3;
+        if is_in_vain {
+            held.asked.push("(in vain)".into());
+            return Answer("503 Service Unavailable", "", "{}".into());
+        }
+        drop(held);
+        obedient(asked, state)
+    });
+    own.target("pace: 0.1\n");
+    own.cases(&[("makes", "", "      - call: { op: item.make, with: { id: one }, json: { value: 1 } }")]);
+    let (exit, ended) = own.run();
+    assert_eq!((exit, kinds(&ended), own.item("one")), (0, vec![("pass", "")], None));
+    assert_eq!(own.asked("(in vain)"), 3);
+}
+
+#[test]
+fn whoever_says_a_canary_knows_it_and_a_flow_or_a_snapshot_shows_it_like_a_call() {
+    let own = Own::answering(|asked, state| match asked.what.split_once('?') {
+        Some(("GET /echo", said)) => ok(&json!({ "said": said, "found": [] })),
+        _ => obedient(asked, state),
+    });
+    let flow = "flow: looks\nwhy: it looks\ninputs: { id: text }\nsteps: [{ call: { op: item.read, with: { id: $(id) } } }]\n";
+    own.write("suites/flows/looks.yaml", flow);
+    let plant = "      - plant: { canary: diary, as: me, op: item.make, with: { id: diary }, json: { value: $(canary.diary) } }\n";
+    let me = "    identities: { me: guest }\n";
+    let then = |step: &str| format!("{plant}      - {step}");
+    own.cases(&[
+        (
+            "a-echo",
+            me,
+            &then("call: { get: '/echo?said=$(canary.diary)', expect: { body: { $.found: [] } } }"),
+        ),
+        (
+            "b-shared",
+            me,
+            &then("call: { get: /items/diary, expect: { body: { $.value: $(canary.diary) } } }"),
+        ),
+        ("c-flow", me, &then("flow: { use: looks, with: { id: diary } }")),
+        ("d-snapshot", me, &then("snapshot: { name: reply, get: /items/diary }")),
+        ("e-call", me, &then("call: { get: /items/diary }")),
+    ]);
+    let (exit, ended) = own.run();
+    let (pass, leak) = (("pass", ""), ("fail", "leak.canary"));
+    assert_eq!((exit, kinds(&ended)), (1, vec![pass, pass, leak, leak, leak]));
+}
+
+#[test]
+fn a_text_that_ends_with_its_line_is_the_snapshot_that_it_was() {
+    let own = Own::answering(|_, _| Answer("200 OK", "", "ready\n".into()));
+    own.cases(&[("plain", "", "      - snapshot: { name: reply, get: /ready }")]);
+    let taken = own.muster(&["run", "--snapshots", "kept", "--update-snapshots"]);
+    assert_eq!(code(&taken), 0, "{}{}", stdout(&taken), stderr(&taken));
+    let again = own.muster(&["run", "--snapshots", "kept"]);
+    assert_eq!(code(&again), 0, "{}{}", stdout(&again), stderr(&again));
+}
+
+#[test]
+fn a_case_does_not_wait_for_a_key_that_what_it_is_given_holds() {
+    let own = Own::answering(obedient);
+    own.set("one", json!("original"));
+    let set = "{ op: item.set, as: operator, with: { id: one }, json: { value: given } }";
+    own.write("suites/flows/sets.yaml", &format!("flow: sets\nwhy: it is set\nsteps: [{{ call: {set} }}]\n"));
+    own.cases(&[("sets-too", "    given: sets\n", &format!("      - call: {set}"))]);
+    let (exit, ended) = own.run();
+    assert_eq!((exit, kinds(&ended)), (3, vec![("inconclusive", "shared.deadlock")]));
+    assert_eq!(own.item("one"), Some(json!("original")));
+}
+
+#[test]
+fn a_code_that_was_shown_before_it_was_known_is_masked_in_every_report() {
+    let own = Own::answering(|asked, state| match asked.what.as_str() {
+        "GET /wrong" => Answer("401 Unauthorized", "", "wrong code, wanted 482913 and pin 4821".into()),
+        "GET /codes" => ok(&json!({ "code": "482913", "pin": 4821 })),
+        _ => obedient(asked, state),
+    });
+    let secret = |path: &str| format!("{{ path: $.{path}, secret: true }}");
+    let captured = format!(
+        "      - call: {{ get: /codes, capture: {{ code: {}, pin: {} }} }}",
+        secret("code"),
+        secret("pin")
+    );
+    own.cases(&[("a-shows", "", "      - call: { get: /wrong }"), ("b-learns", "", &captured)]);
+    let output = own.muster(&["run", "--seed", "1", "--jobs", "1"]);
+    assert_eq!(code(&output), 1, "{}", stderr(&output));
+    for file in ["junit.xml", "console.txt", "run.jsonl", "summary.json"] {
+        let text = std::fs::read_to_string(own.path("reports").join(file)).unwrap();
+        assert!(!text.contains("482913") && !text.contains("pin 4821"), "{file}: {text}");
+    }
 }
