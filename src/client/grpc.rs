@@ -93,18 +93,15 @@ async fn answer(response: reqwest::Response, started: Instant) -> Result<Answer,
         within_limit(&body, bytes.len())?;
     }
     is_not_encoded(&head.headers, &bytes)?;
+    is_grpc(&head)?;
     aside.extend(trailers.iter().flat_map(lines));
     aside.extend_from_slice(&bytes);
-    // An error without messages comes as "trailers only": its status stands among the headers.
-    let last = if head.headers.contains_key("grpc-status") { Some(&head.headers) } else { trailers.as_ref() };
+    // An answer without messages and trailers comes as "trailers only": its status stands among the headers.
+    let last = if trailers.is_none() && bytes.is_empty() { Some(&head.headers) } else { trailers.as_ref() };
     let value = |name: &str| last.and_then(|headers| headers.get(name)).map(::http::HeaderValue::as_bytes);
-    let status =
-        value("grpc-status").and_then(|status| std::str::from_utf8(status).ok()?.parse::<u32>().ok());
-    let Some(grpc_status) = status else {
-        return Err(SendError::Broken(format!("HTTP status {} without a gRPC status", head.status.as_u16())));
-    };
+    let grpc_status = one_status([Some(&head.headers), trailers.as_ref()], last)?;
     let text = value("grpc-message").map(percent_encoding::percent_decode).map(Iterator::collect::<Vec<u8>>);
-    let body = if grpc_status == 0 { first_message(bytes)? } else { text.unwrap_or_default().into() };
+    let body = if grpc_status == 0 { only_message(bytes)? } else { text.unwrap_or_default().into() };
     Ok(Answer {
         status: http_status(grpc_status, &body),
         grpc_status: Some(grpc_status),
@@ -115,13 +112,44 @@ async fn answer(response: reqwest::Response, started: Instant) -> Result<Answer,
     })
 }
 
-/// The first message of the body of a gRPC answer; empty if there is none.
+/// Refuses what clients of gRPC take for another error: whoever answers is no service then.
+fn is_grpc(head: &::http::response::Parts) -> Result<(), SendError> {
+    let kind = head.headers.get("content-type").map_or(&b""[..], ::http::HeaderValue::as_bytes);
+    if head.status.as_u16() == 200 && kind.starts_with(b"application/grpc") {
+        return Ok(());
+    }
+    Err(SendError::Broken(format!("HTTP status {}, and no answer of gRPC", head.status.as_u16())))
+}
+
+/// The status of an answer, which stands at its end and says one thing alone.
+fn one_status(
+    all: [Option<&::http::HeaderMap>; 2],
+    last: Option<&::http::HeaderMap>,
+) -> Result<u32, SendError> {
+    let statuses = |headers: &::http::HeaderMap| -> Vec<Vec<u8>> {
+        headers.get_all("grpc-status").iter().map(|status| status.as_bytes().to_vec()).collect()
+    };
+    let said: Vec<Vec<u8>> = all.into_iter().flatten().flat_map(statuses).collect();
+    if said.windows(2).any(|pair| pair[0] != pair[1]) {
+        return Err(SendError::Malformed("it has two gRPC statuses".into()));
+    }
+    let none = || SendError::Broken("it ends without a gRPC status".into());
+    let status = last.and_then(|last| last.get("grpc-status")).ok_or_else(none)?;
+    let digits =
+        std::str::from_utf8(status.as_bytes()).ok().filter(|text| text.bytes().all(|it| it.is_ascii_digit()));
+    digits
+        .and_then(|digits| digits.parse().ok())
+        .ok_or_else(|| SendError::Malformed("its gRPC status is no number".into()))
+}
+
+/// The one message of the body of a gRPC answer.
 ///
 /// # Errors
-/// If its head or its end is missing, or if it is compressed: nothing was asked for that would be.
-pub fn first_message(mut bytes: BytesMut) -> Result<Bytes, SendError> {
+/// If there is none, or more than one, if its head or its end is missing, or if it is compressed: nothing was asked for that would
+/// be.
+pub fn only_message(mut bytes: BytesMut) -> Result<Bytes, SendError> {
     if bytes.is_empty() {
-        return Ok(Bytes::new());
+        return Err(SendError::Malformed("a success without a message".into()));
     }
     if bytes.len() < 5 {
         return Err(SendError::Cut("a message without its head".into()));
@@ -133,7 +161,8 @@ pub fn first_message(mut bytes: BytesMut) -> Result<Bytes, SendError> {
     if bytes.len() < length {
         return Err(SendError::Cut("a message without its end".into()));
     }
-    Ok(bytes.split_to(length).freeze())
+    let message = bytes.split_to(length).freeze();
+    if bytes.is_empty() { Ok(message) } else { Err(SendError::Malformed("more than one message".into())) }
 }
 
 /// The status of the answer as HTTP would say it: the platform's proxy answers its own refusals with status 13 and
@@ -204,7 +233,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_success_gives_its_first_message() {
+    async fn a_success_gives_its_only_message() {
         let client = serving(|| (vec![], vec![Frame::data(framed(b"{\"a\":1}")), trailers("0", "")])).await;
         let answer = called(&client).await.unwrap();
         assert_eq!((answer.status, answer.grpc_status, &answer.body[..]), (200, Some(0), &b"{\"a\":1}"[..]));

@@ -17,7 +17,7 @@ pub mod postgres;
 mod reach;
 
 pub use connections::{Connection, Unusable, origin};
-pub use grpc::{Grpc, first_message};
+pub use grpc::{Grpc, only_message};
 pub use http::{Answer, BODY_LIMIT_BYTES, Http, Request, SendError};
 pub use networks::{Network, Networks, NoNetwork};
 pub use reach::{Reached, Unreached, reach};

@@ -205,6 +205,14 @@ fn instant_of(name: &str, value: &Value) -> Result<Timestamp, String> {
 
 fn pattern(value: &Value) -> Result<Check, String> {
     let text = value.as_str().ok_or(format!("`matches` wants a regular expression, found {value}"))?;
+    telling(text).map(Check::Matches)
+}
+
+/// A regular expression that tells texts apart.
+///
+/// # Errors
+/// If it is none, or fits every text.
+pub(crate) fn telling(text: &str) -> Result<regex::Regex, String> {
     let regex = regex::Regex::new(text).map_err(|_| format!("`{text}` is no regular expression"))?;
     if regex.is_match("") && regex.is_match("\u{1}any text at all\u{1}") {
         return Err(format!("`{text}` matches every text: it can never fail"));
@@ -215,7 +223,7 @@ fn pattern(value: &Value) -> Result<Check, String> {
             "`{text}` matches every text but an empty one: write `length: {{ at_least: 1 }}`"
         ));
     }
-    Ok(Check::Matches(regex))
+    Ok(regex)
 }
 
 /// A number, or a range of them that not every number is in.

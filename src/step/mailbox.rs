@@ -102,12 +102,12 @@ impl<'a> Reader<'a> {
             By::Operation { prepared, path, decode } => {
                 let reply = aside.exchange(prepared).await?;
                 let found = message(&reply, path, *decode).and_then(|text| first_group(&text, pattern));
-                Ok(Sight { found, unread: None, evidence: shown(aside, &prepared.shown(), &reply) })
+                Ok(Sight { found, unread: unread(&reply), evidence: shown(aside, &prepared.shown(), &reply) })
             }
             By::Log { prepared, lines } => {
                 let reply = aside.exchange(prepared).await?;
                 let mut sight = of_lines(&logged(&reply, lines), to, pattern, aside);
-                sight.unread = (!reply.is_success()).then(|| format!("the log answered {}", reply.status));
+                sight.unread = unread(&reply);
                 // The lines themselves may hold codes of others, which no mask knows.
                 sight.evidence.push(aside.evidence("request", &prepared.shown()));
                 Ok(sight)
@@ -150,6 +150,18 @@ fn prepared(
         ..Request::nothing()
     };
     request.prepared(aside).map(Box::new)
+}
+
+/// Why an answer says nothing of messages: it is neither JSON nor says that something is not found, as some platforms do by 500.
+fn unread(reply: &Reply) -> Option<String> {
+    const NOT_FOUND: u16 = 404;
+    let is_none = reply.status == NOT_FOUND || reply.text().to_lowercase().contains("not found");
+    match reply.read_json() {
+        Ok(_) if reply.is_success() => None,
+        Err(why) if reply.is_success() => Some(format!("wanted JSON, found {why}")),
+        _ if is_none => None,
+        _ => Some(format!("it answered {}", reply.status)),
+    }
 }
 
 /// The message in an answer.

@@ -21,7 +21,7 @@ pub struct Operation {
     /// The namespace a request is routed to; the caller's own if absent.
     #[serde(rename = "in")]
     pub namespace: Option<String>,
-    /// Which identity kinds may call it.
+    /// Which identity kinds may call it: for readers, nothing is derived from it.
     #[serde(default)]
     pub open_to: Vec<At<String>>,
     /// Whether it changes anything.
@@ -108,16 +108,13 @@ impl FormSyntax {
     /// # Errors
     /// If it names nothing, or its text is no regular expression.
     pub fn form(&self, whole: &Whole) -> Result<Form, Problem> {
-        let text = self.text.as_ref().map(|text| {
-            regex::Regex::new(text)
-                .map_err(|_| Problem::new(text.at, format!("`{}` is no regular expression", text.value)))
-        });
+        let text = self
+            .text
+            .as_ref()
+            .map(|text| super::expect::telling(text).map_err(|why| Problem::new(text.at, why)));
         if self.status.is_none() && self.grpc_status.is_none() && self.text.is_none() {
             return Err(Problem::new(whole.0.at, "a form of refusal that every reply has")
                 .hint("name `status`, `grpc_status` or `text`"));
-        }
-        if let Some(text) = self.text.as_ref().filter(|text| text.is_empty()) {
-            return Err(Problem::new(text.at, "a text that every reply holds"));
         }
         let via = self.via.map(transport);
         Ok(Form { via, status: self.status, grpc_status: self.grpc_status, text: text.transpose()? })

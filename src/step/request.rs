@@ -145,7 +145,7 @@ impl<'s> Request<'s> {
     pub(crate) fn subject(&self) -> String {
         match (self.op, self.raw.first()) {
             (Some(op), _) => op.value.clone(),
-            (None, Some((method, path))) => format!("{method} {}", path.constant().unwrap_or("…")),
+            (None, Some((method, path))) => format!("{method} {}", path.written()),
             (None, None) => "nothing".into(),
         }
     }

@@ -60,6 +60,12 @@ impl Prepared {
         Ok(reply(self.transport, answer))
     }
 
+    /// The token that it shows.
+    pub(crate) fn token(&self) -> Option<&str> {
+        let shown = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        shown.and_then(|(_, value)| value.strip_prefix("Bearer "))
+    }
+
     fn as_http(&self) -> client::Request {
         client::Request {
             method: self.method.clone(),
@@ -410,7 +416,7 @@ impl Stage<'_> {
     /// The journal holds no secret.
     pub(super) fn without_secret(&self, flow: &str, with: &Value) -> Result<(), Vec<Failure>> {
         let text = with.to_string();
-        if !self.scene.mask.finds_in(text.as_bytes()) {
+        if !self.scene.mask.hides_in(&text) {
             return Ok(());
         }
         let text = format!("the undo `{}` would hold a secret: nothing was sent", flow);

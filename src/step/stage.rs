@@ -4,6 +4,7 @@
 //! running flows. Does not: sending (`send`), or the order of cases (`run`).
 
 use super::expect::json_path;
+use super::flow::{Flow, InputType};
 use super::send::Prepared;
 use super::{Book, Data, Names, Step, Template};
 use crate::client::kube::Kube;
@@ -261,7 +262,9 @@ impl<'a> Stage<'a> {
             return None;
         }
         let said = format!("{}{wanted:?}", asked.shown());
-        let others = canaries.iter().filter(|(_, planter)| who != "operator" && who != planter);
+        let shows = |name: &str| self.identity_fields(name).and_then(|fields| fields.get("token")?.as_str());
+        let is_as = |name: &str| who == name || asked.token().is_some_and(|token| shows(name) == Some(token));
+        let others = canaries.iter().filter(|(_, planter)| !is_as("operator") && !is_as(planter));
         let mut unknown =
             others.map(|(canary, _)| canary).filter(|canary| !scan::shows(said.as_bytes(), canary));
         let shown = unknown.any(|canary| scan::shows(&reply.visible(), canary));
@@ -376,6 +379,7 @@ impl<'a> Stage<'a> {
             .flows
             .get(name)
             .ok_or_else(|| vec![self.doubt("step.flow", &format!("there is no flow `{name}`"))])?;
+        self.take_inputs(name, flow, &with)?;
         let mut aside = self.aside(with);
         aside.file = flow.source.name.to_string();
         aside.secret_names = flow.syntax.secret_names();
@@ -392,6 +396,22 @@ impl<'a> Stage<'a> {
             outputs.insert(output.value.clone(), value);
         }
         Ok(outputs)
+    }
+
+    /// Sees that inputs are of their types; secret ones are secrets from now on.
+    fn take_inputs(&self, name: &str, flow: &Flow, with: &Map<String, Value>) -> Result<(), Vec<Failure>> {
+        for (input, kind) in &flow.syntax.inputs {
+            let Some(value) = with.get(&input.value) else { continue };
+            if *kind != InputType::Any && (value.is_array() || value.is_object() || value.is_null()) {
+                let text =
+                    format!("the input `{}` of flow `{name}` wants a text, found another value", input.value);
+                return Err(vec![self.doubt("step.flow", &text)]);
+            }
+            if *kind == InputType::Secret {
+                self.learn(value);
+            }
+        }
+        Ok(())
     }
 
     /// A failure within a flow belongs to the step that runs the flow; where it happened stands in its message.

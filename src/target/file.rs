@@ -298,6 +298,10 @@ fn look_over(file: &TargetFile) -> Vec<Problem> {
             && !text.is_empty()
             && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
     };
+    if ["key", "secrets"].contains(&file.name.as_str()) {
+        let text = format!("a target cannot be called `{}`: a file of the state folder is", file.name.value);
+        found.push(Problem::new(file.name.at, text));
+    }
     if !is_name(&file.name) {
         found.push(Problem::new(
             file.name.at,

@@ -3,10 +3,10 @@
 
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
-use muster::client::first_message;
+use muster::client::only_message;
 
 fuzz_target!(|data: &[u8]| {
-    if let Ok(message) = first_message(BytesMut::from(data)) {
+    if let Ok(message) = only_message(BytesMut::from(data)) {
         assert!(message.is_empty() || data[5..].starts_with(&message));
     }
 });
