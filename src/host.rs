@@ -3,10 +3,12 @@
 //! Lives here: everything that muster asks of its process. Does not: files (`files`) or the wire (`client`).
 #![expect(clippy::disallowed_methods, reason = "this is the door through which they enter")]
 
+mod telling;
+
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -50,16 +52,25 @@ pub fn random_seed() -> u64 {
     rand::random()
 }
 
-/// Writes to standard output; a reader that has gone away is no error.
+/// Writes to standard output, after everything that was told; a reader that has gone away is no error.
 pub fn print(text: &str) {
+    end_telling();
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).ok();
 }
 
-/// Writes to standard error; a reader that has gone away is no error.
+/// Writes to standard error, from a thread of its own: whoever opened a pipe there and does not read it keeps nobody waiting. A
+/// reader that has gone away is no error.
 pub fn tell(text: &str) {
-    std::io::stderr().lock().write_all(text.as_bytes()).ok();
+    TELLER.get_or_init(telling::Teller::start).tell(text);
 }
+
+/// Waits until everything that was told is written, or nobody seems to read it.
+pub fn end_telling() {
+    TELLER.get().into_iter().for_each(telling::Teller::wait);
+}
+
+static TELLER: OnceLock<telling::Teller> = OnceLock::new();
 
 /// Whether someone watches standard error.
 pub fn is_watched() -> bool {
@@ -99,6 +110,7 @@ pub fn ask(question: &str) -> Option<String> {
         return None;
     }
     tell(question);
+    end_telling();
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).ok()?;
     Some(line.trim().to_owned())
@@ -109,6 +121,7 @@ pub fn quiet_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let at = panic.location().map(ToString::to_string).unwrap_or_default();
         tell(&format!("muster panicked at {at}: this is a defect of muster\n"));
+        end_telling();
     }));
 }
 
@@ -130,6 +143,9 @@ impl<L: Copy> Signals<L> {
     }
 }
 
+/// SIGXFSZ, on Linux and macOS.
+const FILE_SIZE_EXCEEDED: i32 = 25;
+
 /// Listens to SIGINT, SIGTERM and SIGHUP from when this returns. `calm` holds until the first; each signal takes the
 /// next of `steps`, whose text is told; further ones repeat the last. Signals within the same instant may count as one.
 ///
@@ -142,6 +158,8 @@ pub fn signals<L: Copy + Send + Sync + 'static>(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
+    // Whoever listens to it is told of a full file by an error, instead of being ended.
+    drop(signal(SignalKind::from_raw(FILE_SIZE_EXCEEDED))?);
     let (tell_level, levels) = watch::channel(calm);
     let (tell_first, first) = watch::channel(None);
     tokio::spawn(async move {
@@ -188,6 +206,7 @@ pub fn end_if_stuck(within: Duration, code: u8, said: &'static str) -> Watchdog 
         while let Some(turns) = seen.upgrade() {
             if still.looks(turns.load(Ordering::Relaxed)) >= within {
                 tell(said);
+                end_telling();
                 leave(code);
             }
             drop(turns);

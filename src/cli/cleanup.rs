@@ -5,6 +5,7 @@ use super::snapshots::Stored;
 use super::state::State;
 use super::written::Written;
 use super::{Ended, Refusal, open, signals};
+use crate::client::origin;
 use crate::ledger::{Journal, Keys, Reading, open_changes, read_journal};
 use crate::outcome::Ending;
 use crate::run::{self, Leftover, Stop};
@@ -14,7 +15,12 @@ use crate::suite::{self, Folder};
 use crate::target::Target;
 use crate::{files, host};
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long what cannot be put back is tried again, before the target's pace: a run may have died in the middle of a disruption.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Puts back what earlier runs on a target left open.
 pub(super) fn cleanup(arguments: &CleanupArguments) -> Ended {
@@ -39,19 +45,23 @@ pub(super) fn cleanup(arguments: &CleanupArguments) -> Ended {
     let stop = runtime.block_on(async { signals::listen() })?;
     let mask = Mask::new();
     target.secrets.all().for_each(|secret| mask.learn(secret.reveal()));
-    let mut ending = Ending::Passed;
+    let (mut ending, left) = (Ending::Passed, RefCell::default());
     for run in &runs {
-        let earlier = Earlier { state: &state, target: &target, run };
+        let earlier = Earlier { state: &state, target: &target, run, left: &left };
         match runtime.block_on(earlier.put_back(&mask, &stop, 0)) {
             Put::Whole => host::print(&format!("run {run}: everything is put back\n")),
             Put::Elsewhere(told) | Put::Left { told, .. } => {
-                host::tell(&told);
+                host::tell(&super::harmless(mask.mask(&told).as_str()));
                 ending = Ending::LeftBehind;
             }
         }
     }
     if runs.is_empty() {
-        host::print(&format!("nothing is left on target `{}`\n", target.name()));
+        let folder = state.folder().display().to_string();
+        host::print(&format!(
+            "nothing is left on target `{}`, as the state folder {folder} has it\n",
+            target.name()
+        ));
     }
     Ok(ending)
 }
@@ -68,15 +78,11 @@ fn untouched(runs: &[String], refusal: Refusal) -> Ended {
 }
 
 fn dry(state: &State, target: &Target, runs: &[String]) -> Ended {
-    let mut ending = Ending::Passed;
+    let (mut ending, left) = (Ending::Passed, RefCell::default());
     for run in runs {
-        let earlier = Earlier { state, target, run };
+        let earlier = Earlier { state, target, run, left: &left };
         let reading = match earlier.found() {
             Ok(reading) => reading,
-            Err(Put::Elsewhere(told)) => {
-                host::tell(&told);
-                continue;
-            }
             Err(left) => {
                 host::tell(&left.told());
                 ending = Ending::LeftBehind;
@@ -133,6 +139,13 @@ pub(super) struct Earlier<'a> {
     pub(super) target: &'a Target,
     /// Its id.
     pub(super) run: &'a str,
+    /// Keys of shared things of which runs after it have left changes.
+    pub(super) left: &'a RefCell<BTreeSet<String>>,
+}
+
+/// Whether two addresses lead to the same scheme, host and port, however they are written.
+fn is_same_platform(one: &str, other: &str) -> bool {
+    one == other || origin(one, one).is_some_and(|place| Some(place) == origin(other, other))
 }
 
 /// How to let go of a run that muster itself never forgets.
@@ -168,7 +181,7 @@ impl Earlier<'_> {
     }
 
     async fn recovered(&self, mask: &Mask, stop: &Stop, seed: u64) -> Result<Recovered, Refusal> {
-        let Self { state, target, run } = *self;
+        let Self { state, target, run, left } = *self;
         let folder = self.folder();
         let journal = Journal::open(&folder.join("journal"))?;
         let (changes, damaged) = (journal.open_all(), journal.damaged());
@@ -204,9 +217,9 @@ impl Earlier<'_> {
         run::sign_in_operator(&scene).await;
         let count = changes.len();
         host::tell(&format!(
-            "run {run}: putting back {count} changes; that of an image waits for its rollout\n"
+            "run {run}: putting back {count} changes; that of an image waits for its rollout, others until they have settled\n"
         ));
-        let leftovers = run::put_back(&scene, &changes, stop).await;
+        let leftovers = run::put_back(&scene, &changes, stop, (PATIENCE, left)).await;
         if journal.close()? {
             state.forget(target.name(), run)?;
         }
@@ -232,7 +245,7 @@ impl Earlier<'_> {
                 ),
                 &let_go(&folder),
             )),
-            Some(Some(changed)) if changed != here => Err(Put::Elsewhere(format!(
+            Some(Some(changed)) if !is_same_platform(changed, here) => Err(Put::Elsewhere(format!(
                 "run {run} changed the target `{name}` at {changed}, and this one is at {here}: it is left as it is\n\
                  hint: muster cleanup with the target file of that run\n"
             ))),

@@ -16,7 +16,9 @@ use super::args::DoctorArguments;
 use super::state::State;
 use super::{Ended, open, rbac};
 use crate::outcome::Ending;
+use crate::report::harmless;
 use crate::run::Selection;
+use crate::secret::Mask;
 use crate::{files, host, suite};
 
 /// What one look has shown.
@@ -45,6 +47,12 @@ impl Finding {
         Self::bad(what, seen, advice)
     }
 
+    /// Without secrets in what others have said, and harmless to a terminal.
+    fn seemly(&self, mask: &Mask) -> Self {
+        let (what, advice) = (self.what.clone(), self.advice.clone());
+        Self { what, seen: harmless(mask.mask(&self.seen).as_str()), advice }
+    }
+
     fn line(&self) -> String {
         match &self.advice {
             None => format!("ok      {:<26} {}\n", self.what, self.seen),
@@ -64,10 +72,12 @@ pub(super) fn doctor(arguments: &DoctorArguments) -> Ended {
     let target = open::connect(&opened, &suites)?;
     let needed = rbac::needed(&suites, &target.file, &Selection::default());
     let runtime = open::runtime()?;
+    let mask = Mask::new();
+    target.secrets.all().for_each(|secret| mask.learn(secret.reveal()));
     let mut findings = vec![state_folder(&state, target.name())];
     findings.extend(runtime.block_on(network::examined(&target.file)));
     let is_reached = findings.iter().all(|finding| finding.advice.is_none());
-    findings.extend(runtime.block_on(cluster::examined(&target, &needed)));
+    findings.extend(runtime.block_on(cluster::examined(&target, &needed, &mask)));
     findings.extend(runtime.block_on(mailboxes::examined(&target)));
     findings.extend(runtime.block_on(bucket::examined(&target)));
     let changed = suites.cases.iter().flat_map(|case| &case.uses.databases_changed).collect();
@@ -79,7 +89,9 @@ pub(super) fn doctor(arguments: &DoctorArguments) -> Ended {
         let why = "not asked: something above is in the way";
         findings.push(Finding::bad("identities, mailbox", why, "put that right and ask again"));
     }
-    Ok(told(target.name(), &next(arguments), &findings))
+    let lines = findings.iter().map(|finding| finding.seemly(&mask).line()).collect::<String>();
+    let bad = findings.iter().filter(|finding| finding.advice.is_some()).count();
+    Ok(told(target.name(), &next(arguments), &lines, bad))
 }
 
 /// A text as one word of a command that a person pastes into a shell.
@@ -94,15 +106,13 @@ fn next(arguments: &DoctorArguments) -> String {
     format!("muster run{suites} --target {}", arguments.target.display())
 }
 
-fn told(target: &str, next: &str, findings: &[Finding]) -> Ending {
-    let lines: String = findings.iter().map(Finding::line).collect();
-    let bad = findings.iter().filter(|finding| finding.advice.is_some()).count();
+fn told(target: &str, next: &str, lines: &str, bad: usize) -> Ending {
     let (sum, ending) = match bad {
         0 => (format!("{target} is ready: {next}\n"), Ending::Passed),
         1 => (format!("1 thing of {target} is not as it should be\n"), Ending::Undecided),
         more => (format!("{more} things of {target} are not as they should be\n"), Ending::Undecided),
     };
-    host::print(&(lines + &sum));
+    host::print(&format!("{lines}{sum}"));
     ending
 }
 

@@ -34,6 +34,12 @@ use clap::Parser;
 /// Runs the program and gives its exit code.
 pub fn main() -> u8 {
     host::quiet_panics();
+    let code = carried_out();
+    host::end_telling();
+    code
+}
+
+fn carried_out() -> u8 {
     let arguments = match Arguments::try_parse_from(host::arguments()) {
         Ok(arguments) => arguments,
         Err(told) => return refused(&told),
@@ -56,7 +62,7 @@ pub fn main() -> u8 {
     match ended {
         Ok(ending) => ending.code(),
         Err(refusal) => {
-            host::tell(&refusal.0);
+            host::tell(&harmless(&refusal.0));
             Ending::Misused.code()
         }
     }
@@ -91,6 +97,11 @@ impl<E: std::error::Error> From<E> for Refusal {
     fn from(error: E) -> Self {
         Self::new(error)
     }
+}
+
+/// Lines that may hold what others have said, made harmless to a terminal.
+fn harmless(text: &str) -> String {
+    format!("{}\n", crate::report::harmless(text))
 }
 
 /// What a command ends with.

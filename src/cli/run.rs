@@ -8,6 +8,7 @@ use super::snapshots::Stored;
 use super::state::State;
 use super::written::Written;
 use super::{Ended, Refusal, open, signals};
+use crate::files::{self, FileError};
 use crate::host;
 use crate::ledger::{Journal, Keys};
 use crate::outcome::{self, Ending, Event, Outcome, Record};
@@ -19,6 +20,8 @@ use crate::step::Scene;
 use crate::suite::{self, Suites};
 use crate::target::Target;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 /// Runs what was asked for.
@@ -172,6 +175,7 @@ impl Prepared<'_> {
         let console = self.tells.then(|| Console::new(host::is_watched(), host::tell));
         let sink = Sink::new(folder, console)?;
         self.stored.written.note(sink.path().to_owned());
+        forget_reports(folder)?;
         let stop = runtime.block_on(async { signals::listen() })?;
         let mask = Mask::new();
         self.target.secrets.all().for_each(|secret| mask.learn(secret.reveal()));
@@ -182,10 +186,11 @@ impl Prepared<'_> {
             .arguments
             .wait_for_target
             .filter(|within| !runtime.block_on(run::wait_for(self.target, *within, &stop)));
+        let keys = RefCell::default();
         for earlier in earlier {
             let left = match in_vain {
                 Some(_) => Some(format!("run {earlier} cannot be put back while the target does not answer")),
-                None => runtime.block_on(self.put_back(state, &earlier, &mask, &stop)),
+                None => runtime.block_on(self.put_back((state, &keys), &earlier, &mask, &stop)),
             };
             if let Some(left) = left {
                 sink.take(Event::Applied { ending: Ending::LeftBehind, why: mask.mask(&left) });
@@ -214,8 +219,14 @@ impl Prepared<'_> {
     }
 
     /// Puts back what an earlier run has left. What is left even so, in one line.
-    async fn put_back(&self, state: &State, earlier: &str, mask: &Mask, stop: &Stop) -> Option<String> {
-        let run = Earlier { state, target: self.target, run: earlier };
+    async fn put_back(
+        &self,
+        (state, left): (&State, &RefCell<BTreeSet<String>>),
+        earlier: &str,
+        mask: &Mask,
+        stop: &Stop,
+    ) -> Option<String> {
+        let run = Earlier { state, target: self.target, run: earlier, left };
         match run.put_back(mask, stop, self.seed).await {
             Put::Whole => {
                 host::tell(&format!("run {earlier}: everything is put back\n"));
@@ -226,7 +237,7 @@ impl Prepared<'_> {
                 None
             }
             Put::Left { summary, told } => {
-                host::tell(&told);
+                host::tell(&super::harmless(mask.mask(&told).as_str()));
                 Some(summary)
             }
         }
@@ -284,7 +295,7 @@ impl Prepared<'_> {
     /// memory.
     fn keep_record(&self, sink: &Sink, mask: &Mask) {
         match sink.kept() {
-            Ok(bytes) if !mask.finds_in(&bytes) => return,
+            Ok(bytes) if !mask.hides_in(&String::from_utf8_lossy(&bytes)) => return,
             Ok(_) => {}
             Err(refusal) => unrecorded(sink, mask, refusal.said()),
         }
@@ -406,4 +417,11 @@ fn run_id() -> String {
         .map(|index| char::from(b'a' + u8::try_from((chance >> (index * 8)) % 26).unwrap_or(0)))
         .collect();
     format!("{now}-{letters}")
+}
+
+/// Removes the reports of an earlier run: what this one does not write, or does not come to write, would be taken for its own.
+fn forget_reports(folder: &Path) -> Result<(), FileError> {
+    let others = report::KINDS.iter().filter(|kind| kind.name != RECORD);
+    let mut reports = others.map(|kind| folder.join(kind.file)).filter(|path| path.is_file());
+    reports.try_for_each(|path| files::remove(&path))
 }

@@ -13,6 +13,7 @@ use crate::files::{self, FileError, Lock};
 use crate::host;
 use crate::ledger::Journal;
 use crate::source::Source;
+use crate::suite;
 use crate::target::Target;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +34,11 @@ impl State {
     pub(super) fn passing() -> Result<Self, Refusal> {
         let folder = tempfile::Builder::new().prefix("muster-").tempdir()?;
         Ok(Self { folder: folder.path().to_path_buf(), _temporary: Some(folder) })
+    }
+
+    /// Where it is.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Where the secrets of built-in fakes stand.
@@ -72,12 +78,13 @@ impl State {
         self.runs(target).join(run)
     }
 
-    /// The runs that have left something, by id.
+    /// The runs that have left something, the last one first: what a later run found may be what an earlier one left.
     pub(super) fn open_runs(&self, target: &str) -> Result<Vec<String>, FileError> {
         match files::list(&self.runs(target)) {
             Err(error) if error.is_absent() => Ok(vec![]),
             listed => Ok(listed?
                 .iter()
+                .rev()
                 .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
                 .collect()),
         }
@@ -121,11 +128,9 @@ fn at_work(target: &str, holder: &str) -> Refusal {
 
 /// Copies what undoing needs beside the journal, so that it does not depend on tomorrow's suites.
 fn keep_book(run: &Path, sources: &[Source]) -> Result<(), FileError> {
-    let is_book =
-        |source: &&Source| source.name.ends_with("/operations.yaml") || source.name.contains("/flows/");
     // Suites without operations and flows have changes to put back too.
     files::make_folder(&run.join("book"))?;
-    for source in sources.iter().filter(is_book) {
+    for source in sources.iter().filter(|source| suite::is_book(source)) {
         files::write_whole(&run.join("book").join(&*source.name), source.text.as_bytes())?;
     }
     Ok(())

@@ -23,7 +23,7 @@ impl Written {
     pub(super) fn leaking(&self, mask: &Mask) -> Result<Vec<PathBuf>, FileError> {
         let mut found = vec![];
         for path in self.0.borrow().iter().filter(|path| path.is_file()) {
-            if mask.finds_in(&files::read_bytes(path)?) {
+            if mask.surely_finds_in(&files::read_bytes(path)?) {
                 files::remove(path)?;
                 found.push(path.clone());
             }

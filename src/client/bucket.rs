@@ -97,7 +97,7 @@ impl Bucket {
         let (mut objects, mut next) = (vec![], None);
         for _ in 0..PAGES_MOST {
             let page = self.page(prefix, next.as_deref(), now, within).await?;
-            objects.extend(read(&page)?);
+            objects.extend(read(&page, prefix)?);
             next = page.next_continuation_token;
             if next.is_none() {
                 return Ok(Listing { json: newest_first(objects), took: started.elapsed() });
@@ -168,8 +168,12 @@ fn said(answer: &Answer, text: &str) -> String {
 /// An object, and when it was made.
 type Dated = (Timestamp, Value);
 
-fn read(page: &ListObjectsV2Response) -> Result<Vec<Dated>, NoListing> {
+fn read(page: &ListObjectsV2Response, prefix: &str) -> Result<Vec<Dated>, NoListing> {
     let one = |object: &rusty_s3::actions::list_objects_v2::ListObjectsContent| {
+        if !object.key.starts_with(prefix) {
+            let text = format!("`{}` was listed, and does not begin with `{prefix}`", object.key);
+            return Err(NoListing::Unreadable(text));
+        }
         let moment = object.last_modified.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
         let (moment, size) = moment
             .zip(object.size)

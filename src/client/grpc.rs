@@ -1,7 +1,7 @@
 //! gRPC with JSON messages (`application/grpc+json`) to one address, over HTTP/2: how the platform's proxy is spoken to.
 
 use super::connections::{Connections, Protocol};
-use super::http::{header_list, innermost, sending, within_limit};
+use super::http::{header_list, innermost, lines, sending, within_limit};
 use super::plain::is_not_encoded;
 use super::{Answer, Connection, Networks, SendError, Unusable};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -83,7 +83,7 @@ fn framed(message: &[u8]) -> Bytes {
 
 async fn answer(response: reqwest::Response, started: Instant) -> Result<Answer, SendError> {
     let (head, mut body) = ::http::Response::<reqwest::Body>::from(response).into_parts();
-    let (mut bytes, mut trailers) = (BytesMut::new(), None);
+    let (mut bytes, mut trailers, mut aside) = (BytesMut::new(), None, vec![]);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| SendError::Cut(innermost(&error)))?;
         match frame.into_data() {
@@ -93,6 +93,8 @@ async fn answer(response: reqwest::Response, started: Instant) -> Result<Answer,
         within_limit(&body, bytes.len())?;
     }
     is_not_encoded(&head.headers, &bytes)?;
+    aside.extend(trailers.iter().flat_map(lines));
+    aside.extend_from_slice(&bytes);
     // An error without messages comes as "trailers only": its status stands among the headers.
     let last = if head.headers.contains_key("grpc-status") { Some(&head.headers) } else { trailers.as_ref() };
     let value = |name: &str| last.and_then(|headers| headers.get(name)).map(::http::HeaderValue::as_bytes);
@@ -107,6 +109,7 @@ async fn answer(response: reqwest::Response, started: Instant) -> Result<Answer,
         status: http_status(grpc_status, &body),
         grpc_status: Some(grpc_status),
         headers: header_list(&head.headers),
+        aside,
         body,
         took: started.elapsed(),
     })
@@ -143,6 +146,7 @@ fn http_status(grpc_status: u32, body: &[u8]) -> u16 {
         (1 | 4, _) => 408,
         (3, _) => 400,
         (5, _) => 404,
+        (6, _) => 409,
         (7, _) => 403,
         (12, _) => 501,
         (14, _) => 503,

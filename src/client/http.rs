@@ -34,6 +34,8 @@ pub struct Answer {
     pub grpc_status: Option<u32>,
     /// Header names in lower case, in order.
     pub headers: Vec<(String, String)>,
+    /// What a caller sees besides: the reason phrase, and trailers; over gRPC also what stands behind the first message.
+    pub aside: Vec<u8>,
     /// The body; over gRPC the first message of a success, or the text of the error.
     pub body: Bytes,
     /// From sending to the last byte.
@@ -199,13 +201,14 @@ pub(super) fn innermost(error: &dyn std::error::Error) -> String {
 
 async fn answer(response: reqwest::Response, started: Instant) -> Result<Answer, SendError> {
     let (head, mut body) = ::http::Response::<reqwest::Body>::from(response).into_parts();
-    let mut bytes = BytesMut::new();
+    let (mut bytes, mut aside) = (BytesMut::new(), reason(&head));
     has_one_length(&head.headers)?;
     within_limit(&body, 0)?;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| SendError::Cut(innermost(&error)))?;
-        if let Ok(data) = frame.into_data() {
-            bytes.extend_from_slice(&data);
+        match frame.into_data() {
+            Ok(data) => bytes.extend_from_slice(&data),
+            Err(frame) => aside.extend(frame.into_trailers().iter().flat_map(lines)),
         }
         within_limit(&body, bytes.len())?;
     }
@@ -214,9 +217,24 @@ async fn answer(response: reqwest::Response, started: Instant) -> Result<Answer,
         status: head.status.as_u16(),
         grpc_status: None,
         headers: header_list(&head.headers),
+        aside,
         body: bytes.freeze(),
         took: started.elapsed(),
     })
+}
+
+/// The reason phrase behind a status, if it is not the usual one.
+fn reason(head: &::http::response::Parts) -> Vec<u8> {
+    let phrase = head.extensions.get::<hyper::ext::ReasonPhrase>();
+    phrase.map_or_else(Vec::new, |phrase| [phrase.as_bytes(), b"\n"].concat())
+}
+
+/// Headers or trailers as they are sent.
+pub(super) fn lines(headers: &::http::HeaderMap) -> Vec<u8> {
+    let line = |(name, value): (&::http::HeaderName, &::http::HeaderValue)| {
+        [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"].concat()
+    };
+    headers.iter().flat_map(line).collect()
 }
 
 /// Whether what has come and what is announced to come are within the limit.

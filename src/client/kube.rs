@@ -25,8 +25,10 @@ pub use review::Right;
 pub use rollout::{DeploymentFact, RESTARTED_AT, is_image};
 pub use watch::{PodWatch, Seen, Sight};
 
+use crate::secret::Mask;
 use ::kube::api::{Api, Patch, PatchParams};
-use ::kube::config::{KubeConfigOptions, Kubeconfig};
+use ::kube::client::AuthError;
+use ::kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use ::kube::{Client, Config, Error};
 use k8s_openapi::api::core::v1::Namespace;
 use serde_json::json;
@@ -108,6 +110,20 @@ impl KubeError {
         }
     }
 
+    fn masked(mut self, mask: &Mask) -> Self {
+        let texts = match &mut self {
+            KubeError::Unusable { why }
+            | KubeError::Unreachable { why, .. }
+            | KubeError::Unreadable { why, .. } => {
+                vec![why]
+            }
+            KubeError::Refused { reason, message, .. } => vec![reason, message],
+            KubeError::TimedOut { .. } => vec![],
+        };
+        texts.into_iter().for_each(|text| *text = mask.mask(text).as_str().to_owned());
+        self
+    }
+
     fn of(what: &str, error: Error) -> KubeError {
         let what = what.to_owned();
         match error {
@@ -117,7 +133,7 @@ impl KubeError {
             Error::Service(error) => KubeError::Unreachable { what, why: chain(error.as_ref()) },
             Error::HyperError(error) => KubeError::Unreachable { what, why: chain(&error) },
             Error::ReadEvents(error) => KubeError::Unreachable { what, why: chain(&error) },
-            Error::Auth(error) => KubeError::Unusable { why: chain(&error) },
+            Error::Auth(error) => KubeError::Unusable { why: uncredited(&error) },
             other => KubeError::Unreadable { what, why: chain(&other) },
         }
     }
@@ -156,7 +172,10 @@ impl Kube {
         config.connect_timeout = Some(call_within);
         let credentials =
             Credentials::of(&config).map_err(|error| KubeError::Unusable { why: chain(&error) })?;
-        let client = Client::try_from(config).map_err(|error| KubeError::Unusable { why: chain(&error) })?;
+        let client = Client::try_from(config).map_err(|error| match error {
+            Error::Auth(error) => KubeError::Unusable { why: uncredited(&error) },
+            other => KubeError::Unusable { why: chain(&other) },
+        })?;
         Ok(Kube { client, call_within, credentials: Arc::new(credentials) })
     }
 
@@ -207,6 +226,13 @@ impl Kube {
         self.call(&format!("read namespace {name}"), namespaces.get(name)).await
     }
 
+    /// What went wrong in a call, without what was shown to the cluster: a server may say it back.
+    fn told(&self, what: &str, error: Error) -> KubeError {
+        let mask = Mask::new();
+        self.credentials.secrets.iter().for_each(|secret| mask.learn(secret.reveal()));
+        KubeError::of(what, error).masked(&mask)
+    }
+
     /// Awaits a call, no longer than the limit.
     async fn call<T>(
         &self,
@@ -214,9 +240,28 @@ impl Kube {
         call: impl Future<Output = ::kube::Result<T>>,
     ) -> Result<T, KubeError> {
         match timeout(self.call_within, call).await {
-            Ok(answer) => answer.map_err(|error| KubeError::of(what, error)),
+            Ok(answer) => answer.map_err(|error| self.told(what, error)),
             Err(_) => Err(KubeError::TimedOut { what: what.to_owned(), limit: self.call_within }),
         }
+    }
+}
+
+/// Why a kubeconfig cannot be read. What says where it is malformed shows the lines around, and a token may stand there.
+fn unread(error: &KubeconfigError) -> String {
+    match error {
+        KubeconfigError::Parse(_) => "the kubeconfig is malformed; `kubectl config view` says where".into(),
+        _ => chain(error),
+    }
+}
+
+/// Why credentials cannot be had. What a plugin has written may be one, and what it was started with.
+fn uncredited(error: &AuthError) -> String {
+    match error {
+        AuthError::AuthExecRun { out, .. } => {
+            format!("the plugin that gives credentials ended with {}", out.status)
+        }
+        AuthError::AuthExecParse(_) => "a plugin gave no credential that could be read".into(),
+        other => chain(other),
     }
 }
 
@@ -228,7 +273,7 @@ async fn config(place: &Place) -> Result<Config, KubeError> {
         }
         Place::InCluster => Config::incluster().map_err(|error| unusable(chain(&error))),
         Place::File { kubeconfig, context } => {
-            let file = Kubeconfig::read_from(kubeconfig).map_err(|error| unusable(chain(&error)))?;
+            let file = Kubeconfig::read_from(kubeconfig).map_err(|error| unusable(unread(&error)))?;
             let options =
                 KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
             Config::from_custom_kubeconfig(file, &options).await.map_err(|error| unusable(chain(&error)))

@@ -58,8 +58,11 @@ fn said(head: &HeaderMap, name: &HeaderName) -> String {
     lines.join(", ").trim().to_owned()
 }
 
-fn short(said: &str) -> String {
-    said.chars().take(SHOWN_CHARACTERS).collect()
+/// Words of a protocol; what is none, or much, is not shown: half of a secret would not be known as one.
+fn short(said: &str) -> &str {
+    let is_word = said.len() <= SHOWN_CHARACTERS
+        && said.chars().all(|letter| letter.is_ascii_alphabetic() || ", -".contains(letter));
+    if is_word { said } else { "something else" }
 }
 
 #[cfg(test)]
@@ -106,6 +109,6 @@ mod tests {
             "content-encoding",
             "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
         )]);
-        assert!(told(is_not_encoded(&long, b"{}")).ends_with(&format!("{}`", "x".repeat(SHOWN_CHARACTERS))));
+        assert!(told(is_not_encoded(&long, b"{}")).ends_with("found `Content-Encoding: something else`"));
     }
 }

@@ -1,5 +1,6 @@
 //! One condition on one value.
 
+use crate::secret::Mask;
 use jiff::Timestamp;
 use regex::Regex;
 use serde_json::{Number, Value};
@@ -8,7 +9,8 @@ use std::ops::RangeInclusive;
 /// What a value must be.
 #[derive(Debug, Clone)]
 pub enum Check {
-    /// Equal, by type and value; `1` and `1.0` are equal, whole numbers to the last digit.
+    /// Equal, by type and value; `1` and `1.0` are equal, whole numbers to the last digit. What is not below 2^64 equals nothing:
+    /// its last digits are not known.
     Equals(Value),
     /// Text in which the pattern is found.
     Matches(Regex),
@@ -47,12 +49,12 @@ pub enum JsonType {
 impl Check {
     /// What is wrong with the values found at a place, if anything is: what was wanted, and what was found. More than
     /// one value must each be right.
-    pub fn wrong_with(&self, found: &[&Value]) -> Option<String> {
+    pub fn wrong_with(&self, found: &[&Value], mask: &Mask) -> Option<String> {
         if let Self::Absent(absent) = self {
-            return (found.is_empty() != *absent).then(|| self.difference(found));
+            return (found.is_empty() != *absent).then(|| self.difference(found, mask));
         }
         let is_right = !found.is_empty() && found.iter().all(|value| self.holds(value));
-        (!is_right).then(|| self.difference(found))
+        (!is_right).then(|| self.difference(found, mask))
     }
 
     fn holds(&self, value: &Value) -> bool {
@@ -68,27 +70,29 @@ impl Check {
         }
     }
 
-    fn difference(&self, found: &[&Value]) -> String {
-        format!("wanted {self}, found {}", shown(found))
+    pub(super) fn difference(&self, found: &[&Value], mask: &Mask) -> String {
+        format!("wanted {}, found {}", self.told(mask), shown(found, mask))
     }
 }
 
-impl std::fmt::Display for Check {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Check {
+    fn told(&self, mask: &Mask) -> String {
         match self {
-            Self::Equals(wanted) => write!(f, "{}", clipped(&wanted.to_string())),
-            Self::Matches(pattern) => write!(f, "text that matches `{pattern}`"),
-            Self::OneOf(wanted) => write!(f, "one of {}", clipped(&Value::from(wanted.clone()).to_string())),
-            Self::Absent(true) => f.write_str("nothing"),
-            Self::Absent(false) => f.write_str("something"),
-            Self::Length(range) if range.start() == range.end() => write!(f, "a length of {}", range.start()),
-            Self::Length(range) if *range.end() == u64::MAX => {
-                write!(f, "a length of at least {}", range.start())
+            Self::Equals(wanted) => clipped(&wanted.to_string(), mask),
+            Self::Matches(pattern) => format!("text that matches `{pattern}`"),
+            Self::OneOf(wanted) => {
+                format!("one of {}", clipped(&Value::from(wanted.clone()).to_string(), mask))
             }
-            Self::Length(range) => write!(f, "a length from {} to {}", range.start(), range.end()),
-            Self::NotBefore(least) => write!(f, "an instant not before {least}"),
-            Self::NotAfter(most) => write!(f, "an instant not after {most}"),
-            Self::Type(wanted) => write!(f, "a value of type {}", format!("{wanted:?}").to_lowercase()),
+            Self::Absent(true) => "nothing".into(),
+            Self::Absent(false) => "something".into(),
+            Self::Length(range) if range.start() == range.end() => format!("a length of {}", range.start()),
+            Self::Length(range) if *range.end() == u64::MAX => {
+                format!("a length of at least {}", range.start())
+            }
+            Self::Length(range) => format!("a length from {} to {}", range.start(), range.end()),
+            Self::NotBefore(least) => format!("an instant not before {least}"),
+            Self::NotAfter(most) => format!("an instant not after {most}"),
+            Self::Type(wanted) => format!("a value of type {}", format!("{wanted:?}").to_lowercase()),
         }
     }
 }
@@ -102,34 +106,35 @@ pub fn instant(value: &Value) -> Option<Timestamp> {
     }
 }
 
-fn shown(found: &[&Value]) -> String {
+fn shown(found: &[&Value], mask: &Mask) -> String {
     match found {
         [] => "nothing".into(),
-        [one] => clipped(&one.to_string()),
-        many => format!("{} values: {}", many.len(), clipped(&serde_json::json!(many).to_string())),
+        [one] => clipped(&one.to_string(), mask),
+        many => format!("{} values: {}", many.len(), clipped(&serde_json::json!(many).to_string(), mask)),
     }
 }
 
-/// Long values are cut, so that a message stays a line; between words, so that a code, password or key that stands at the cut
-/// is there whole, and known, or not at all. What holds a key in some encoding is one word, whatever its signs: of a word
-/// that is everything, the beginning is shown.
-fn clipped(text: &str) -> String {
+/// Long values are cut, so that a message stays a line; whole secrets are hidden before. Between words, so that half of one that
+/// nobody knows yet is not shown: of a word that is everything, the beginning is.
+fn clipped(text: &str, mask: &Mask) -> String {
     const MOST: usize = 160;
     const BEGINNING: usize = 8;
     if text.len() <= MOST {
         return text.into();
     }
-    let start = &text[..text.floor_char_boundary(MOST)];
+    let masked = mask.mask(text);
+    let masked = masked.as_str();
+    let start = &masked[..masked.floor_char_boundary(MOST)];
     let is_between = |letter: char| letter.is_whitespace() || "\"',;:{}[]()<>".contains(letter);
     let last = start.char_indices().rev().find(|(_, letter)| is_between(*letter));
     let words = last.map_or("", |(at, letter)| &start[..at + letter.len_utf8()]);
-    let start = if words.len() > 1 { words } else { &text[..text.floor_char_boundary(BEGINNING)] };
+    let start = if words.len() > 1 { words } else { &masked[..masked.floor_char_boundary(BEGINNING)] };
     format!("{start}… ({} bytes)", text.len())
 }
 
 fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a == b || are_equal_doubles(a, b),
+        (Value::Number(a), Value::Number(b)) => (a == b && !is_beyond(a)) || are_equal_doubles(a, b),
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
         (Value::Object(a), Value::Object(b)) => {
             a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| equal(a, b)))
@@ -138,13 +143,19 @@ fn equal(a: &Value, b: &Value) -> bool {
     }
 }
 
+/// Whether it may have been a whole number of more than 64 bits: its last digits were not kept.
+fn is_beyond(number: &Number) -> bool {
+    const BEYOND: f64 = 18_446_744_073_709_551_616.0;
+    number.is_f64() && number.as_f64().is_some_and(|it| it.abs() >= BEYOND)
+}
+
 /// Whether two numbers of which one is written with a point or an exponent are equal: a whole number beyond 2^53 has no
 /// double of its own, and equals none.
 fn are_equal_doubles(a: &Number, b: &Number) -> bool {
     const MOST_EXACT: f64 = 9_007_199_254_740_992.0;
     let is_exact =
         |number: &Number| number.is_f64() || number.as_f64().is_some_and(|it| it.abs() < MOST_EXACT);
-    (a.is_f64() || b.is_f64()) && is_exact(a) && is_exact(b) && a.as_f64() == b.as_f64()
+    (a.is_f64() != b.is_f64()) && is_exact(a) && is_exact(b) && a.as_f64() == b.as_f64()
 }
 
 fn length(value: &Value) -> Option<u64> {
@@ -175,13 +186,13 @@ mod tests {
     #[test]
     fn a_long_value_is_cut_between_words() {
         let text = format!("{} token 'ABCDEFGH'", "x".repeat(148));
-        assert_eq!(clipped(&text), format!("{} token '… (165 bytes)", "x".repeat(148)));
+        assert_eq!(clipped(&text, &Mask::new()), format!("{} token '… (165 bytes)", "x".repeat(148)));
         let spaced = format!("{}\u{3000}{}", "漢".repeat(30), "字".repeat(60));
-        assert_eq!(clipped(&spaced), format!("{}\u{3000}… (273 bytes)", "漢".repeat(30)));
-        assert_eq!(clipped(&"x".repeat(200)), "xxxxxxxx… (200 bytes)");
+        assert_eq!(clipped(&spaced, &Mask::new()), format!("{}\u{3000}… (273 bytes)", "漢".repeat(30)));
+        assert_eq!(clipped(&"x".repeat(200), &Mask::new()), "xxxxxxxx… (200 bytes)");
         let key = format!("\"-----BEGIN EC PRIVATE KEY-----\\n{}\"", "aB3/+".repeat(50));
-        assert_eq!(clipped(&key), "\"-----BEGIN EC PRIVATE … (284 bytes)");
-        assert_eq!(clipped(&format!("\"{}\"", "LS0t".repeat(50))), "\"LS0tLS0… (202 bytes)");
+        assert_eq!(clipped(&key, &Mask::new()), "\"-----BEGIN EC PRIVATE … (284 bytes)");
+        assert_eq!(clipped(&format!("\"{}\"", "LS0t".repeat(50)), &Mask::new()), "\"LS0tLS0… (202 bytes)");
     }
 
     #[test]
@@ -227,20 +238,23 @@ mod tests {
             (Check::Type(JsonType::Object), json!({}), None),
             (Check::Type(JsonType::Number), json!("1"), Some("wanted a value of type number, found \"1\"")),
         ] {
-            assert_eq!(check.wrong_with(&[&found]).as_deref(), wrong, "{check} on {found}");
+            assert_eq!(check.wrong_with(&[&found], &Mask::new()).as_deref(), wrong, "{check:?} on {found}");
         }
     }
 
     #[test]
     fn nothing_there_satisfies_only_absent() {
-        assert_eq!(Check::Absent(true).wrong_with(&[]), None);
-        assert_eq!(Check::Absent(false).wrong_with(&[]).as_deref(), Some("wanted something, found nothing"));
-        assert!(Check::Equals(json!(null)).wrong_with(&[]).is_some());
-        assert!(Check::Type(JsonType::Null).wrong_with(&[]).is_some());
+        assert_eq!(Check::Absent(true).wrong_with(&[], &Mask::new()), None);
+        assert_eq!(
+            Check::Absent(false).wrong_with(&[], &Mask::new()).as_deref(),
+            Some("wanted something, found nothing")
+        );
+        assert!(Check::Equals(json!(null)).wrong_with(&[], &Mask::new()).is_some());
+        assert!(Check::Type(JsonType::Null).wrong_with(&[], &Mask::new()).is_some());
     }
 
     #[test]
     fn every_value_found_must_be_right() {
-        assert!(Check::Equals(json!(1)).wrong_with(&[&json!(1), &json!(2)]).is_some());
+        assert!(Check::Equals(json!(1)).wrong_with(&[&json!(1), &json!(2)], &Mask::new()).is_some());
     }
 }

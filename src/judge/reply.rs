@@ -1,6 +1,7 @@
 //! What a reply must be.
 
 use super::{Check, NoJson, read_json};
+use crate::secret::Mask;
 use serde_json::Value;
 use serde_json_path::JsonPath;
 use std::time::Duration;
@@ -28,6 +29,10 @@ pub struct Reply {
     pub headers: Vec<(String, String)>,
     /// The body; over gRPC the first message, or the text of the error.
     pub body: Vec<u8>,
+    /// What a caller sees besides, such as a reason phrase and trailers.
+    pub aside: Vec<u8>,
+    /// Whether it may hold secrets at places that could not be found in it: its body is judged, and not shown.
+    pub is_withheld: bool,
     /// For a redirect to an address that the target file does not name: scheme, host and port of that address.
     pub elsewhere: Option<String>,
     /// How long it took, from sending to the last byte.
@@ -38,6 +43,17 @@ impl Reply {
     /// The body as text; what is not UTF-8 is replaced.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as text to be shown.
+    pub fn shown_text(&self) -> String {
+        if !self.is_withheld {
+            return self.text();
+        }
+        format!(
+            "({} bytes, not shown: they may hold a secret, and no JSON in which it could be found)",
+            self.body.len()
+        )
     }
 
     /// The body as JSON, if it is.
@@ -70,13 +86,15 @@ impl Reply {
         (200..300).contains(&self.status) && self.status != PARTIAL
     }
 
-    /// Everything that a caller can see, for the search for canaries: headers and body.
+    /// Everything that a caller can see, for the search for canaries: headers, body, and what comes besides.
     pub fn visible(&self) -> Vec<u8> {
         let mut all: Vec<u8> = vec![];
         for (name, value) in &self.headers {
             all.extend_from_slice(format!("{name}: {value}\n").as_bytes());
         }
         all.extend_from_slice(&self.body);
+        all.push(b'\n');
+        all.extend_from_slice(&self.aside);
         all
     }
 }
@@ -114,12 +132,13 @@ impl Expectation {
     }
 
     /// Every expectation that the reply breaks.
-    pub fn broken_by(&self, reply: &Reply) -> Vec<Mismatch> {
+    pub fn broken_by(&self, reply: &Reply, mask: &Mask) -> Vec<Mismatch> {
         let mut broken = vec![];
         broken.extend(self.wrong_status(reply));
-        broken.extend(self.headers.iter().flat_map(|(name, checks)| wrong_header(name, checks, reply)));
-        broken.extend(self.wrong_body(reply));
-        broken.extend(self.wrong_text(reply));
+        broken
+            .extend(self.headers.iter().flat_map(|(name, checks)| wrong_header(name, checks, (reply, mask))));
+        broken.extend(self.wrong_body(reply, mask));
+        broken.extend(self.wrong_text(reply, mask));
         broken.extend(too_slow(self.latency, reply.took));
         broken
     }
@@ -146,33 +165,35 @@ impl Expectation {
         }
     }
 
-    fn wrong_body(&self, reply: &Reply) -> Vec<Mismatch> {
+    fn wrong_body(&self, reply: &Reply, mask: &Mask) -> Vec<Mismatch> {
         if self.body.is_empty() {
             return vec![];
         }
         match reply.read_json() {
-            Ok(json) => wrong_values(&self.body, &json),
+            Ok(json) => wrong_values(&self.body, &json, mask),
             Err(why) => {
                 vec![Mismatch { kind: "expect.body", message: format!("body: wanted JSON, found {why}") }]
             }
         }
     }
 
-    fn wrong_text(&self, reply: &Reply) -> Vec<Mismatch> {
+    fn wrong_text(&self, reply: &Reply, mask: &Mask) -> Vec<Mismatch> {
         if self.text.is_empty() {
             return vec![];
         }
         let text = Value::from(reply.text());
-        let wrong = self.text.iter().filter_map(|check| check.wrong_with(&[&text]));
+        let shown = Value::from(reply.shown_text());
+        let wrong = self.text.iter().filter(|check| check.wrong_with(&[&text], mask).is_some());
+        let wrong = wrong.map(|check| check.difference(&[&shown], mask));
         wrong.map(|wrong| Mismatch { kind: "expect.text", message: format!("body: {wrong}") }).collect()
     }
 }
 
 /// Every condition that the values at its path do not meet.
-pub(super) fn wrong_values(body: &[(JsonPath, Vec<Check>)], json: &Value) -> Vec<Mismatch> {
+pub(super) fn wrong_values(body: &[(JsonPath, Vec<Check>)], json: &Value, mask: &Mask) -> Vec<Mismatch> {
     let wrong_at = |(path, checks): &(JsonPath, Vec<Check>)| {
         let found = path.query(json).all();
-        let wrong: Vec<String> = checks.iter().filter_map(|check| check.wrong_with(&found)).collect();
+        let wrong: Vec<String> = checks.iter().filter_map(|check| check.wrong_with(&found, mask)).collect();
         wrong.into_iter().map(|wrong| format!("{path}: {wrong}")).collect::<Vec<_>>()
     };
     body.iter().flat_map(wrong_at).map(|message| Mismatch { kind: "expect.body", message }).collect()
@@ -193,7 +214,7 @@ pub(super) fn too_slow(latency: Option<Duration>, took: Duration) -> Option<Mism
     })
 }
 
-fn wrong_header(name: &str, checks: &[Check], reply: &Reply) -> Vec<Mismatch> {
+fn wrong_header(name: &str, checks: &[Check], (reply, mask): (&Reply, &Mask)) -> Vec<Mismatch> {
     let found: Vec<Value> = reply
         .headers
         .iter()
@@ -203,7 +224,7 @@ fn wrong_header(name: &str, checks: &[Check], reply: &Reply) -> Vec<Mismatch> {
     let found: Vec<&Value> = found.iter().collect();
     checks
         .iter()
-        .filter_map(|check| check.wrong_with(&found))
+        .filter_map(|check| check.wrong_with(&found, mask))
         .map(|wrong| Mismatch { kind: "expect.header", message: format!("header {name}: {wrong}") })
         .collect()
 }
@@ -225,6 +246,8 @@ mod tests {
             status,
             grpc_status: None,
             headers: vec![("content-type".into(), "application/json".into())],
+            aside: vec![],
+            is_withheld: false,
             body: body.into(),
             elsewhere: None,
             took: Duration::from_millis(5),
@@ -232,7 +255,11 @@ mod tests {
     }
 
     fn messages(expectation: &Expectation, reply: &Reply) -> Vec<String> {
-        expectation.broken_by(reply).into_iter().map(|it| format!("{}: {}", it.kind, it.message)).collect()
+        expectation
+            .broken_by(reply, &Mask::new())
+            .into_iter()
+            .map(|it| format!("{}: {}", it.kind, it.message))
+            .collect()
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::Check;
 use super::reply::{Mismatch, compares_instants, too_slow, wrong_values};
+use crate::secret::Mask;
 use serde_json::Value;
 use serde_json_path::JsonPath;
 use std::ops::RangeInclusive;
@@ -25,9 +26,9 @@ impl RowsExpectation {
     }
 
     /// Every expectation that a list of rows breaks, which came after `took`.
-    pub fn broken_by(&self, rows: &Value, took: Duration) -> Vec<Mismatch> {
+    pub fn broken_by(&self, rows: &Value, took: Duration, mask: &Mask) -> Vec<Mismatch> {
         let mut broken: Vec<Mismatch> = self.wrong_count(rows).into_iter().collect();
-        broken.extend(wrong_values(&self.body, rows));
+        broken.extend(wrong_values(&self.body, rows, mask));
         broken.extend(too_slow(self.latency, took));
         broken
     }
@@ -51,7 +52,7 @@ mod tests {
     use serde_json::json;
 
     fn told(expectation: &RowsExpectation, rows: &Value) -> Vec<String> {
-        let broken = expectation.broken_by(rows, Duration::from_millis(5));
+        let broken = expectation.broken_by(rows, Duration::from_millis(5), &Mask::new());
         broken.into_iter().map(|it| format!("{}: {}", it.kind, it.message)).collect()
     }
 

@@ -4,6 +4,7 @@ use super::{Change, open_changes, read_journal};
 use crate::files::{Appender, FileError};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// One line of the journal.
@@ -42,6 +43,10 @@ pub struct Journal {
     file: RefCell<Appender>,
     next: std::cell::Cell<u64>,
     open: RefCell<Vec<Change>>,
+    /// Those of them whose last request was answered.
+    answered: RefCell<BTreeSet<u64>>,
+    /// Those that more than one request has made.
+    repeated: RefCell<BTreeSet<u64>>,
     damaged: u64,
 }
 
@@ -68,6 +73,8 @@ impl Journal {
             file: RefCell::new(file),
             next: std::cell::Cell::new(reading.last + 1),
             open: RefCell::new(open_changes(&reading.entries)),
+            answered: RefCell::default(),
+            repeated: RefCell::default(),
             damaged: if is_new { 0 } else { reading.damaged },
         })
     }
@@ -94,6 +101,8 @@ impl Journal {
                 && open.key == change.key
         };
         if let Some(open) = self.open.borrow().iter().find(equal) {
+            self.answered.borrow_mut().remove(&open.number);
+            self.repeated.borrow_mut().insert(open.number);
             return Ok(open.number);
         }
         change.number = self.next.get();
@@ -103,11 +112,22 @@ impl Journal {
         Ok(change.number)
     }
 
+    /// Whether whatever was last sent for a change was answered. What an earlier process sent is not known.
+    pub fn is_answered(&self, number: u64) -> bool {
+        self.answered.borrow().contains(&number)
+    }
+
+    /// Whether a change that was announced stood for an earlier request too.
+    pub fn is_repeated(&self, number: u64) -> bool {
+        self.repeated.borrow().contains(&number)
+    }
+
     /// Notes that a change was answered. Not durable by itself: without this note it is undone all the same.
     ///
     /// # Errors
     /// If it could not be written.
     pub fn done(&self, number: u64) -> Result<(), FileError> {
+        self.answered.borrow_mut().insert(number);
         self.file.borrow_mut().append(&line(&Entry::Done { number }))
     }
 

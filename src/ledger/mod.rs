@@ -10,5 +10,5 @@ mod reading;
 
 pub use change::{Change, FormerImage, Undo};
 pub use journal::{Entry, Journal};
-pub use keys::Keys;
+pub use keys::{Deadlock, Keys};
 pub use reading::{Reading, open_changes, read_journal};

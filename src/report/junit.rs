@@ -83,13 +83,15 @@ fn trace(failure: &Failure) -> String {
     format!("{}: {}\nstep `{}`{spot}{evidence}\n", failure.kind, failure.message, failure.step)
 }
 
-/// Only characters that XML 1.0 allows, and never the end of a CDATA section.
+/// Only characters that XML 1.0 allows, and never the end of a CDATA section. In place of others a sign stands: without it, what they
+/// keep apart would be one word.
 fn clean(text: &str) -> String {
     let is_allowed = |c: &char| {
         matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
             && *c != '\u{7f}'
     };
-    text.chars().filter(is_allowed).collect::<String>().replace("]]>", "]]\u{200b}>")
+    let seen = |letter: char| if is_allowed(&letter) { letter } else { char::REPLACEMENT_CHARACTER };
+    text.chars().map(seen).collect::<String>().replace("]]>", "]]\u{200b}>")
 }
 
 /// A message is one line of at most 200 characters.

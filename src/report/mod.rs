@@ -12,6 +12,7 @@ mod terminal;
 
 pub use console::console_summary;
 pub use follow::Console;
+pub use terminal::harmless;
 
 use crate::files::{self, FileError};
 use crate::outcome::{Failure, Outcome, Record};

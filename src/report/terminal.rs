@@ -7,7 +7,7 @@
 const LINE_CHARACTERS: usize = 400;
 
 /// Lines as they are, each cut to a length that can be read, everything that steers a terminal written out.
-pub(super) fn harmless(text: &str) -> String {
+pub fn harmless(text: &str) -> String {
     text.lines().map(cut).collect::<Vec<_>>().join("\n")
 }
 

@@ -9,11 +9,14 @@ use crate::outcome::{CaseEnd, Ending, Event, Failure, RunEnd, RunStart, Verdict}
 use crate::secret::Masked;
 use crate::step::{Scene, Stage};
 use futures_util::{FutureExt, StreamExt, TryFutureExt};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 use tokio::time::Instant;
+
+/// How long what a case could not put back is tried again, before the target's pace.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The failure of a case in which no step has asked the target anything: it proves nothing.
 pub const ASKED_NOTHING: &str = "case.asked-nothing";
@@ -49,6 +52,7 @@ struct Running<'a> {
     started: Instant,
     halted: Cell<Option<Halt>>,
     has_panicked: Cell<bool>,
+    start: RunStart,
 }
 
 /// Runs a plan and tells every event. What it changed is put back before it returns, unless it is told to leave.
@@ -60,8 +64,9 @@ pub async fn execute(plan: &Plan<'_>, scene: &Scene<'_>, accounts: &Accounts, se
         started: Instant::now(),
         halted: Cell::new(settings.waited_in_vain.map(Halt::NoTarget)),
         has_panicked: Cell::new(false),
+        start: start(plan, scene, settings),
     };
-    (scene.events)(Event::RunStarted(Box::new(running.start(plan))));
+    (scene.events)(Event::RunStarted(Box::new(running.start.clone())));
     if settings.waited_in_vain.is_none() && plan.cases.iter().any(|planned| planned.unrun.is_none()) {
         sign_in_operator(scene).await;
     }
@@ -78,20 +83,21 @@ pub async fn execute(plan: &Plan<'_>, scene: &Scene<'_>, accounts: &Accounts, se
     (scene.events)(Event::RunEnded(running.end()));
 }
 
-impl Running<'_> {
-    fn start(&self, plan: &Plan<'_>) -> RunStart {
-        RunStart {
-            run: self.scene.run.into(),
-            seed: self.scene.seed,
-            target: self.scene.target.name().into(),
-            muster: self.settings.version.clone(),
-            started: (self.scene.now)().to_string(),
-            cases: plan.cases.iter().map(Planned::described).collect(),
-            known_failures: plan.known_failures.clone(),
-            disruptive_left_out: plan.disruptive_left_out,
-        }
+/// What is known of a run before anything is sent.
+fn start(plan: &Plan<'_>, scene: &Scene<'_>, settings: &Settings) -> RunStart {
+    RunStart {
+        run: scene.run.into(),
+        seed: scene.seed,
+        target: scene.target.name().into(),
+        muster: settings.version.clone(),
+        started: (scene.now)().to_string(),
+        cases: plan.cases.iter().map(Planned::described).collect(),
+        known_failures: plan.known_failures.clone(),
+        disruptive_left_out: plan.disruptive_left_out,
     }
+}
 
+impl Running<'_> {
     fn end(&self) -> RunEnd {
         let mut endings = BTreeSet::new();
         if self.has_panicked.get() {
@@ -165,18 +171,25 @@ impl Running<'_> {
         };
         self.put_back(&planned.name).await;
         self.scene.keys.release(&planned.name);
-        if ended.verdict == Verdict::Fail && self.settings.fail_fast && self.halted.get().is_none() {
-            self.halted.set(Some(Halt::FirstFailure));
-        }
         let Some(ended) = ended.told() else { return };
-        (self.scene.events)(Event::CaseEnded(Box::new(CaseEnd {
+        let end = CaseEnd {
             case: planned.name.clone(),
             verdict: ended.verdict,
             took_us: micros(started.elapsed()),
             failures: ended.failures,
             skipped: ended.skipped,
             retried: std::mem::take(&mut stage.retried),
-        })));
+        };
+        self.stop_at_a_failure(&end);
+        (self.scene.events)(Event::CaseEnded(Box::new(end)));
+    }
+
+    /// The first failure that is not known stops the run, if that is wanted.
+    fn stop_at_a_failure(&self, end: &CaseEnd) {
+        let is_first = self.settings.fail_fast && self.halted.get().is_none();
+        if is_first && end.verdict == Verdict::Fail && self.start.forgives(end).is_none() {
+            self.halted.set(Some(Halt::FirstFailure));
+        }
     }
 
     /// Does something until its end, its limit, the run's, or a signal.
@@ -255,7 +268,10 @@ impl Running<'_> {
     async fn put_back(&self, case: &str) {
         let changes = self.scene.journal.open_of(case);
         // In a box: most cases have nothing to put back, and every case would be as large as this.
-        for leftover in Box::pin(put_back(self.scene, &changes, &self.settings.stop)).await {
+        for leftover in
+            Box::pin(put_back(self.scene, &changes, &self.settings.stop, (PATIENCE, &RefCell::default())))
+                .await
+        {
             (self.scene.events)(Event::Leftover {
                 case: case.into(),
                 what: self.scene.mask.mask(&leftover.change.to_string()),

@@ -1,6 +1,6 @@
 //! How identities come to be: signed in, or minted by a flow.
 
-use crate::outcome::Failure;
+use crate::outcome::{Failure, Verdict};
 use crate::source::{At, Place, span};
 use crate::step::{Data, Names, Scene, Stage};
 use crate::suite::IdentityUse;
@@ -62,7 +62,10 @@ impl Accounts {
         })?;
         let fields = match kind.life {
             Life::Run => self.shared(stage, &identity.kind.value, kind).await?,
-            Life::Case => self.made(stage, &name.value, kind, identity.of.as_deref()).await?,
+            Life::Case => {
+                let names = (name.value.as_str(), identity.kind.value.as_str());
+                self.made(stage, names, kind, identity.of.as_deref()).await?
+            }
         };
         stage.add_identity(&name.value, fields);
         Ok(())
@@ -103,27 +106,28 @@ impl Accounts {
         let make = || async {
             let mut own = Stage::new(stage.scene, RUN_CASE, &stage.file);
             own.enter_identity(name, name, Place::default());
-            self.made(&mut own, name, kind, None).await
+            self.made(&mut own, (name, name), kind, None).await
         };
         cell.get_or_init(make).await.clone()
     }
 
+    /// An identity as a case calls it, of a kind that the target file names.
     async fn made(
         &self,
         stage: &mut Stage<'_>,
-        name: &str,
+        (name, kind_name): (&str, &str),
         kind: &IdentityKind,
         of: Option<&str>,
     ) -> Result<Fields, Vec<Failure>> {
         if let Some(id) = &kind.id {
-            return signed_in(stage, name, id, kind).await;
+            return signed_in(stage, kind_name, id, kind).await;
         }
         let mut fields = self.fresh(stage, name);
         stage.scene.mask.learn(fields.get("secret").and_then(Value::as_str).unwrap_or_default());
         let Some(flow) = &kind.minted_by else { return Ok(fields) };
         let inputs = inputs(stage, &fields, flow, kind, of)?;
         let begun = stage.scene.target.passed();
-        let outputs = stage.run_flow(&flow.value, inputs).await?;
+        let outputs = given_by(&flow.value, inputs, stage).await?;
         fields.extend(outputs);
         note_end(&mut fields, begun, stage)?;
         Ok(fields)
@@ -169,7 +173,8 @@ fn inputs(
     Ok(all)
 }
 
-/// An account that exists.
+/// An account that exists, of a kind that the target file names. Where it cannot sign in, the target file may be wrong as well as
+/// the platform: nothing that it would have done can be judged.
 async fn signed_in(
     stage: &mut Stage<'_>,
     name: &str,
@@ -185,7 +190,22 @@ async fn signed_in(
     fields.insert("name".into(), json!(id));
     fields.insert("secret".into(), json!(secret));
     fields.insert("namespace".into(), json!(kind.namespace.as_deref().unwrap_or_default()));
-    signed_in_by_flow(stage, fields, kind).await
+    let signed_in = signed_in_by_flow(stage, fields, kind).await;
+    signed_in.map_err(|failures| failures.into_iter().map(|failure| rejected(id, failure, stage)).collect())
+}
+
+/// The kind of what keeps an account out for good: its secret is wrong, or it is not there.
+const REJECTED: &str = "identity.rejected";
+
+/// A broken expectation of a sign-in says that the account was not let in, and no more.
+fn rejected(id: &str, failure: Failure, stage: &Stage<'_>) -> Failure {
+    if failure.verdict != Verdict::Fail {
+        return failure;
+    }
+    let text = format!("the account `{id}` of the target file was not let in: {}", failure.message);
+    let is_refused = stage.statuses.last().is_some_and(|status| (400..500).contains(status));
+    let doubt = stage.doubt(if is_refused { REJECTED } else { "identity.unserved" }, &text);
+    Failure { step: failure.step, spot: failure.spot, evidence: failure.evidence, ..doubt }
 }
 
 /// The fields with a new token, if the kind names a flow that signs in.
@@ -199,10 +219,23 @@ async fn signed_in_by_flow(
     let mut with = fields.clone();
     with.retain(|name, _| declared.is_some_and(|inputs| inputs.keys().any(|input| input.value == *name)));
     let begun = stage.scene.target.passed();
-    let outputs = stage.run_flow(&flow.value, with).await?;
+    let outputs = given_by(&flow.value, with, stage).await?;
     fields.extend(outputs);
     note_end(&mut fields, begun, stage)?;
     Ok(fields)
+}
+
+/// What a flow gives an identity. Whoever has a token that is nothing would ask as nobody, and be refused as nobody is.
+async fn given_by(flow: &str, with: Fields, stage: &mut Stage<'_>) -> Result<Fields, Vec<Failure>> {
+    let outputs = stage.run_flow(flow, with).await?;
+    let is_nothing = |value: &Value| value.is_null() || value.as_str() == Some("");
+    let nothing = outputs.iter().find(|(_, value)| is_nothing(value)).map(|(name, _)| name.as_str());
+    match nothing.or_else(|| (!outputs.contains_key("token")).then_some("token")) {
+        Some(name) => {
+            Err(vec![stage.doubt("identity.nothing", &format!("the flow `{flow}` gave no `{name}`"))])
+        }
+        None => Ok(outputs),
+    }
 }
 
 /// The life of a token, as the flow that brings it says: a time such as `4h`.
@@ -239,6 +272,19 @@ pub(super) async fn renew_operator(scene: &Scene<'_>, enough: Duration) {
         _ => false,
     };
     if is_worn {
+        sign_in_operator(scene).await;
+    }
+}
+
+/// Whether `operator` was kept out for good. Asking again and again may lock an account.
+pub(super) fn is_rejected(scene: &Scene<'_>) -> bool {
+    matches!(&*scene.operator.borrow(), Some(Err(why)) if &*why.kind == REJECTED)
+}
+
+/// Signs `operator` in if that was tried before in vain, unless it was kept out for good.
+pub(super) async fn retry_operator(scene: &Scene<'_>) {
+    let is_out = matches!(&*scene.operator.borrow(), Some(Err(_)));
+    if is_out && !is_rejected(scene) {
         sign_in_operator(scene).await;
     }
 }

@@ -1,6 +1,6 @@
 //! Putting changes back: the same flows whether a case has ended, a run was stopped, or a later process cleans up.
 
-use super::sign_in::renew_operator;
+use super::sign_in::{is_rejected, renew_operator, retry_operator};
 use super::stall::watched;
 use super::stop::{Level, Stop};
 use crate::client::kube::{DeploymentFact, KubeError, is_image};
@@ -11,8 +11,11 @@ use crate::outcome::Failure;
 use crate::step::{Scene, Stage};
 use futures_util::FutureExt;
 use serde_json::{Map, Value};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long one undo may take, before the target's pace.
 const UNDO_WITHIN: Duration = Duration::from_secs(180);
@@ -24,9 +27,14 @@ const STATEMENT_WITHIN: Duration = Duration::from_secs(60);
 /// And never less than this.
 const STATEMENT_AT_LEAST: Duration = Duration::from_secs(10);
 
+/// An undo that failed is made again after this time, before the target's pace: what is broken may come back.
+const AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// And never earlier.
+const AGAIN_AT_LEAST: Duration = Duration::from_millis(100);
+
 /// The process may stand still for so long within an attempt.
 const STALL_AT_MOST: Duration = Duration::from_secs(2);
-/// How often an undo is attempted while the process keeps standing still.
+/// How often an undo is made again at once because the process stood still.
 const MOST_ATTEMPTS: usize = 3;
 
 /// How often a rollout that goes back is looked at.
@@ -42,44 +50,80 @@ pub struct Leftover {
 }
 
 /// Puts changes back in the order given, which is the last one first. What cannot be put back does not keep the others
-/// from being put back. Told to leave, it leaves the rest.
-pub async fn put_back(scene: &Scene<'_>, changes: &[Change], stop: &Stop) -> Vec<Leftover> {
-    let mut leftovers = vec![];
+/// from being put back; it is tried again and again for `patience`, before the target's pace, which all of them share. Told to
+/// leave, it leaves the rest. Keys of shared things whose later changes are left, those of later runs too, stand in `left`, before
+/// and after.
+pub async fn put_back(
+    scene: &Scene<'_>,
+    changes: &[Change],
+    stop: &Stop,
+    (patience, left): (Duration, &RefCell<BTreeSet<String>>),
+) -> Vec<Leftover> {
+    let (mut leftovers, began) = (vec![], Instant::now());
+    let term = Term { began, ends: began + scene.target.paced(patience) };
     for change in changes {
         let done = tokio::select! {
             biased;
             () = stop.until(Level::Leave) => Err("muster was told to leave at once".into()),
-            () = std::future::ready(()), if still_marks(change, &leftovers) => Err("what it keeps others from is not put back".into()),
-            done = undone(scene, change) => done,
+            () = std::future::ready(()), if stands_below(change, &left.borrow()) => Err(STANDS_BELOW.into()),
+            done = undone_for_good(scene, change, &term) => done,
         };
         let noted = done.and_then(|()| noted(scene.journal.undone(change.number)));
         if let Err(why) = noted {
+            left.borrow_mut().extend(change.key.clone());
             leftovers.push(Leftover { change: change.clone(), why });
         }
     }
     leftovers
 }
 
-/// Whether it is the lease on a shared thing that is not as it was: others shall not take that for its old state.
-fn still_marks(change: &Change, leftovers: &[Leftover]) -> bool {
-    let is_lease = matches!(change.undo, Some(Undo::Lease { .. })) && change.key.is_some();
-    is_lease && leftovers.iter().any(|left| left.change.key == change.key)
+/// Why a change is left that could be put back.
+const STANDS_BELOW: &str = "a later change of the same thing is not put back";
+
+/// Whether a shared thing has a later change that is left: put back after this one, that would bring back what this one made. Its
+/// lease stays too: others shall not take what stands there for its old state.
+fn stands_below(change: &Change, left: &BTreeSet<String>) -> bool {
+    change.key.as_ref().is_some_and(|key| left.contains(key))
 }
 
 fn noted(written: Result<(), FileError>) -> Result<(), String> {
     written.map_err(|error| error.to_string())
 }
 
-/// An attempt in which the whole process stood still says nothing, and is made again: an undo may be repeated.
-async fn undone(scene: &Scene<'_>, change: &Change) -> Result<(), String> {
-    let mut done = watched(STALL_AT_MOST, attempted(scene, change)).await;
-    for _ in 1..MOST_ATTEMPTS {
-        match done {
-            (Err(_), true) => done = watched(STALL_AT_MOST, attempted(scene, change)).await,
-            _ => break,
+/// When undoing began, and until when what failed is tried again.
+struct Term {
+    began: Instant,
+    ends: Instant,
+}
+
+/// A request without an answer may be carried out after its change was put back: as long as its operation says that it `settles`,
+/// from when undoing began. It is put back once more then.
+async fn undone_for_good(scene: &Scene<'_>, change: &Change, term: &Term) -> Result<(), String> {
+    undone(scene, change, term).await?;
+    let operation = scene.book.operations.get(&change.operation);
+    match operation.and_then(|operation| operation.settles) {
+        Some(settles) if !scene.journal.is_answered(change.number) => {
+            tokio::time::sleep_until(term.began + scene.target.paced(settles.0)).await;
+            undone(scene, change, term).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// An undo may be repeated. An attempt in which the whole process stood still says nothing, and is made again at once; one that
+/// failed is made again until the term is over.
+async fn undone(scene: &Scene<'_>, change: &Change, term: &Term) -> Result<(), String> {
+    let again_after = scene.target.paced(AGAIN_AFTER).max(AGAIN_AT_LEAST);
+    let mut stood_still = 1;
+    loop {
+        match watched(STALL_AT_MOST, attempted(scene, change)).await {
+            (Err(_), true) if stood_still < MOST_ATTEMPTS => stood_still += 1,
+            (Err(_), _) if Instant::now() + again_after < term.ends && !is_rejected(scene) => {
+                tokio::time::sleep(again_after).await;
+            }
+            (done, _) => return done,
         }
     }
-    done.0
 }
 
 async fn attempted(scene: &Scene<'_>, change: &Change) -> Result<(), String> {
@@ -173,6 +217,7 @@ async fn undone_by_flow(
     with: &Map<String, Value>,
 ) -> Result<(), String> {
     renew_operator(scene, UNDO_WITHIN).await;
+    retry_operator(scene).await;
     let mut stage = Stage::new(scene, &change.case, "");
     stage.is_undoing = true;
     stage.enter_identity("operator", "undo", crate::source::Place::default());
@@ -198,18 +243,19 @@ mod tests {
     }
 
     #[test]
-    fn the_lease_on_a_shared_thing_stays_as_long_as_its_change_does() {
+    fn what_stands_below_a_change_that_is_left_is_left_too() {
         let lease = || Undo::Lease { lease: "l".into(), namespace: "n".into() };
         let flow = Undo::Flow { flow: "f".into(), with: Map::new() };
-        let left = [Leftover { change: change(flow.clone(), Some("config:a")), why: "down".into() }];
+        let left = BTreeSet::from(["config:a".to_owned()]);
         for (undo, key, expected) in [
             (lease(), Some("config:a"), true),
             (lease(), Some("config:b"), false),
             (lease(), None, false),
-            (flow, Some("config:a"), false),
+            (flow.clone(), Some("config:a"), true),
+            (flow, Some("config:b"), false),
         ] {
-            assert_eq!(still_marks(&change(undo.clone(), key), &left), expected, "{undo} {key:?}");
+            assert_eq!(stands_below(&change(undo.clone(), key), &left), expected, "{undo} {key:?}");
         }
-        assert!(!still_marks(&change(lease(), Some("config:a")), &[]));
+        assert!(!stands_below(&change(lease(), Some("config:a")), &BTreeSet::new()));
     }
 }

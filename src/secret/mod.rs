@@ -8,6 +8,7 @@ mod encodings;
 mod joined;
 mod sieve;
 mod unescaped;
+mod word;
 
 use aho_corasick::AhoCorasick;
 use encodings::Pattern;
@@ -15,12 +16,16 @@ use joined::Joined;
 use sieve::Sieve;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use unescaped::Unescaped;
+use word::Words;
 
 /// What stands where a secret stood.
 pub const MASK: &str = "«secret»";
 
-/// Secrets shorter than this many bytes are refused: hiding them would hide half of every text.
+/// Secrets shorter than this many bytes are hidden only where they stand alone, as words do; accounts may have none.
 pub const SHORTEST_SECRET_BYTES: usize = 6;
+
+/// Numbers of up to so many digits, as one-time codes are, stand by chance in times and counts too.
+const DIGITS_OF_A_CODE: usize = 9;
 
 /// Escapes are read so often: what they mean may be escapes once more.
 const READ_ESCAPES: usize = 2;
@@ -90,6 +95,8 @@ impl std::fmt::Display for Masked {
 #[derive(Default)]
 pub struct Mask {
     known: Mutex<Known>,
+    codes: Mutex<Known>,
+    words: Mutex<Words>,
 }
 
 #[derive(Default)]
@@ -134,24 +141,26 @@ impl Mask {
         Self::default()
     }
 
-    /// From now on this is a secret. Shorter than [`SHORTEST_SECRET_BYTES`] it is not taken.
+    /// From now on this is a secret. Shorter than [`SHORTEST_SECRET_BYTES`] it is hidden only where it stands alone and as it is;
+    /// nothing, and a single sign, is none.
     pub fn learn(&self, secret: &str) {
-        let mut known = self.lock();
-        if secret.len() >= SHORTEST_SECRET_BYTES && known.seen.insert(secret.into()) {
-            known.waiting.extend(encodings::patterns(secret.as_bytes()));
+        let is_code = secret.len() <= DIGITS_OF_A_CODE && secret.bytes().all(|byte| byte.is_ascii_digit());
+        if secret.len() < SHORTEST_SECRET_BYTES {
+            lock(&self.words).learn(secret);
+        } else if is_code {
+            lock(&self.codes).learn(secret);
+        } else {
+            lock(&self.known).learn(secret);
         }
-    }
-
-    /// Whether this very text is a secret that was learned.
-    pub fn is_secret(&self, text: &str) -> bool {
-        self.lock().seen.contains(text)
     }
 
     /// The text with every secret replaced by [`MASK`], also where line breaks and the beginnings of log lines break it.
     pub fn mask(&self, text: &str) -> Masked {
-        let mut known = self.lock();
-        known.build();
-        let spans = known.spans(text.as_bytes());
+        let bytes = text.as_bytes();
+        let mut found = lock(&self.known).found(bytes);
+        found.extend(lock(&self.codes).found(bytes));
+        found.extend(lock(&self.words).found(text));
+        let spans = apart(found);
         let (mut out, mut at) = (String::with_capacity(text.len()), 0);
         for (from, to) in spans {
             let (from, to) = (text.floor_char_boundary(from), text.ceil_char_boundary(to));
@@ -163,20 +172,67 @@ impl Mask {
         Masked(out.into())
     }
 
-    /// Whether these bytes hold a secret, in any encoding.
+    /// Whether these bytes hold a secret, in any encoding. What is hidden only where it stands alone is not sought.
     pub fn finds_in(&self, bytes: &[u8]) -> bool {
-        let mut known = self.lock();
-        known.build();
-        known.holds(bytes, READ_ESCAPES)
-            || Joined::all(bytes).any(|joined| known.holds(&joined.bytes, READ_ESCAPES))
+        self.surely_finds_in(bytes) || lock(&self.codes).is_in(bytes)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether anything of a text would be hidden.
+    pub fn hides_in(&self, text: &str) -> bool {
+        self.finds_in(text.as_bytes()) || lock(&self.words).found(text).next().is_some()
+    }
+
+    /// Whether these bytes hold a secret that cannot stand there by chance: not a number of a few digits, which may be a time.
+    pub fn surely_finds_in(&self, bytes: &[u8]) -> bool {
+        lock(&self.known).is_in(bytes)
     }
 }
 
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What to hide, in order and without overlaps.
+fn apart(mut found: Vec<(usize, usize)>) -> Vec<(usize, usize)> {
+    found.sort_unstable();
+    found.dedup_by(|next, last| {
+        let overlaps = next.0 <= last.1;
+        if overlaps {
+            last.1 = last.1.max(next.1);
+        }
+        overlaps
+    });
+    found
+}
+
 impl Known {
+    fn learn(&mut self, secret: &str) {
+        if self.seen.insert(secret.into()) {
+            self.waiting.extend(encodings::patterns(secret.as_bytes()));
+        }
+    }
+
+    /// Every secret in a text, as it stands there or broken into lines; they may overlap.
+    fn found(&mut self, bytes: &[u8]) -> Vec<(usize, usize)> {
+        self.build();
+        if self.searches.is_empty() {
+            return vec![];
+        }
+        let mut found = self.found_in(bytes, READ_ESCAPES);
+        for joined in Joined::all(bytes) {
+            let inside = self.found_in(&joined.bytes, READ_ESCAPES);
+            found.extend(inside.into_iter().flat_map(|(from, to)| joined.broken(from, to)));
+        }
+        found
+    }
+
+    /// Whether a text holds a secret, as it stands there or broken into lines.
+    fn is_in(&mut self, bytes: &[u8]) -> bool {
+        self.build();
+        let is_in = |bytes: &[u8]| self.holds(bytes, READ_ESCAPES);
+        !self.searches.is_empty() && (is_in(bytes) || Joined::all(bytes).any(|joined| is_in(&joined.bytes)))
+    }
+
     /// Builds a search for what was learned since the last time, together with the searches that are not larger.
     fn build(&mut self) {
         if self.waiting.is_empty() {
@@ -193,24 +249,6 @@ impl Known {
                 self.searches.extend(patterns.into_iter().filter_map(|one| Search::of(vec![one]).ok()));
             }
         }
-    }
-
-    /// What to hide, in order and without overlaps.
-    fn spans(&self, bytes: &[u8]) -> Vec<(usize, usize)> {
-        let mut found = self.found_in(bytes, READ_ESCAPES);
-        for joined in Joined::all(bytes) {
-            let inside = self.found_in(&joined.bytes, READ_ESCAPES);
-            found.extend(inside.into_iter().flat_map(|(from, to)| joined.broken(from, to)));
-        }
-        found.sort_unstable();
-        found.dedup_by(|next, last| {
-            let overlaps = next.0 <= last.1;
-            if overlaps {
-                last.1 = last.1.max(next.1);
-            }
-            overlaps
-        });
-        found
     }
 
     /// Every secret in a text as it is, and with its escapes read so often.
@@ -413,6 +451,35 @@ mod tests {
             assert_eq!(mask.mask(&format!("a secret-number-{number} b")).as_str(), "a «secret» b");
         }
         assert_eq!(mask.mask("a secret-number-0 b").as_str(), "a «secret» b");
+    }
+
+    #[test]
+    fn a_secret_with_signs_between_its_letters_that_nobody_sees_is_hidden() {
+        let mask = mask_of(&["hunter22"]);
+        let wide: String = "hunter22".chars().flat_map(|letter| [letter, '\0']).collect();
+        for text in [wide.as_str(), "hun\u{1}ter22", "h\u{7f}unter22", "hunter\\u00002\\u00002"] {
+            assert!(mask.mask(&format!("a {text} b")).as_str().contains(MASK), "{text:?}");
+            assert!(mask.finds_in(text.as_bytes()), "{text:?}");
+        }
+        assert_eq!(mask.mask("a \u{1}hunter22\u{1} b").as_str(), "a \u{1}«secret»\u{1} b");
+    }
+
+    #[test]
+    fn a_short_secret_is_hidden_where_it_stands_alone() {
+        let mask = mask_of(&["4821", "é9x", "7", ""]);
+        let text = "code=4821, 48210 x4821 14821 \"4821\" é9x é9xx 7";
+        assert_eq!(mask.mask(text).as_str(), "code=«secret», 48210 x4821 14821 \"«secret»\" «secret» é9xx 7");
+        assert!(!mask.finds_in(b"4821"));
+    }
+
+    #[test]
+    fn a_code_of_digits_is_hidden_in_every_encoding_and_may_stand_in_a_file_by_chance() {
+        let mask = mask_of(&["482913"]);
+        for text in ["482913", "NDgyOTEz", "%34%38%32%39%31%33"] {
+            assert_eq!(mask.mask(text).as_str(), MASK);
+            assert!(mask.finds_in(text.as_bytes()) && !mask.surely_finds_in(text.as_bytes()));
+        }
+        assert!(mask_of(&["4829134829"]).surely_finds_in(b"4829134829"));
     }
 
     #[test]

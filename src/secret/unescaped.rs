@@ -1,12 +1,22 @@
 //! Text whose escapes are read: any letter of a secret may be written as one, by whoever likes.
 //!
 //! Lives here: `%61`, `\u0061`, `\u{61}`, `\x61`, `&#97;` and `&#x61;` in either case, also with the backslashes of texts that
-//! are quoted more than once. Does not: escapes with names such as `\n` and `&lt;` (`encodings`), the search in what comes of it.
+//! are quoted more than once; and signs that nobody sees, which whoever writes a report may leave out. Does not: escapes with names such as `\n` and `&lt;` (`encodings`), the search in what comes of it.
 
 use std::ops::Range;
 
 /// What escapes begin with.
 const SIGNS: [u8; 3] = [b'%', b'\\', b'&'];
+
+/// What an escape begins with, or a sign that nobody sees: a zero, as UTF-16 has it beside each letter of ASCII, or one that XML does
+/// not allow. Ends of lines and tabs are seen.
+fn is_sign(byte: u8) -> bool {
+    SIGNS.contains(&byte) || is_unseen(byte)
+}
+
+fn is_unseen(byte: u8) -> bool {
+    byte.is_ascii_control() && !matches!(byte, b'\n' | b'\r' | b'\t')
+}
 
 /// A text after its escapes were read, and where each of them stood.
 pub(super) struct Unescaped {
@@ -27,12 +37,12 @@ impl Unescaped {
     /// A text with its escapes read; `None` if it has none.
     pub(super) fn of(text: &[u8]) -> Option<Self> {
         // Most texts have none of these signs, which is quickly seen.
-        if !SIGNS.iter().any(|sign| text.contains(sign)) {
+        if !text.iter().any(|byte| is_sign(*byte)) {
             return None;
         }
         let mut read = Self { bytes: Vec::with_capacity(text.len()), escapes: vec![] };
         let (mut taken, mut at) = (0, 0);
-        while let Some(sign) = text[at..].iter().position(|byte| SIGNS.contains(byte)) {
+        while let Some(sign) = text[at..].iter().position(|byte| is_sign(*byte)) {
             at += sign;
             let (len, meant) = escape(&text[at..]);
             if let Some(meant) = meant {
@@ -70,8 +80,11 @@ impl Unescaped {
     }
 }
 
-/// What a text begins with, one of the signs: its length, and what it means if it is an escape.
+/// What a text begins with, one of the signs: its length, and what it means if it is an escape. An unseen sign means nothing.
 fn escape(text: &[u8]) -> (usize, Option<Vec<u8>>) {
+    if is_unseen(text[0]) {
+        return (1, Some(vec![]));
+    }
     let signs = text.iter().take_while(|byte| **byte == b'\\').count().max(1);
     let (sign, rest) = (text[0], &text[signs..]);
     let read = match (sign, rest) {

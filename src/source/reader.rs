@@ -34,14 +34,17 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// The entries whose keys are known; the others become problems.
-    fn known_entries(&self, map: &'a [(Key, Node)], known: &'static [&'static str]) -> Vec<&'a (Key, Node)> {
+    fn known_entries(
+        &self,
+        map: &'a [(Key, Node)],
+        known: &'static [&'static str],
+        is_sealed: bool,
+    ) -> Vec<&'a (Key, Node)> {
         let is_known = |key: &str| known.contains(&key);
         for (key, _) in map.iter().filter(|(key, _)| !is_known(&key.text)) {
             let hint = did_you_mean(&key.text, known.iter().copied())
                 .unwrap_or_else(|| format!("known here are {}", known.join(", ")));
-            self.problems
-                .borrow_mut()
-                .push(Problem::new(key.at, format!("unknown key `{}`", key.text)).hint(hint));
+            self.problems.borrow_mut().push(unknown(key, is_sealed).hint(hint));
         }
         map.iter().filter(|(key, _)| is_known(&key.text)).collect()
     }
@@ -77,7 +80,7 @@ impl<'de, 'a: 'de> Deserializer<'de> for Reader<'a> {
             return Err(Problem::new(self.node.at, format!("wanted a map, found {}", self.node.described()))
                 .hint(format!("known keys are {}", known.join(", "))));
         };
-        let left = self.known_entries(map, known).into_iter();
+        let left = self.known_entries(map, known, name == SEALED).into_iter();
         visitor
             .visit_map(Entries { left, value: None, problems: self.problems })
             .map_err(|problem| problem.placed(self.node.at))
@@ -269,6 +272,16 @@ impl<'de> Deserializer<'de> for KeyReader<'de> {
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
         seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+/// A key that is not known. One that seems to hold a secret is told without its line.
+fn unknown(key: &Key, is_sealed: bool) -> Problem {
+    let word = key.text.to_lowercase();
+    let seems_secret = ["secret", "passw", "token", "credential"].iter().any(|part| word.contains(part));
+    match is_sealed || seems_secret {
+        true => Problem::new(Place::default(), format!("line {}: unknown key `{}`", key.at.line, key.text)),
+        false => Problem::new(key.at, format!("unknown key `{}`", key.text)),
     }
 }
 

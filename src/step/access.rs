@@ -7,11 +7,11 @@ use super::send::Prepared;
 use super::stage::Stage;
 use crate::judge::{self, Around, Cell, Refusals, Reply, Seen};
 use crate::outcome::{Evidence, Failure};
-use crate::scan;
 use crate::source::{At, Place, Problem};
 use crate::target::Via;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 with_request! {
     /// One call of an access matrix; `as` is filled in.
@@ -102,9 +102,7 @@ impl Access {
     pub(crate) async fn run(&self, stage: &mut Stage<'_>) -> Result<(), Vec<Failure>> {
         let mut failures = vec![];
         for (name, asked) in &self.calls {
-            for identity in &self.deny {
-                failures.extend(self.denied(name, asked, identity, stage).await?);
-            }
+            failures.extend(self.all_denied(name, asked, stage).await?);
             for identity in &self.allow {
                 failures.extend(self.allowed(name, asked, identity, stage).await?);
             }
@@ -120,15 +118,36 @@ impl Access {
         stage: &mut Stage<'_>,
     ) -> Result<Vec<Failure>, Vec<Failure>> {
         let before = self.proof(asked, stage).await?;
-        let prepared = self.prepared(asked, identity, stage)?;
+        let prepared = Prepared { is_asked_once: true, ..self.prepared(asked, identity, stage)? };
         let reply = stage.exchange(&prepared).await;
         let after = self.proof(asked, stage).await?;
-        let shows_canary = reply
-            .as_ref()
-            .is_ok_and(|reply| stage.canaries.iter().any(|canary| scan::shows(&reply.visible(), canary)));
+        let shows_canary = reply.as_ref().is_ok_and(|reply| stage.shows_canary(reply));
         let seen = seen(&reply, &stage.scene.book.refusals);
         let cell = judge::denied(&identity.value, seen, around(&before, &after), shows_canary);
         Ok(self.failure(name, cell, &prepared, reply.ok().as_ref(), stage))
+    }
+
+    /// All who may not make a call; a write that is refused may be carried out all the same, and be seen only as long after as
+    /// its operation says that it settles.
+    async fn all_denied(
+        &self,
+        name: &At<String>,
+        asked: &Asked,
+        stage: &mut Stage<'_>,
+    ) -> Result<Vec<Failure>, Vec<Failure>> {
+        let settles = settles(asked, stage);
+        let before = if settles.is_some() { Some(self.proof(asked, stage).await?) } else { None };
+        let mut failures = vec![];
+        for identity in &self.deny {
+            failures.extend(self.denied(name, asked, identity, stage).await?);
+        }
+        if let (Some(before), Some(settles), true) = (before, settles, failures.is_empty()) {
+            tokio::time::sleep(stage.scene.target.paced(settles)).await;
+            let after = self.proof(asked, stage).await?;
+            let cell = judge::denied("one who was refused", Seen::Refused, around(&before, &after), false);
+            failures = self.failure(name, cell, &self.prepared(asked, &self.owner, stage)?, None, stage);
+        }
+        Ok(failures)
     }
 
     async fn allowed(
@@ -222,6 +241,12 @@ impl Proof {
             Self::OwnCall(seen) | Self::WatchedRead(seen, _) => *seen,
         }
     }
+}
+
+/// How long what a write does may take to be seen.
+fn settles(asked: &Asked, stage: &Stage<'_>) -> Option<Duration> {
+    let operation = asked.request().op.and_then(|op| stage.scene.book.operations.get(&op.value));
+    operation.filter(|operation| operation.is_write()).and_then(|operation| Some(operation.settles?.0))
 }
 
 fn around(before: &Proof, after: &Proof) -> Around {

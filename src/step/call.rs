@@ -4,6 +4,7 @@ use super::Expect;
 use super::expect::{self, Captures};
 use super::look::Look;
 use super::request::with_request;
+use super::send::Prepared;
 use super::stage::Stage;
 use crate::judge::Reply;
 use crate::outcome::{Evidence, Failure};
@@ -34,14 +35,18 @@ impl Call {
     }
 
     pub(crate) async fn run(&self, stage: &mut Stage<'_>) -> Result<(), Vec<Failure>> {
-        let prepared = self.request().prepared(stage)?;
+        let secret = expect::secret_paths(&self.capture, stage);
+        let prepared = Prepared { secret, ..self.request().prepared(stage)? };
         let reply = stage.exchange(&prepared).await?;
         let expectation =
             self.expect.as_ref().map(|expect| expect.rendered(stage)).transpose()?.unwrap_or_default();
         stage.clocks_go_together(expectation.compares_instants())?;
-        let broken = expectation.broken_by(&reply);
-        if !broken.is_empty() {
-            return Err(stage.failures(broken, shown(stage, &prepared.shown(), &reply)));
+        let broken = expectation.broken_by(&reply, stage.scene.mask);
+        let leaked = stage.leaked(&prepared, &reply, &expectation);
+        if leaked.is_some() || !broken.is_empty() {
+            let shown = shown(stage, &prepared.shown(), &reply);
+            let leaked = leaked.map(|failure| Failure { evidence: shown.clone(), ..failure });
+            return Err(leaked.into_iter().chain(stage.failures(broken, shown)).collect());
         }
         expect::capture_or_show(&self.capture, reply.read_json().as_ref(), stage, |stage| {
             shown(stage, &prepared.shown(), &reply)
@@ -55,6 +60,6 @@ pub(crate) fn shown(stage: &Stage<'_>, request: &str, reply: &Reply) -> Vec<Evid
         Some(grpc) => format!("status {} (gRPC {grpc})", reply.status),
         None => format!("status {}", reply.status),
     };
-    let text = format!("{status} after {:.1?}\n{}", reply.took, reply.text());
+    let text = format!("{status} after {:.1?}\n{}", reply.took, reply.shown_text());
     vec![stage.evidence("request", request), stage.evidence("reply", &text)]
 }

@@ -3,6 +3,7 @@
 //! Lives here: the syntax and the course of a disruption, and its verdict. Does not: watching it (`watching`), the
 //! guards and the victim (`fault`), the beat (`probe`), what samples mean (`judge`).
 
+use super::Expect;
 use super::Template;
 use super::chosen::Chosen;
 use super::guarding::guarded;
@@ -36,7 +37,10 @@ const LEASE_BEYOND: Duration = Duration::from_secs(240);
 
 with_request! {
     /// A read, repeated on the beat of the target file.
-    pub(crate) struct ProbeSyntax {}
+    pub(crate) struct ProbeSyntax {
+        /// What each answer must be; a success if absent.
+        expect: Option<Expect>,
+    }
 }
 
 /// When the platform counts as recovered.
@@ -103,8 +107,13 @@ impl Disrupt {
                     .hint("name `probes` and `recovered.when`"),
             );
         }
+        if !self.recovered.when.is_empty() && !self.recovered.when.contains(&Clock::Served) {
+            let text = "a recovery without `served` ends before a probe is judged";
+            look.problem(Problem::new(at, text).hint("add `served` to `recovered.when`"));
+        }
         for probe in self.probes.values() {
             probe.request().look(look, at);
+            probe.expect.iter().for_each(|expect| expect.look(look, at));
             if let Some(op) = probe.request().op {
                 look.reading_operation(op);
             }
@@ -169,7 +178,9 @@ impl Disrupt {
         let Chosen { kube, member, victims, standing, .. } = chosen;
         let mut probes = vec![];
         for (name, syntax) in &self.probes {
-            let probe = probing::started(&name.value, syntax.request().prepared(stage)?, stage)?;
+            let expect = syntax.expect.as_ref().map(|expect| expect.rendered(stage)).transpose()?;
+            let asked = (syntax.request().prepared(stage)?, expect.unwrap_or_default());
+            let probe = probing::started(&name.value, asked, stage)?;
             let budget = self.budget.get(name).map(|budget| target.paced(budget.0));
             probes.push(Watcher { name: name.value.clone(), probe, budget, may_lose: self.may_lose(name) });
         }

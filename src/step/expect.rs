@@ -241,16 +241,26 @@ pub type Captures = BTreeMap<At<String>, CaptureFrom>;
 #[derive(Debug, Clone)]
 pub struct CaptureFrom {
     path: At<String>,
-    /// The value if there is none at the path; without it the step fails.
+    /// The value if there is none at the path, or null; without it the step fails.
     or: Option<Value>,
     is_secret: bool,
 }
 
 impl CaptureFrom {
-    /// The value at its path, if there is one.
+    /// The value at its path, or the one for when nothing stands there. Null is nothing.
     pub(crate) fn value_in(&self, json: &Value) -> Option<Value> {
         let found = json_path(&self.path).ok()?.query(json).first().cloned();
-        found.or_else(|| self.or.clone())
+        found.filter(|found| !found.is_null()).or_else(|| self.or.clone())
+    }
+
+    /// Looks over where it is sought.
+    pub(crate) fn look(&self, look: &mut Look<'_>) {
+        look.json_path(&self.path);
+    }
+
+    /// Where it is sought.
+    pub(crate) fn path(&self) -> &str {
+        &self.path.value
     }
 }
 
@@ -342,24 +352,23 @@ pub(crate) fn capture_or_show(
 /// Takes every capture from a reply.
 ///
 /// # Errors
-/// If the reply is no JSON, for then `or` would say what nobody has answered, or if nothing stands at a path without `or`.
+/// If the reply is no JSON, for then `or` would say what nobody has answered, or if nothing, or null, stands at a path without `or`.
 pub(crate) fn capture(
     captures: &Captures,
     json: Result<&Value, &NoJson>,
     stage: &mut Stage<'_>,
 ) -> Result<(), Vec<Failure>> {
     for (name, from) in captures {
-        let path = stage.json_path(&from.path)?;
+        stage.json_path(&from.path)?;
         let json = json.map_err(|why| {
             let text = format!("capture `{}`: wanted JSON, found {why}", name.value);
             vec![stage.fail("expect.capture", &text)]
         })?;
-        let found = path.query(json).first().cloned();
-        let Some(value) = found.or_else(|| from.or.clone()) else {
-            let text = format!("capture `{}`: nothing stands at {}", name.value, from.path.value);
+        let Some(value) = from.value_in(json) else {
+            let text = format!("capture `{}`: nothing stands at {}, or null", name.value, from.path.value);
             return Err(vec![stage.fail("expect.capture", &text)]);
         };
-        if from.is_secret {
+        if is_secret(name, from, stage) {
             stage.learn(&value);
         }
         stage.names.insert(name.value.clone(), value);
@@ -367,10 +376,21 @@ pub(crate) fn capture(
     Ok(())
 }
 
+/// Whether a capture is a secret: it says so, or a flow gives it away as one.
+fn is_secret(name: &At<String>, from: &CaptureFrom, stage: &Stage<'_>) -> bool {
+    from.is_secret || stage.secret_names.contains(&name.value)
+}
+
+/// The paths of what is captured as a secret.
+pub(crate) fn secret_paths(captures: &Captures, stage: &Stage<'_>) -> Vec<String> {
+    let secret = captures.iter().filter(|(name, from)| is_secret(name, from, stage));
+    secret.map(|(_, from)| from.path.value.clone()).collect()
+}
+
 /// Makes every value that is captured as a secret one.
 pub(crate) fn learn_secrets(captures: &Captures, json: &Value, stage: &Stage<'_>) {
-    let secret = captures.values().filter(|from| from.is_secret);
-    secret.filter_map(|from| from.value_in(json)).for_each(|value| stage.learn(&value));
+    let secret = captures.iter().filter(|(name, from)| is_secret(name, from, stage));
+    secret.filter_map(|(_, from)| from.value_in(json)).for_each(|value| stage.learn(&value));
 }
 
 /// Compiles a JSON path.
@@ -423,14 +443,16 @@ mod tests {
     #[test]
     fn an_instant_is_compared_as_an_instant() {
         let fresh = checks(&json!({ "not_before": "2026-11-25T08:00:00Z" })).unwrap();
-        let wrong = |found: &str| fresh[0].wrong_with(&[&json!(found)]);
+        let wrong = |found: &str| fresh[0].wrong_with(&[&json!(found)], &crate::secret::Mask::new());
         assert_eq!(wrong("2026-11-25T08:00:00Z"), None);
         assert_eq!(wrong("2026-11-25T09:30:00+01:30"), None);
         assert_eq!(
             wrong("2026-11-25T07:59:59Z").unwrap(),
             "wanted an instant not before 2026-11-25T08:00:00Z, found \"2026-11-25T07:59:59Z\""
         );
-        assert!(wrong("yesterday").is_some() && fresh[0].wrong_with(&[]).is_some());
+        assert!(
+            wrong("yesterday").is_some() && fresh[0].wrong_with(&[], &crate::secret::Mask::new()).is_some()
+        );
         assert_eq!(
             checks(&json!({ "not_before": "2h" })).unwrap_err(),
             "`not_before` wants an instant as in RFC 3339 or seconds since 1970, such as $(now|minus('2h')), found \"2h\""

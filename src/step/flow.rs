@@ -6,7 +6,7 @@ use super::{Data, Step};
 use crate::outcome::Failure;
 use crate::source::{At, Place, Problem, Source, Whole};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A flow, as its file says it.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -26,6 +26,15 @@ pub struct FlowSyntax {
     /// Which outputs are secret.
     #[serde(default)]
     pub secret: Vec<At<String>>,
+}
+
+impl FlowSyntax {
+    /// The names that its secret outputs are made of.
+    pub(crate) fn secret_names(&self) -> BTreeSet<String> {
+        let secret = self.secret.iter().filter_map(|output| self.outputs.get(output));
+        let uses = secret.flat_map(Data::templates).flat_map(|template| template.uses());
+        uses.map(|used| used.split('.').next().unwrap_or_default().to_owned()).collect()
+    }
 }
 
 /// What an input of a flow is.

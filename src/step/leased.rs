@@ -71,7 +71,10 @@ impl Stage<'_> {
     /// runs on the cluster by a lease, which the ledger gives back after them. Where the target file names no cluster
     /// or no group, other runs are kept out by the state folder's lock alone.
     pub(super) async fn hold(&self, key: &str) -> Result<(), Vec<Failure>> {
-        if !self.scene.keys.hold(&self.case, key).await {
+        let held = self.scene.keys.hold(&self.case, key).await;
+        let is_new =
+            held.map_err(|why| vec![self.doubt("shared.deadlock", &unheld(key, &why.to_string()))])?;
+        if !is_new {
             return Ok(());
         }
         let held = self.hold_alone(key).await;

@@ -236,6 +236,17 @@ impl<'a> Look<'a> {
         self.uses_of_flow(&name.value);
     }
 
+    /// A flow that puts something back, which no flow does that only reads.
+    pub fn changing_flow(&mut self, name: &At<String>) {
+        let Some(flow) = self.book.flows.get(&name.value) else { return };
+        let mut inner = Look::new(self.book, flow.syntax.inputs.keys().map(|it| it.value.clone()));
+        flow.steps.iter().for_each(|step| step.look(&mut inner));
+        if inner.uses.write == WritePermit::default() && inner.uses.databases_changed.is_empty() {
+            let text = format!("the flow `{}` changes nothing, so it puts nothing back", name.value);
+            self.problem(Problem::new(name.at, text).hint("call an operation with `effect: write` in it"));
+        }
+    }
+
     /// What a flow uses counts as used here.
     pub fn uses_of_flow(&mut self, name: &str) {
         const DEEPEST: usize = 8;

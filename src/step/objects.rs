@@ -61,7 +61,7 @@ impl Objects {
         let wanted = RowsExpectation { rows: None, body, latency };
         let listing = self.listed(stage).await?;
         stage.clocks_go_together(wanted.compares_instants())?;
-        let broken = wanted.broken_by(&listing.json, listing.took);
+        let broken = wanted.broken_by(&listing.json, listing.took, stage.scene.mask);
         if !broken.is_empty() {
             return Err(stage.failures(broken, vec![shown(stage, &listing)]));
         }

@@ -116,6 +116,9 @@ impl FormSyntax {
             return Err(Problem::new(whole.0.at, "a form of refusal that every reply has")
                 .hint("name `status`, `grpc_status` or `text`"));
         }
+        if let Some(text) = self.text.as_ref().filter(|text| text.is_empty()) {
+            return Err(Problem::new(text.at, "a text that every reply holds"));
+        }
         let via = self.via.map(transport);
         Ok(Form { via, status: self.status, grpc_status: self.grpc_status, text: text.transpose()? })
     }
@@ -185,10 +188,13 @@ impl Operation {
         self.key.iter().for_each(|key| inner.template(key));
         if let Some(undo) = &self.undo {
             inner.flow(&undo.flow, &undo.with);
+            inner.changing_flow(&undo.flow);
         }
         for look_up in self.before.values() {
             inner.reading_operation(&look_up.op);
             look_up.json.iter().for_each(|data| inner.data(data));
+            look_up.capture.values().for_each(|from| from.look(&mut inner));
+            look_up.absent.iter().for_each(|absent| absent.look(&mut inner, name.at));
         }
         if let Some(parent) = &self.part_of
             && inner.operation(parent).is_some_and(|it| it.undo.is_none())

@@ -39,10 +39,11 @@ impl Plant {
         if let Value::Object(canaries) = canaries {
             canaries.insert(self.canary.value.clone(), Value::from(canary.as_str()));
         }
-        stage.canaries.push(canary);
+        let planter = self.request().identity.map(|name| name.value.clone()).unwrap_or_default();
+        stage.canaries.borrow_mut().push((canary, planter));
         let prepared = self.request().prepared(stage)?;
         let reply = stage.exchange(&prepared).await?;
-        let broken = Expectation::default().broken_by(&reply);
+        let broken = Expectation::default().broken_by(&reply, stage.scene.mask);
         if broken.is_empty() {
             return Ok(());
         }

@@ -28,7 +28,7 @@ with_request! {
         stays: Option<Span>,
         /// The beat; 500 ms if absent. Scaled by the target's pace.
         every: Option<Span>,
-        /// The deadline. Scaled by the target's pace.
+        /// The deadline, inclusive: by then the answer is whole. Scaled by the target's pace.
         within: Span,
         /// What is taken from the reply that met them.
         #[serde(default)]
@@ -58,7 +58,8 @@ impl Poll {
     }
 
     pub(crate) async fn run(&self, stage: &mut Stage<'_>) -> Result<(), Vec<Failure>> {
-        let prepared = self.request().prepared(stage)?;
+        let secret = expect::secret_paths(&self.capture, stage);
+        let prepared = Prepared { secret, ..self.request().prepared(stage)? };
         let expectation = self.until.rendered(stage)?;
         let target = stage.scene.target;
         let polling = Polling {
@@ -90,9 +91,18 @@ impl Polling {
         let mut met_at: Option<Instant> = None;
         loop {
             let reply = stage.exchange(prepared).await?;
+            let took = started.elapsed();
             stage.clocks_go_together(expectation.compares_instants())?;
-            let broken = expectation.broken_by(&reply);
+            let broken = expectation.broken_by(&reply, stage.scene.mask);
+            if let Some(failure) = stage.leaked(prepared, &reply, &expectation) {
+                let evidence = shown(stage, &prepared.shown(), &reply);
+                return Err(vec![Failure { evidence, ..failure }]);
+            }
             match (broken.is_empty(), met_at, self.stays) {
+                (true, None, _) if took > self.within => {
+                    let text = format!("met only after {took:.1?}, and not within {:.1?}", self.within);
+                    return Err(unmet("poll.unmet", &text, &prepared.shown(), &reply, stage));
+                }
                 (true, _, None) => return Ok(reply),
                 (true, Some(since), Some(stays)) if since.elapsed() >= stays => return Ok(reply),
                 (true, since, Some(_)) => met_at = since.or_else(|| Some(Instant::now())),

@@ -7,15 +7,21 @@ use super::send::Prepared;
 use super::stage::Stage;
 use super::watching::PROBE_WITHIN;
 use crate::client::{Connection, Grpc, Http, SendError};
+use crate::judge::Expectation;
 use crate::judge::sample::Reading;
 use crate::outcome::Failure;
 use crate::probe::{self, Probe};
+use crate::secret::Mask;
 
 /// Requests of a probe in flight.
 const IN_FLIGHT: usize = 64;
 
 /// Starts a probe with clients of its own.
-pub(super) fn started(name: &str, prepared: Prepared, stage: &Stage<'_>) -> Result<Probe, Vec<Failure>> {
+pub(super) fn started(
+    name: &str,
+    asked: (Prepared, Expectation),
+    stage: &Stage<'_>,
+) -> Result<Probe, Vec<Failure>> {
     let target = stage.scene.target;
     let own = |error: crate::client::Unusable| vec![stage.doubt("probe.start", &error.to_string())];
     let http = target.http.anew().map_err(own)?;
@@ -26,7 +32,7 @@ pub(super) fn started(name: &str, prepared: Prepared, stage: &Stage<'_>) -> Resu
         answer_within: PROBE_WITHIN,
         in_flight_limit: IN_FLIGHT,
     };
-    let clients = std::sync::Arc::new((http, rpc, prepared));
+    let clients = std::sync::Arc::new((http, rpc, asked));
     probe::start(plan, move |turn| {
         let clients = clients.clone();
         async move { reading(&clients.0, clients.1.as_ref(), &clients.2, turn).await }
@@ -35,15 +41,23 @@ pub(super) fn started(name: &str, prepared: Prepared, stage: &Stage<'_>) -> Resu
 }
 
 /// What one request of a probe saw. A 401 says something about its token, nothing about the service.
-async fn reading(http: &Http, rpc: Option<&Grpc>, prepared: &Prepared, turn: probe::Turn) -> Reading {
+async fn reading(
+    http: &Http,
+    rpc: Option<&Grpc>,
+    (prepared, wanted): &(Prepared, Expectation),
+    turn: probe::Turn,
+) -> Reading {
     let connection = match turn.connection {
         probe::Connection::New => Connection::New,
         probe::Connection::Reused => Connection::Reused,
     };
     match prepared.send(http, rpc, connection, PROBE_WITHIN).await {
-        Ok(reply) if reply.is_success() => Reading::Served,
         Ok(reply) if reply.status == 401 => Reading::Unjudged("status 401".into()),
-        Ok(reply) => Reading::Failed(format!("status {}", reply.status).into()),
+        Ok(reply) => match wanted.broken_by(&reply, &Mask::new()).first() {
+            None => Reading::Served,
+            Some(broken) if reply.is_success() => Reading::Failed(broken.kind.into()),
+            Some(_) => Reading::Failed(format!("status {}", reply.status).into()),
+        },
         Err(error @ SendError::Elsewhere(_)) => Reading::Unjudged(error.kind().into()),
         Err(error) => Reading::Failed(error.kind().into()),
     }

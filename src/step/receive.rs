@@ -22,7 +22,7 @@ pub struct Receive {
     what: At<String>,
     /// The address.
     to: Template,
-    /// The deadline. Scaled by the target's pace.
+    /// The deadline, inclusive: by then the message is read. Scaled by the target's pace.
     within: Span,
     /// The name of what is taken from the message. It is a secret unless `plain` says otherwise.
     capture: At<String>,
@@ -88,8 +88,13 @@ impl Receive {
         let every = stage.scene.target.paced(EVERY).max(SHORTEST_BEAT);
         loop {
             let sight = reader.look().await?;
+            let took = started.elapsed();
             if let Some(found) = sight.found.as_ref().filter(|found| Some(found.as_str()) != older) {
-                return Ok(found.clone());
+                return if took <= within {
+                    Ok(found.clone())
+                } else {
+                    Err(vec![late(to, took, within, stage)])
+                };
             }
             if started.elapsed() + every > within {
                 let mut failure = match &sight.unread {
@@ -104,4 +109,9 @@ impl Receive {
             tokio::time::sleep(every).await;
         }
     }
+}
+
+fn late(to: &str, took: Duration, within: Duration, stage: &Stage<'_>) -> Failure {
+    let text = format!("a message for {to} was read only after {took:.1?}, and not within {within:.1?}");
+    stage.fail("receive.nothing", &text)
 }

@@ -265,6 +265,8 @@ impl<'s> Request<'s> {
             operation: self.op.map(|name| name.value.clone()),
             identity: self.identity.map_or_else(|| "anonymous".to_owned(), |it| it.value.clone()),
             request,
+            secret: vec![],
+            is_asked_once: false,
         })
     }
 

@@ -3,6 +3,7 @@
 //! Lives here: the one way in which steps reach the target. Does not: judging the reply.
 
 use super::expect::json_path;
+use super::operation::LookUp;
 use super::request::Request;
 use super::stage::Stage;
 use super::{Names, Operation};
@@ -13,7 +14,7 @@ use crate::outcome::{Event, Failure};
 use crate::source::At;
 use crate::target::WritePermit;
 use serde_json::{Map, Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often a read is sent at most when no whole answer comes.
 const MOST_ATTEMPTS: usize = 3;
@@ -34,6 +35,10 @@ pub(crate) struct Prepared {
     pub(crate) identity: String,
     /// What undo templates see as `request`.
     pub(crate) request: Value,
+    /// Paths to what is secret in its answer, beside those that the operation names.
+    pub(crate) secret: Vec<String>,
+    /// Whether what its answer shows counts even where it is not whole: a second answer must not stand for it.
+    pub(crate) is_asked_once: bool,
 }
 
 impl Prepared {
@@ -87,6 +92,8 @@ fn reply(transport: Transport, answer: Answer) -> Reply {
         status: answer.status,
         grpc_status: answer.grpc_status,
         headers: answer.headers,
+        aside: answer.aside,
+        is_withheld: false,
         body: answer.body.into(),
         elsewhere: None,
         took: answer.took,
@@ -110,14 +117,29 @@ impl Stage<'_> {
         self.note_redirect(prepared, &mut reply);
         self.note_clock(&reply);
         if let Some(number) = number {
-            self.scene
-                .journal
-                .done(number)
-                .map_err(|error| vec![self.doubt("ledger.disk", &error.to_string())])?;
+            self.note_answer(number, &reply)?;
         }
         self.statuses.push(reply.status);
-        self.learn_secrets(operation, &reply);
+        self.learn_secrets(operation, prepared, &mut reply);
         Ok(reply)
+    }
+
+    /// A conflict says that what was to be made was there before. Unless this case made it, or its undo names this run, it is
+    /// somebody's, and undoing would take it from them.
+    fn note_answer(&self, number: u64, reply: &Reply) -> Result<(), Vec<Failure>> {
+        const CONFLICT: u16 = 409;
+        let journal = self.scene.journal;
+        let is_named = |change: &Change| {
+            change.number == number
+                && change.undo.as_ref().is_some_and(|undo| undo.to_string().contains(self.scene.run))
+        };
+        let is_ours = || journal.is_repeated(number) || journal.open_all().iter().any(is_named);
+        let noted = if reply.status == CONFLICT && !is_ours() {
+            journal.undone(number)
+        } else {
+            journal.done(number)
+        };
+        noted.map_err(|error| vec![self.doubt("ledger.disk", &error.to_string())])
     }
 
     async fn once(&self, prepared: &Prepared) -> Result<Reply, SendError> {
@@ -129,11 +151,12 @@ impl Stage<'_> {
     }
 
     async fn attempts(&mut self, prepared: &Prepared) -> Result<Reply, SendError> {
-        let target = self.scene.target;
+        let (target, started) = (self.scene.target, Instant::now());
         let mut sent = self.once(prepared).await;
         for _ in 1..MOST_ATTEMPTS {
             let Err(error) = &sent else { break };
-            if !error.is_worth_repeating() || prepared.is_kube {
+            let is_spent = prepared.is_asked_once && !error.is_before_sending();
+            if !error.is_worth_repeating() || prepared.is_kube || is_spent {
                 break;
             }
             let failure = self.unanswered(prepared, error, false);
@@ -141,12 +164,14 @@ impl Stage<'_> {
             sent = prepared
                 .send(&target.http, target.rpc.as_ref(), Connection::New, target.answer_within())
                 .await;
+            // Whoever asked has waited since the first attempt.
+            sent = sent.map(|reply| Reply { took: started.elapsed(), ..reply });
         }
         sent
     }
 
     async fn ask_kubernetes(&self, prepared: &Prepared) -> Result<Reply, SendError> {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let kube = self.scene.kube().await.map_err(SendError::Refused)?;
         let (status, body) =
             kube.get_path(&prepared.path).await.map_err(|error| SendError::Broken(error.to_string()))?;
@@ -155,6 +180,8 @@ impl Stage<'_> {
             status,
             grpc_status: None,
             headers: vec![],
+            aside: vec![],
+            is_withheld: false,
             body: body.into_bytes(),
             elsewhere: None,
             took: started.elapsed(),
@@ -187,7 +214,9 @@ impl Stage<'_> {
         if self.scene.target.file.names_origin(&origin) {
             return;
         }
-        let origin: String = origin.chars().take(MOST_OF_AN_ORIGIN).collect();
+        // An origin is of small letters, and long ones are cut: half of a secret in it would not be known as one.
+        let is_seemly = origin.len() <= MOST_OF_AN_ORIGIN && !self.scene.mask.finds_in(location.as_bytes());
+        let origin = if is_seemly { origin } else { "an address that is not shown".to_owned() };
         self.led_elsewhere(&origin, &format!("a redirect, status {}", reply.status));
         reply.elsewhere = Some(origin);
     }
@@ -200,11 +229,18 @@ impl Stage<'_> {
         });
     }
 
-    /// Values at the operation's secret paths are secrets from now on.
-    fn learn_secrets(&self, operation: Option<&Operation>, reply: &Reply) {
-        let Some(operation) = operation.filter(|it| !it.secret.is_empty()) else { return };
-        let Some(json) = reply.json() else { return };
-        for path in operation.secret.iter().filter_map(|path| json_path(path).ok()) {
+    /// Values at secret paths are secrets from now on, before anything of the reply is shown.
+    fn learn_secrets(&self, operation: Option<&Operation>, prepared: &Prepared, reply: &mut Reply) {
+        let declared = operation.into_iter().flat_map(|it| &it.secret).map(|path| &path.value);
+        let mut paths = declared.chain(&prepared.secret).peekable();
+        if paths.peek().is_none() {
+            return;
+        }
+        let Some(json) = reply.json() else {
+            reply.is_withheld = reply.is_success();
+            return;
+        };
+        for path in paths.filter_map(|path| json_path(path).ok()) {
             path.query(&json).all().into_iter().for_each(|value| self.learn(value));
         }
     }
@@ -232,6 +268,7 @@ impl Stage<'_> {
         let key = operation.key.as_ref().map(|key| key.render_text(&names)).transpose();
         let key = key.map_err(|error| vec![self.doubt("step.template", &error.to_string())])?;
         if let Some(key) = &key {
+            self.without_secret(&by.flow.value, &Value::from(key.as_str()))?;
             self.hold(key).await?;
         }
         let before = Box::pin(self.look_before(operation, &names)).await?;
@@ -239,6 +276,7 @@ impl Stage<'_> {
         let with = super::expect::render_map(&by.with, &names)
             .map_err(|error| vec![self.doubt("step.template", &error.to_string())])?;
         self.without_secret(&by.flow.value, &Value::Object(with.clone()))?;
+        self.can_undo()?;
         let undo = Undo::Flow { flow: by.flow.value.clone(), with };
         let operation = prepared.operation.as_deref().unwrap_or_default();
         self.will_change(operation, undo, key).map(Some)
@@ -318,7 +356,7 @@ impl Stage<'_> {
             let prepared = request.prepared(&inner)?;
             let reply = inner.exchange(&prepared).await?;
             let is_absent = match &look_up.absent {
-                Some(absent) => absent.rendered(&inner)?.broken_by(&reply).is_empty(),
+                Some(absent) => absent.rendered(&inner)?.broken_by(&reply, self.scene.mask).is_empty(),
                 None => false,
             };
             if !is_absent && !reply.is_success() {
@@ -329,14 +367,28 @@ impl Stage<'_> {
                 return Err(vec![self.doubt("ledger.before", &text)]);
             }
             let json = if is_absent { Value::Null } else { self.before_as_json(&look_up.op.value, &reply)? };
-            let mut found = Map::new();
-            for (capture, from) in &look_up.capture {
-                let value = from.value_in(&json).unwrap_or_default();
-                found.insert(capture.value.clone(), value);
-            }
+            let found = match is_absent {
+                true => look_up.capture.keys().map(|capture| (capture.value.clone(), Value::Null)).collect(),
+                false => self.before_in(&json, look_up)?,
+            };
             all.insert(name.value.clone(), Value::Object(found));
         }
         Ok(all)
+    }
+
+    /// What is taken from what stands there now. What is not found would come back as nothing, whatever stood there.
+    fn before_in(&self, json: &Value, look_up: &LookUp) -> Result<Map<String, Value>, Vec<Failure>> {
+        let mut found = Map::new();
+        for (capture, from) in &look_up.capture {
+            let value = from.value_in(json).ok_or_else(|| {
+                let (operation, path) = (&look_up.op.value, from.path());
+                let text = format!("`{operation}` before the change: nothing stands at {path}, or null, and `absent` does not say \
+                                    what nothing looks like: nothing was sent");
+                vec![self.doubt("ledger.before", &text)]
+            })?;
+            found.insert(capture.value.clone(), value);
+        }
+        Ok(found)
     }
 
     /// What stands there now. What cannot be read would come back as nothing at all.
@@ -345,6 +397,14 @@ impl Stage<'_> {
             let text = format!("`{operation}` before the change: wanted JSON, found {why}: nothing was sent");
             vec![self.doubt("ledger.before", &text)]
         })
+    }
+
+    /// What puts a change back does it as `operator`: while that one is not let in, nothing is changed.
+    fn can_undo(&self) -> Result<(), Vec<Failure>> {
+        match &*self.scene.operator.borrow() {
+            Some(Err(_)) => Err(vec![self.no_operator()]),
+            _ => Ok(()),
+        }
     }
 
     /// The journal holds no secret.

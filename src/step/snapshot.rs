@@ -37,6 +37,10 @@ impl Snapshot {
     pub(crate) async fn run(&self, stage: &mut Stage<'_>) -> Result<(), Vec<Failure>> {
         let prepared = self.request().prepared(stage)?;
         let reply = stage.exchange(&prepared).await?;
+        if let Some(failure) = stage.leaked(&prepared, &reply, &"") {
+            let evidence = shown(stage, &prepared.shown(), &reply);
+            return Err(vec![Failure { evidence, ..failure }]);
+        }
         let text = self.text(&reply, stage)?;
         let name = format!("{}.{}", stage.case, self.name.value);
         let stored = stage.scene.snapshots.stored(&name);
@@ -69,8 +73,10 @@ impl Snapshot {
             return Ok(stage
                 .scene
                 .mask
-                .mask(&format!("status: {}\n{}", reply.status, reply.text()))
-                .to_string());
+                .mask(&format!("status: {}\n{}", reply.status, reply.shown_text()))
+                .as_str()
+                .trim_end_matches('\n')
+                .to_owned());
         };
         for (path, data) in &self.redact {
             let instead = stage.rendered(data)?;

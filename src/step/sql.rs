@@ -144,7 +144,7 @@ impl Sql {
             None => {
                 let rows = self.ask(&values, stage).await?;
                 stage.clocks_go_together(wanted.compares_instants())?;
-                let broken = wanted.broken_by(&rows.json, rows.took);
+                let broken = wanted.broken_by(&rows.json, rows.took, stage.scene.mask);
                 if !broken.is_empty() {
                     return Err(stage.failures(broken, self.shown(stage, Some(&rows))));
                 }
@@ -193,9 +193,16 @@ impl Sql {
         loop {
             let rows = self.ask(values, stage).await?;
             stage.clocks_go_together(wanted.compares_instants())?;
-            let broken = wanted.broken_by(&rows.json, rows.took);
-            if broken.is_empty() {
+            let broken = wanted.broken_by(&rows.json, rows.took, stage.scene.mask);
+            let took = started.elapsed();
+            if broken.is_empty() && took <= within {
                 return Ok(rows);
+            }
+            if broken.is_empty() {
+                let mut failure = stage
+                    .fail("sql.unmet", &format!("met only after {took:.1?}, and not within {within:.1?}"));
+                failure.evidence = self.shown(stage, Some(&rows));
+                return Err(vec![failure]);
             }
             if started.elapsed() + every > within {
                 return Err(vec![self.unmet(within, broken, &rows, stage)]);

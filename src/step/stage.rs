@@ -4,12 +4,14 @@
 //! running flows. Does not: sending (`send`), or the order of cases (`run`).
 
 use super::expect::json_path;
+use super::send::Prepared;
 use super::{Book, Data, Names, Step, Template};
 use crate::client::kube::Kube;
-use crate::judge::Mismatch;
 use crate::judge::clock::Ruling;
+use crate::judge::{Mismatch, Reply};
 use crate::ledger::{Journal, Keys};
 use crate::outcome::{Event, Evidence, Failure, Spot, Verdict};
+use crate::scan;
 use crate::secret::Mask;
 use crate::source::{At, Place};
 use crate::target::Target;
@@ -17,6 +19,7 @@ use serde_json::{Map, Value, json};
 use serde_json_path::JsonPath;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::rc::Rc;
 
 /// Evidence is cut to this many characters, after masking.
@@ -106,12 +109,14 @@ pub struct Stage<'a> {
     pub names: Names,
     /// The identities of the case: name to fields.
     pub identities: BTreeMap<String, Map<String, Value>>,
-    /// Canaries that were planted.
-    pub canaries: Vec<String>,
+    /// Canaries that were planted, and by whom.
+    pub(crate) canaries: Rc<RefCell<Vec<(String, String)>>>,
     /// What went wrong in attempts that were repeated.
     pub retried: Vec<Failure>,
     /// HTTP statuses seen.
     pub statuses: Vec<u16>,
+    /// Names of what the flow that runs here gives away as secret.
+    pub(crate) secret_names: BTreeSet<String>,
     /// Whether this is an undo: nothing is announced.
     pub is_undoing: bool,
     /// How many steps have asked the target something, those of flows included.
@@ -134,9 +139,10 @@ impl<'a> Stage<'a> {
             file: file.into(),
             names,
             identities: BTreeMap::new(),
-            canaries: vec![],
+            canaries: Rc::default(),
             retried: vec![],
             statuses: vec![],
+            secret_names: BTreeSet::new(),
             is_undoing: false,
             asked: Rc::default(),
             label: String::new(),
@@ -160,6 +166,7 @@ impl<'a> Stage<'a> {
         aside.names.extend(names);
         aside.is_undoing = self.is_undoing;
         aside.asked = self.asked.clone();
+        aside.canaries = self.canaries.clone();
         aside.label.clone_from(&self.label);
         aside.spot.clone_from(&self.spot);
         aside
@@ -198,7 +205,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Why `operator` cannot be used: whatever went wrong when it was signed in.
-    fn no_operator(&self) -> Failure {
+    pub(super) fn no_operator(&self) -> Failure {
         match &*self.scene.operator.borrow() {
             Some(Err(why)) => Failure {
                 evidence: why.evidence.clone(),
@@ -236,8 +243,29 @@ impl<'a> Stage<'a> {
             Value::String(text) => self.scene.mask.learn(text),
             Value::Array(list) => list.iter().for_each(|one| self.learn(one)),
             Value::Object(map) => map.values().for_each(|one| self.learn(one)),
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            Value::Number(number) => self.scene.mask.learn(&number.to_string()),
+            Value::Null | Value::Bool(_) => {}
         }
+    }
+
+    /// Whether an answer shows what somebody has planted.
+    pub(crate) fn shows_canary(&self, reply: &Reply) -> bool {
+        self.canaries.borrow().iter().any(|(canary, _)| scan::shows(&reply.visible(), canary))
+    }
+
+    /// That an answer shows to somebody else what was planted: neither to who planted it, nor to `operator`. Who asks for a canary,
+    /// or wants it in the answer, knows it.
+    pub(crate) fn leaked(&self, asked: &Prepared, reply: &Reply, wanted: &dyn Debug) -> Option<Failure> {
+        let (who, canaries) = (asked.identity.as_str(), self.canaries.borrow());
+        if canaries.is_empty() {
+            return None;
+        }
+        let said = format!("{}{wanted:?}", asked.shown());
+        let others = canaries.iter().filter(|(_, planter)| who != "operator" && who != planter);
+        let mut unknown =
+            others.map(|(canary, _)| canary).filter(|canary| !scan::shows(said.as_bytes(), canary));
+        let shown = unknown.any(|canary| scan::shows(&reply.visible(), canary));
+        shown.then(|| self.fail("leak.canary", &format!("{who} was shown the canary")))
     }
 
     /// A failure of the current step: the platform broke a promise.
@@ -350,6 +378,7 @@ impl<'a> Stage<'a> {
             .ok_or_else(|| vec![self.doubt("step.flow", &format!("there is no flow `{name}`"))])?;
         let mut aside = self.aside(with);
         aside.file = flow.source.name.to_string();
+        aside.secret_names = flow.syntax.secret_names();
         let ran = aside.run_steps(&flow.steps).await;
         self.retried.append(&mut aside.retried);
         self.statuses.append(&mut aside.statuses);

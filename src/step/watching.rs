@@ -444,6 +444,8 @@ mod tests {
                 grpc_status: None,
                 headers: vec![],
                 elsewhere: None,
+                aside: vec![],
+                is_withheld: false,
                 body: body.into(),
                 took: Duration::ZERO,
             };

@@ -11,5 +11,5 @@ mod trees;
 
 pub use discover::{Folder, sources};
 pub use lint::lint_target;
-pub use parse::{Case, IdentityUse, Members, Suites, load, load_book};
+pub use parse::{Case, IdentityUse, Members, Suites, is_book, load, load_book};
 pub use schema::schema;

@@ -141,6 +141,7 @@ pub(super) struct KnownSyntax {
 pub fn load(sources: &[Source]) -> Result<Suites, Invalid> {
     let (mut invalid, files) = (Invalid::none(), parsed(sources));
     let mut suites = Suites { book: book(&files, &mut invalid), ..Suites::default() };
+    no_second(&files, &mut invalid);
     for file in &files {
         match kind_of(file.source) {
             FileKind::Suite => suites.cases.extend(cases(file, &mut invalid)),
@@ -158,10 +159,25 @@ pub fn load(sources: &[Source]) -> Result<Suites, Invalid> {
 /// # Errors
 /// Every problem of these files.
 pub fn load_book(sources: &[Source]) -> Result<Book, Invalid> {
-    let mut invalid = Invalid::none();
-    let book = book(&parsed(sources), &mut invalid);
+    let (mut invalid, files) = (Invalid::none(), parsed(sources));
+    no_second(&files, &mut invalid);
+    let book = book(&files, &mut invalid);
     lint::look_over_book(&book, sources, &mut invalid);
     invalid.or(book)
+}
+
+/// Of what is one file there is no second: it would replace the first.
+fn no_second(files: &[Parsed<'_>], invalid: &mut Invalid) {
+    let mut seen: Vec<&str> = vec![];
+    let is_one = |kind: &FileKind| !matches!(kind, FileKind::Flow | FileKind::Suite);
+    for file in files.iter().filter(|file| is_one(&kind_of(file.source))) {
+        let name = file.source.name.rsplit('/').next().unwrap_or_default();
+        if let Some(first) = seen.iter().find(|first| first.rsplit('/').next() == Some(name)) {
+            let text = format!("there is `{first}` too, and one `{name}` alone is read");
+            invalid.add(file.source, [Problem::new(Place::default(), text)]);
+        }
+        seen.push(&file.source.name);
+    }
 }
 
 enum FileKind {
@@ -170,6 +186,11 @@ enum FileKind {
     Needs,
     KnownFailures,
     Suite,
+}
+
+/// Whether a file says what can be asked of a platform, and how it is put back: operations or a flow.
+pub fn is_book(source: &Source) -> bool {
+    matches!(kind_of(source), FileKind::Operations | FileKind::Flow)
 }
 
 fn kind_of(source: &Source) -> FileKind {
@@ -203,7 +224,13 @@ fn book(files: &[Parsed<'_>], invalid: &mut Invalid) -> Book {
         match kind_of(file.source) {
             FileKind::Operations => operations(file, &mut book, invalid),
             FileKind::Flow => match flow(file, invalid) {
-                Some(flow) => drop(book.flows.insert(flow.syntax.flow.value.clone(), flow)),
+                Some(flow) => {
+                    let name = flow.syntax.flow.clone();
+                    if book.flows.insert(name.value.clone(), flow).is_some() {
+                        let text = format!("another file holds a flow `{}` too", name.value);
+                        invalid.add(file.source, [Problem::new(name.at, text)]);
+                    }
+                }
                 None => drop(book.unread.flows.insert(stem(file.source).to_owned())),
             },
             _ => {}
@@ -339,8 +366,10 @@ fn for_each(node: &Node, problems: &Problems) -> Option<(At<String>, Members)> {
         What::Text(group) => Members::Group(At { value: group.clone(), at: node.at }),
         What::List(list) if !list.is_empty() => {
             let list: Vec<Value> = list.iter().map(|one| plain(one, problems)).collect();
-            if let Some((_, twice)) = list.iter().enumerate().find(|(at, one)| list[..*at].contains(one)) {
-                problems.borrow_mut().push(Problem::new(node.at, format!("{twice} stands there twice")));
+            let names: Vec<String> = list.iter().map(shown).collect();
+            if let Some((_, twice)) = names.iter().enumerate().find(|(at, one)| names[..*at].contains(one)) {
+                let text = format!("two members are called `{twice}`, and so would their cases be");
+                problems.borrow_mut().push(Problem::new(node.at, text));
             }
             Members::List(list)
         }
@@ -383,7 +412,8 @@ fn needs(file: &Parsed<'_>, invalid: &mut Invalid) -> BTreeMap<String, String> {
 fn known_failures(file: &Parsed<'_>, invalid: &mut Invalid) -> Vec<(String, KnownFailure)> {
     let source = file.source;
     let list: Vec<KnownSyntax> = whole(file, invalid).unwrap_or_default();
-    let is_day = |text: &str| text.parse::<jiff::civil::Date>().is_ok();
+    // Days are compared as texts.
+    let is_day = |text: &str| text.parse::<jiff::civil::Date>().is_ok_and(|day| day.to_string() == text);
     for known in list.iter().filter(|known| !is_day(&known.until)) {
         let text = format!("wanted a day such as 2026-12-31, found `{}`", known.until.value);
         invalid.add(source, [Problem::new(known.until.at, text)]);

@@ -288,18 +288,28 @@ pub fn read_target(source: &Source) -> Result<TargetFile, Invalid> {
     invalid.or(file)?.ok_or_else(|| Invalid::one(source, Problem::default()))
 }
 
+/// Slower than this nobody waits for; times that are scaled by more cannot be reckoned with.
+const MOST_PACE: f64 = 1_000.0;
+
 fn look_over(file: &TargetFile) -> Vec<Problem> {
     let mut found = vec![];
-    let is_name =
-        |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    let is_name = |text: &str| {
+        !text.starts_with('.')
+            && !text.is_empty()
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    };
     if !is_name(&file.name) {
         found.push(Problem::new(
             file.name.at,
-            format!("wanted a name of letters, digits, `-`, `_` and `.`, found `{}`", file.name.value),
+            format!(
+                "wanted a name of letters, digits, `-`, `_` and `.`, which is not first, found `{}`",
+                file.name.value
+            ),
         ));
     }
-    if !(file.pace.value > 0.0 && file.pace.value.is_finite()) {
-        found.push(Problem::new(file.pace.at, format!("wanted a pace above 0, found `{}`", file.pace.value)));
+    if !(file.pace.value > 0.0 && file.pace.value <= MOST_PACE) {
+        let text = format!("wanted a pace above 0 and up to {MOST_PACE}, found `{}`", file.pace.value);
+        found.push(Problem::new(file.pace.at, text));
     }
     found.extend(file.kubernetes.iter().flat_map(KubernetesPlace::problems));
     found.extend(file.resolves_to.iter().filter_map(no_network));

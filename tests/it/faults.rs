@@ -373,3 +373,16 @@ fn with_checksum(line: &str) -> String {
     let (_, json) = line.split_once(' ').unwrap();
     format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes()))
 }
+
+#[test]
+fn a_probe_that_is_served_something_else_than_it_expects_is_not_served() {
+    let bench = Bench::new();
+    suite(&bench, "          fault: { delete_pod: $(pod) }\n", "1s");
+    let path = bench.path("suites/fault.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (served, other) = ("as: operator }", "as: operator, expect: { body: { $.never: here } } }");
+    std::fs::write(path, text.replace(served, other)).unwrap();
+    let output = bench.muster(&RUN).output().unwrap();
+    assert_eq!(code(&output), 3, "{}", stdout(&output));
+    assert_eq!(summary(&bench.path("reports"))["cases"][0]["failures"][0]["kind"], "steady.before");
+}

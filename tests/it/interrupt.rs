@@ -387,3 +387,26 @@ fn a_deadline_that_passed_while_the_run_stood_still_is_no_failure() {
         assert_eq!(bench.state(), before, "it is undone");
     }
 }
+
+#[test]
+fn a_standard_error_that_nobody_reads_keeps_no_run_from_being_stopped_and_undone() {
+    let bench = Bench::new();
+    waiting_suites(&bench);
+    let before = bench.state();
+    // As much as a pipe holds: whoever writes one byte more waits for a reader.
+    let (unread, mut full) = std::io::pipe().unwrap();
+    std::io::Write::write_all(&mut full, &[b' '; 1 << 16]).unwrap();
+    let mut child =
+        bench.muster(&["run", "--suites", "suites"]).stdout(Stdio::null()).stderr(full).spawn().unwrap();
+    while bench.state() == before {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it changed anything");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    // The second one drops the step that runs; two in the same instant may count as one.
+    send(&child, "-TERM");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    send(&child, "-TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert_eq!(bench.state(), before);
+    drop(unread);
+}

@@ -81,10 +81,22 @@ cases:
 
 /// `muster ARGUMENTS` in the folder of a bench, where it may have only so many files open.
 fn with_few_files(bench: &Bench, files: u32, arguments: &[&str]) -> Output {
+    with_limit(bench, &format!("-n {files}"), arguments)
+}
+
+/// `muster ARGUMENTS` in the folder of a bench, after `ulimit LIMIT`.
+fn with_limit(bench: &Bench, limit: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new("bash");
     command.current_dir(bench.folder.path()).env("NO_COLOR", "1").env("CI", "1");
-    let limited = format!("ulimit -n {files}; exec \"$@\"");
+    let limited = format!("ulimit {limit}; exec \"$@\"");
     command.args(["-c", &limited, "bash", env!("CARGO_BIN_EXE_muster")]).args(arguments).output().unwrap()
+}
+
+#[test]
+fn a_limit_that_may_be_raised_is_no_obstacle() {
+    let on_fakes = ["run", "--exact", "health-answers-both-ways", "--report-dir", "other"];
+    let output = with_limit(&Bench::new(), "-S -n 64", &on_fakes);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
 }
 
 #[test]

@@ -88,14 +88,17 @@ impl Bench {
         command
     }
 
-    /// The whole state of the fakes but for what operations declare as residue.
+    /// The whole state of the fakes but for what operations declare as residue: codes, notes of tables that were used, and
+    /// what is kept of whom was deleted or cancelled.
     pub(crate) fn state(&self) -> Value {
         let target = std::fs::read_to_string(self.path("target.yaml")).unwrap();
         let address = target.lines().find_map(|line| line.strip_prefix("admin: http://")).unwrap();
         let mut state: Value = serde_json::from_str(&get(address, "/state")).unwrap();
         let micro = state.pointer_mut("/databases/micro").and_then(Value::as_object_mut).unwrap();
-        for table in ["customers", "namespaces", "signup", "store", "invite", "subscriptions"] {
-            micro.remove(table);
+        ["signup", "store"].iter().for_each(|notes| drop(micro.remove(*notes)));
+        for table in ["customers", "namespaces", "invite", "subscriptions"] {
+            let records = micro.entry(table).or_insert_with(|| serde_json::json!({}));
+            records.as_object_mut().unwrap().retain(|_, record| !is_gone(record));
         }
         // Declared: a namespace whose settings were all deleted keeps an empty record of them.
         let config = micro.get_mut("config").and_then(Value::as_object_mut).unwrap();
@@ -104,6 +107,13 @@ impl Bench {
         ["mails", "events", "registry", "pods"].iter().for_each(|part| drop(all.remove(*part)));
         state
     }
+}
+
+/// Whether the platform keeps this of what was deleted, cancelled, or counted.
+fn is_gone(record: &Value) -> bool {
+    let is_deleted = ["status", "Status"].iter().any(|status| record[*status] == "deleted");
+    let is_cancelled = record["expires"].as_i64().is_some_and(|at| at > 0);
+    is_deleted || is_cancelled || record["Deleted"] == true || *record == serde_json::json!({})
 }
 
 /// A process that ends with its test, however that ends.

@@ -117,9 +117,9 @@ why: it fails
 inputs: { namespace: text, path: text, old: any }
 steps:
   - call:
-      op: config.get
+      op: config.set
       as: operator
-      json: { namespace: $(namespace), path: $(path) }
+      json: { namespace: $(namespace), path: $(path), value: { data: $(old) } }
       expect: { status: 418 }
 ";
 

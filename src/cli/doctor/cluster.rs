@@ -3,16 +3,20 @@
 use super::{Finding, quoted};
 use crate::cli::rbac::Needed;
 use crate::client::kube::{Kube, KubeError, PodFact};
+use crate::secret::Mask;
 use crate::step::labels_of;
 use crate::target::{Group, KubernetesPlace, Target};
 
 /// Findings on the cluster that the target file names, if it names one.
-pub(super) async fn examined(target: &Target, needed: &Needed) -> Vec<Finding> {
+pub(super) async fn examined(target: &Target, needed: &Needed, mask: &Mask) -> Vec<Finding> {
     let Some(place) = target.kubernetes() else { return vec![] };
     let kube = match place.connect(target.answer_within()).await {
         Ok(kube) => kube,
         Err(why) => return vec![Finding::bad("cluster", why, "look at `kubernetes` in the target file")],
     };
+    if let Err(why) = place.teach(&kube, mask) {
+        return vec![Finding::bad("cluster", why, "look at the kubeconfig")];
+    }
     let identity = identity(&kube, place).await;
     let mut findings = vec![identity];
     if findings[0].advice.is_none() {

@@ -44,7 +44,7 @@ impl Kube {
         let mut process = match timeout(self.call_within, call).await {
             Ok(Ok(process)) => process,
             Ok(Err(Error::Api(status))) if status.code == 404 => return Ok(Execution::Gone),
-            Ok(Err(error)) => return Err(KubeError::of(&what, error)),
+            Ok(Err(error)) => return Err(self.told(&what, error)),
             Err(_) => return Err(KubeError::TimedOut { what, limit: self.call_within }),
         };
         let Some(status) = process.take_status() else { return Ok(Execution::Done) };

@@ -264,7 +264,7 @@ fn a_change_whose_old_value_cannot_be_read_is_not_sent() {
     write("suites/operations.yaml", OPERATIONS);
     std::fs::create_dir(trial.path().join("suites/flows")).unwrap();
     let put_back =
-        "flow: put-back\nwhy: the old value\ninputs: { old: any }\nsteps: [{ call: { get: /well } }]\n";
+        "flow: put-back\nwhy: the old value\ninputs: { old: any }\nsteps: [{ call: { op: thing.write } }]\n";
     write("suites/flows/put-back.yaml", put_back);
     let (output, _) = trial.run();
     assert_eq!(code(&output), 3, "{}{}", stdout(&output), stderr(&output));

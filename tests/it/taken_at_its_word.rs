@@ -1,0 +1,469 @@
+//! What a platform says too late, says wrongly, or does after all: nothing of it passes, and nothing of it stays.
+
+use crate::own_platform::{Answer, Asked, Held, Own, State, obedient, ok};
+use crate::program::{code, stderr, stdout};
+use serde_json::json;
+use std::time::Duration;
+
+fn kinds(ended: &[(String, String, String)]) -> Vec<(&str, &str)> {
+    ended.iter().map(|(verdict, kind, _)| (verdict.as_str(), kind.as_str())).collect()
+}
+
+fn later(within: u64, then: impl FnOnce() + Send + 'static) {
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(within));
+        then();
+    });
+}
+
+fn held(state: &State) -> std::sync::MutexGuard<'_, Held> {
+    state.lock().unwrap()
+}
+
+#[test]
+fn what_is_there_only_after_the_deadline_is_not_there_in_time() {
+    let own = Own::answering(|_, _| {
+        std::thread::sleep(Duration::from_millis(1_500));
+        ok(&json!({ "value": 1 }))
+    });
+    let poll = "      - poll: { get: /slow, until: { body: { $.value: 1 } }, within: 500ms }";
+    own.cases(&[("late", "", poll)]);
+    let (exit, ended) = own.run();
+    assert_eq!((exit, kinds(&ended)), (1, vec![("fail", "poll.unmet")]));
+    assert!(
+        ended[0].2.starts_with("met only after 1.") && ended[0].2.ends_with("and not within 500.0ms"),
+        "{}",
+        ended[0].2
+    );
+}
+
+#[test]
+fn null_is_no_value_to_go_on_with() {
+    let own = Own::answering(|asked, state| match asked.what.as_str() {
+        "GET /null" => ok(&json!({ "id": null })),
+        _ => obedient(asked, state),
+    });
+    let captured = |how: &str| {
+        format!(
+            "      - call: {{ get: /null, capture: {{ id: {how} }} }}\n      - call: {{ get: '/items/$(id)', expect: {{ status: 404 }} }}"
+        )
+    };
+    own.cases(&[("a-null", "", &captured("$.id")), ("b-instead", "", &captured("{ path: $.id, or: none }"))]);
+    let (exit, ended) = own.run();
+    assert_eq!((exit, kinds(&ended)), (1, vec![("fail", "expect.capture"), ("pass", "")]));
+    assert_eq!(ended[0].2, "capture `id`: nothing stands at $.id, or null");
+}
+
+#[test]
+fn an_old_value_that_is_not_found_is_not_taken_for_none() {
+    let own = Own::answering(|asked, state| match asked.what.as_str() {
+        "GET /items/one" => ok(&json!({ "error": "backend busy" })),
+        _ => obedient(asked, state),
+    });
+    own.set("one", json!("of the owner"));
+    own.cases(&[(
+        "sets",
+        "",
+        "      - call: { op: item.set, as: operator, with: { id: one }, json: { value: mine } }",
+    )]);
+    let (exit, ended) = own.run();
+    assert_eq!((exit, kinds(&ended)), (3, vec![("inconclusive", "ledger.before")]));
+    assert_eq!((own.item("one"), own.asked("PUT /items/one")), (Some(json!("of the owner")), 0));
+}
+
+#[test]
+fn whoever_signs_in_to_nothing_asks_as_nobody() {
+    let own = Own::answering(|asked, state| match asked.what.as_str() {
+        "POST /token" if asked.body["id"] != "boss" => ok(&json!({ "token": null })),
+        "GET /items/one" if asked.token.is_empty() => Answer("403 Forbidden", "", "{}".into()),
+        _ => obedient(asked, state),
+    });
+    own.set("one", json!("for those who have signed in"));
+    let denied = "      - call: { get: /items/one, as: me, expect: { refused: true } }";
+    own.cases(&[
+        ("guest", "    identities: { me: guest }\n", denied),
+        ("clerk", "    identities: { me: staff }\n", denied),
+    ]);
+    let (exit, ended) = own.run();
+    assert_eq!(
+        (exit, kinds(&ended)),
+        (3, vec![("inconclusive", "identity.unserved"), ("inconclusive", "identity.nothing")])
+    );
+    assert_eq!(ended[1].2, "the flow `new-guest` gave no `token`");
+}
+
+#[test]
+fn an_account_that_is_not_let_in_is_no_failure_and_without_an_operator_nothing_is_changed() {
+    let own = Own::answering(|asked, state| match asked.what.as_str() {
+        "POST /token" => Answer("401 Unauthorized", "", "{}".into()),
+        _ => obedient(asked, state),
+    });
+    own.cases(&[
+        ("clerk", "    identities: { me: staff }\n", "      - call: { get: /items/one, as: me }"),
+        ("makes", "", "      - call: { op: item.make, with: { id: one }, json: { value: 1 } }"),
+    ]);
+    let (exit, ended) = own.run();
+    assert_eq!((exit, kinds(&ended)), (3, vec![("inconclusive", "identity.rejected"); 2]));
+    assert!(ended[0].2.contains("the account `clerk` of the target file was not let in"), "{}", ended[0].2);
+    assert!(ended[1].2.starts_with("`operator` cannot be used: "), "{}", ended[1].2);
+    assert_eq!(own.asked("POST /items/one"), 0, "what could not be undone was done");
+}
+
+#[test]
+fn an_account_is_known_by_its_kind_whatever_a_case_calls_it() {
+    let own = Own::answering(|asked, state| match asked.what.as_str() {
+        "GET /whoami" => ok(&json!({ "token": asked.token })),
+        _ => obedient(asked, state),
+    });
+    let steps = "      - call: { get: /whoami, as: helper, expect: { body: { $.token: { matches: '^token-of-clerk$' } } } }";
+    own.cases(&[("clerk", "    identities: { helper: staff }\n", steps)]);
+    assert_eq!(own.run().0, 0);
+}
+
+#[test]
+fn a_refused_write_that_is_carried_out_later_is_seen_and_put_back() {
+    let own = Own::answering(|asked, state| {
+        if asked.what == "POST /items/evil" {
+            let state = state.clone();
+            later(250, move || drop(held(&state).items.insert("evil".into(), json!(1))));
+            return Answer("403 Forbidden", "", "{}".into());
+        }
+        match asked.what.as_str() {
+            "GET /items/evil" => ok(&json!({ "value": held(state).items.get("evil") })),
+            _ => obedient(asked, state),
+        }
+    });
+    let steps = "      - access:\n          owner: me\n          calls: { make: { op: item.make, with: { id: evil } } }\n          deny: \
+                 [anonymous]\n          watch: { op: item.read, with: { id: evil } }";
+    own.cases(&[("denied", "    identities: { me: guest }\n", steps)]);
+    let (exit, ended) = own.run();
+    assert_eq!((exit, kinds(&ended)), (1, vec![("fail", "leak.changed")]));
+    assert_eq!(own.item("evil"), None, "it stays");
+}
+
+#[test]
+fn a_write_without_an_answer_that_is_carried_out_later_is_put_back_once_more() {
+    let own = Own::answering(|asked, state| {
+        if asked.what == "POST /items/late" {
+            let state = state.clone();
+            later(400, move || drop(held(&state).items.insert("late".into(), json!(1))));
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        obedient_but_late(asked, state)
+    });
+    own.target("answer_within: 100ms\n");
+    own.cases(&[("late", "", "      - call: { op: item.make, with: { id: late }, json: { value: 1 } }")]);
+    let (exit, ended) = own.run();
+    assert_eq!((exit, kinds(&ended)), (3, vec![("inconclusive", "transport.timed-out")]));
+    assert_eq!(own.item("late"), None, "it stays");
+    assert!(own.asked("DELETE /items/late") >= 2, "it was put back before it was there, and not again");
+}
+
+/// The first of these writes has its effect elsewhere.
+fn obedient_but_late(asked: &Asked, state: &State) -> Answer {
+    if asked.what == "POST /items/late" { ok(&json!({})) } else { obedient(asked, state) }
+}
+
+#[test]
+fn what_was_there_before_is_nobodys_to_undo() {
+    let own = Own::answering(obedient);
+    own.set("precious", json!("of the owner"));
+    let made = "      - call: { op: item.make, with: { id: precious }, json: { value: 1 }, expect: { status: 409 } }";
+    let twice = "      - call: { op: item.make, with: { id: mine }, json: { value: 1 } }\n      - call: { op: item.make, with: { id: \
+                 mine }, json: { value: 2 }, expect: { status: 409 } }";
+    own.cases(&[("precious", "", made), ("twice", "", twice)]);
+    let (exit, ended) = own.run();
+    assert_eq!((exit, kinds(&ended)), (0, vec![("pass", ""); 2]));
+    assert_eq!((own.item("precious"), own.item("mine")), (Some(json!("of the owner")), None));
+}
+
+#[test]
+fn a_conflict_over_what_only_this_run_can_have_made_is_undone() {
+    let own = Own::answering(|asked, state| {
+        let answer = obedient(asked, state);
+        // A gateway that sends a write twice, and tells the second answer.
+        if asked.what.starts_with("POST /items/") { Answer("409 Conflict", "", "{}".into()) } else { answer }
+    });
+    let make = "{ op: item.make, with: { id: '$(run.id)-g' }, json: { value: 1 }, expect: { status: 409 } }";
+    own.cases(&[("makes", "", &format!("      - call: {make}"))]);
+    assert_eq!(own.run().0, 0);
+    let held = held(&own.state);
+    assert!(held.items.is_empty(), "{:?}", held.items);
+}
+
+#[test]
+fn a_failure_that_is_known_does_not_stop_a_run() {
+    let own = Own::answering(obedient);
+    own.set("one", json!(1));
+    own.cases(&[
+        ("a-known", "", "      - call: { get: /items/none }"),
+        ("b-other", "", "      - call: { get: /items/one }"),
+    ]);
+    let known = "- { case: a-known, target: own, step: call GET /items/none, failure: expect.status, because: it is known, ticket: T-1, until: \
+                 2999-12-31 }\n";
+    own.write("suites/known-failures.yaml", known);
+    let output = own.muster(&["run", "--seed", "1", "--jobs", "1", "--fail-fast"]);
+    assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
+    assert!(stdout(&output).contains("1 passed, 1 known"), "{}", stdout(&output));
+}
+
+#[test]
+fn a_change_below_one_that_is_left_is_left_too_and_both_come_back_in_their_order() {
+    let own = Own::answering(|asked, state| {
+        let is_undo_in_vain = asked.what == "PUT /items/one" && asked.body["value"] == "first" && {
+            let held = held(state);
+            let puts = held.asked.iter().filter(|what| **what == "PUT /items/one").count();
+            puts >= 2 && !held.items.contains_key("mended")
+        };
+        if is_undo_in_vain {
+            return Answer("503 Service Unavailable", "", "{}".into());
+        }
+        obedient(asked, state)
+    });
+    own.set("one", json!("original"));
+    let set = |value: &str| {
+        format!(
+            "      - call: {{ op: item.set, as: operator, with: {{ id: one }}, json: {{ value: {value} }} }}\n"
+        )
+    };
+    own.cases(&[("twice", "", &(set("first") + &set("second")))]);
+    let (exit, _) = own.run();
+    assert_eq!((exit, own.item("one")), (5, Some(json!("second"))));
+    own.set("mended", json!(true));
+    let cleaned = own.muster(&["cleanup"]);
+    assert_eq!(code(&cleaned), 0, "{}", stderr(&cleaned));
+    assert_eq!(own.item("one"), Some(json!("original")));
+}
+
+#[test]
+fn the_same_platform_written_otherwise_is_the_same_one() {
+    let own = Own::answering(|asked, state| match asked.what.as_str() {
+        "DELETE /items/one" if !held(state).items.contains_key("up") => {
+            Answer("503 Service Unavailable", "", "{}".into())
+        }
+        _ => obedient(asked, state),
+    });
+    own.cases(&[("makes", "", "      - call: { op: item.make, with: { id: one }, json: { value: 1 } }")]);
+    assert_eq!(own.run().0, 5);
+    own.set("up", json!(true));
+    let text = std::fs::read_to_string(own.path("target.yaml")).unwrap();
+    own.write(
+        "target.yaml",
+        &text.replace(&format!("http://{}", own.address), &format!("HTTP://{}/", own.address)),
+    );
+    let cleaned = own.muster(&["cleanup"]);
+    assert_eq!(code(&cleaned), 0, "{}{}", stdout(&cleaned), stderr(&cleaned));
+    assert_eq!(own.item("one"), None);
+}
+
+#[test]
+fn a_canary_is_seen_wherever_an_answer_can_show_it() {
+    let own = Own::answering(|asked, state| {
+        let canary = held(state)
+            .items
+            .get("diary")
+            .and_then(|value| Some(value.as_str()?.to_owned()))
+            .unwrap_or_default();
+        match (asked.what.as_str(), asked.token.as_str()) {
+            ("GET /capitals", _) => Answer("403 Forbidden", "", canary.to_uppercase()),
+            ("GET /trailer", _) => {
+                let chunked = format!("2\r\n{{}}\r\n0\r\nx-note: {canary}\r\n\r\n");
+                Answer("403 Forbidden", "Transfer-Encoding: chunked\r\nTrailer: x-note\r\n", chunked)
+            }
+            ("GET /wide", _) => {
+                Answer("403 Forbidden", "", canary.chars().flat_map(|letter| ['\0', letter]).collect())
+            }
+            ("GET /cut", token) if token.is_empty() && !held(state).items.contains_key("was-cut") => {
+                held(state).items.insert("was-cut".into(), json!(true));
+                Answer("200 OK", "Content-Length: 5000\r\n", canary)
+            }
+            ("GET /quiet" | "GET /cut", "") => Answer("403 Forbidden", "", "{}".into()),
+            _ => obedient(asked, state),
+        }
+    });
+    let plant = "      - plant: { canary: diary, as: me, op: item.make, with: { id: diary }, json: { value: $(canary.diary) } }\n";
+    let asks = |path: &str| format!("{plant}      - call: {{ get: /{path}, expect: {{ refused: true }} }}");
+    let cut = format!(
+        "{plant}      - access: {{ owner: me, calls: {{ read: {{ get: /cut }} }}, deny: [anonymous] }}"
+    );
+    let me = "    identities: { me: guest }\n";
+    own.cases(&[
+        ("a-capitals", me, &asks("capitals")),
+        ("b-trailer", me, &asks("trailer")),
+        ("c-wide", me, &asks("wide")),
+        ("d-quiet", me, &asks("quiet")),
+        ("e-cut", me, &cut),
+    ]);
+    let (exit, ended) = own.run();
+    let leak = ("fail", "leak.canary");
+    assert_eq!((exit, &kinds(&ended)[..4]), (1, &[leak, leak, leak, ("pass", "")][..]));
+    assert_eq!(kinds(&ended)[4].0, "inconclusive", "half an answer was asked for again: {:?}", ended[4]);
+}
+
+#[test]
+fn a_secret_of_an_answer_is_hidden_also_when_the_answer_is_wrong() {
+    let own = Own::answering(|asked, state| match asked.what.as_str() {
+        "GET /pair" => {
+            ok(&json!({ "token": "t0ken-in-an-answer", "pin": 482_913, "short": "4821", "id": 1 }))
+        }
+        "GET /two" => Answer("200 OK", "", "{\"token\":\"t0ken-in-an-answer\"} {}".into()),
+        _ => obedient(asked, state),
+    });
+    let secret = |path: &str| format!("{{ path: $.{path}, secret: true }}");
+    let captures = format!("token: {}, pin: {}, short: {}", secret("token"), secret("pin"), secret("short"));
+    let wrong = format!(
+        "      - call: {{ get: /pair, expect: {{ body: {{ $.id: 2 }} }}, capture: {{ {captures} }} }}"
+    );
+    let two = format!("      - call: {{ get: /two, capture: {{ token: {} }} }}", secret("token"));
+    own.cases(&[("pair", "", &wrong), ("two", "", &two)]);
+    let output = own.muster(&["run", "--seed", "1"]);
+    assert_eq!(code(&output), 1, "{}", stderr(&output));
+    for secret in ["t0ken-in-an-answer", "482913", "\\\"4821\\\"", "\"4821\""] {
+        assert!(!own.is_written(secret, &output), "{secret} is written: {}", stdout(&output));
+    }
+    assert!(own.is_written("bytes, not shown: they may hold a secret", &output), "{}", stdout(&output));
+}
+
+#[test]
+fn reports_of_an_earlier_run_are_not_taken_for_those_of_this_one() {
+    let own = Own::answering(obedient);
+    own.set("one", json!(1));
+    own.cases(&[("reads", "", "      - call: { get: /items/one }")]);
+    assert_eq!(own.run().0, 0);
+    assert!(own.path("reports/junit.xml").exists());
+    own.cases(&[("reads", "", "      - call: { get: /items/none }")]);
+    assert_eq!(code(&own.muster(&["run", "--report", "summary"])), 1);
+    assert!(!own.path("reports/junit.xml").exists() && own.path("reports/summary.json").exists());
+}
+
+/// A platform whose setting cannot be given back what it was until it is mended: two runs leave something, the one upon the other.
+fn stubborn(asked: &Asked, state: &State) -> Answer {
+    let is_given_back = asked.what == "PUT /items/one" && {
+        let held = held(state);
+        let value = &asked.body["value"];
+        let is_again = held.asked.iter().any(|what| what == "PUT /items/one");
+        let mended = |value: &str| held.items.contains_key(&format!("mended-{value}"));
+        value == "original" && !mended("original") || value == "first" && is_again && !mended("first")
+    };
+    if is_given_back { Answer("503 Service Unavailable", "", "{}".into()) } else { obedient(asked, state) }
+}
+
+#[test]
+fn what_a_later_run_has_left_is_put_back_before_what_an_earlier_one_has() {
+    let own = Own::answering(stubborn);
+    own.target("pace: 0.01\n");
+    own.set("one", json!("original"));
+    for value in ["first", "second"] {
+        let set = format!("op: item.set, as: operator, with: {{ id: one }}, json: {{ value: {value} }}");
+        own.cases(&[("sets", "", &format!("      - call: {{ {set} }}"))]);
+        assert_eq!((own.run().0, own.item("one")), (5, Some(json!(value))));
+        // Runs are put in order by the second in which they began.
+        std::thread::sleep(Duration::from_millis(1_100));
+    }
+    own.set("mended-original", json!(true));
+    assert_eq!(code(&own.muster(&["cleanup"])), 5);
+    assert_eq!(
+        own.item("one"),
+        Some(json!("second")),
+        "the earlier run's change stands below one that is left"
+    );
+    own.set("mended-first", json!(true));
+    let cleaned = own.muster(&["cleanup"]);
+    assert_eq!(code(&cleaned), 0, "{}", stderr(&cleaned));
+    assert_eq!(own.item("one"), Some(json!("original")));
+}
+
+#[test]
+fn what_is_broken_for_a_moment_is_put_back_all_the_same() {
+    let own = Own::answering(|asked, state| {
+        let mut held = held(state);
+        let tried = held.asked.iter().filter(|what| **what == "(in vain)").count();
+        let is_in_vain = asked.what == "DELETE /items/one" && tried < 3;
+        if is_in_vain {
+            held.asked.push("(in vain)".into());
+            return Answer("503 Service Unavailable", "", "{}".into());
+        }
+        drop(held);
+        obedient(asked, state)
+    });
+    own.target("pace: 0.1\n");
+    own.cases(&[("makes", "", "      - call: { op: item.make, with: { id: one }, json: { value: 1 } }")]);
+    let (exit, ended) = own.run();
+    assert_eq!((exit, kinds(&ended), own.item("one")), (0, vec![("pass", "")], None));
+    assert_eq!(own.asked("(in vain)"), 3);
+}
+
+#[test]
+fn whoever_says_a_canary_knows_it_and_a_flow_or_a_snapshot_shows_it_like_a_call() {
+    let own = Own::answering(|asked, state| match asked.what.split_once('?') {
+        Some(("GET /echo", said)) => ok(&json!({ "said": said, "found": [] })),
+        _ => obedient(asked, state),
+    });
+    let flow = "flow: looks\nwhy: it looks\ninputs: { id: text }\nsteps: [{ call: { op: item.read, with: { id: $(id) } } }]\n";
+    own.write("suites/flows/looks.yaml", flow);
+    let plant = "      - plant: { canary: diary, as: me, op: item.make, with: { id: diary }, json: { value: $(canary.diary) } }\n";
+    let me = "    identities: { me: guest }\n";
+    let then = |step: &str| format!("{plant}      - {step}");
+    own.cases(&[
+        (
+            "a-echo",
+            me,
+            &then("call: { get: '/echo?said=$(canary.diary)', expect: { body: { $.found: [] } } }"),
+        ),
+        (
+            "b-shared",
+            me,
+            &then("call: { get: /items/diary, expect: { body: { $.value: $(canary.diary) } } }"),
+        ),
+        ("c-flow", me, &then("flow: { use: looks, with: { id: diary } }")),
+        ("d-snapshot", me, &then("snapshot: { name: reply, get: /items/diary }")),
+        ("e-call", me, &then("call: { get: /items/diary }")),
+    ]);
+    let (exit, ended) = own.run();
+    let (pass, leak) = (("pass", ""), ("fail", "leak.canary"));
+    assert_eq!((exit, kinds(&ended)), (1, vec![pass, pass, leak, leak, leak]));
+}
+
+#[test]
+fn a_text_that_ends_with_its_line_is_the_snapshot_that_it_was() {
+    let own = Own::answering(|_, _| Answer("200 OK", "", "ready\n".into()));
+    own.cases(&[("plain", "", "      - snapshot: { name: reply, get: /ready }")]);
+    let taken = own.muster(&["run", "--snapshots", "kept", "--update-snapshots"]);
+    assert_eq!(code(&taken), 0, "{}{}", stdout(&taken), stderr(&taken));
+    let again = own.muster(&["run", "--snapshots", "kept"]);
+    assert_eq!(code(&again), 0, "{}{}", stdout(&again), stderr(&again));
+}
+
+#[test]
+fn a_case_does_not_wait_for_a_key_that_what_it_is_given_holds() {
+    let own = Own::answering(obedient);
+    own.set("one", json!("original"));
+    let set = "{ op: item.set, as: operator, with: { id: one }, json: { value: given } }";
+    own.write("suites/flows/sets.yaml", &format!("flow: sets\nwhy: it is set\nsteps: [{{ call: {set} }}]\n"));
+    own.cases(&[("sets-too", "    given: sets\n", &format!("      - call: {set}"))]);
+    let (exit, ended) = own.run();
+    assert_eq!((exit, kinds(&ended)), (3, vec![("inconclusive", "shared.deadlock")]));
+    assert_eq!(own.item("one"), Some(json!("original")));
+}
+
+#[test]
+fn a_code_that_was_shown_before_it_was_known_is_masked_in_every_report() {
+    let own = Own::answering(|asked, state| match asked.what.as_str() {
+        "GET /wrong" => Answer("401 Unauthorized", "", "wrong code, wanted 482913 and pin 4821".into()),
+        "GET /codes" => ok(&json!({ "code": "482913", "pin": 4821 })),
+        _ => obedient(asked, state),
+    });
+    let secret = |path: &str| format!("{{ path: $.{path}, secret: true }}");
+    let captured = format!(
+        "      - call: {{ get: /codes, capture: {{ code: {}, pin: {} }} }}",
+        secret("code"),
+        secret("pin")
+    );
+    own.cases(&[("a-shows", "", "      - call: { get: /wrong }"), ("b-learns", "", &captured)]);
+    let output = own.muster(&["run", "--seed", "1", "--jobs", "1"]);
+    assert_eq!(code(&output), 1, "{}", stderr(&output));
+    for file in ["junit.xml", "console.txt", "run.jsonl", "summary.json"] {
+        let text = std::fs::read_to_string(own.path("reports").join(file)).unwrap();
+        assert!(!text.contains("482913") && !text.contains("pin 4821"), "{file}: {text}");
+    }
+}
