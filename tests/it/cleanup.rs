@@ -80,7 +80,10 @@ fn a_run_is_put_back_from_another_place_that_has_its_key_and_its_journal() {
     // Not even the suites are there any more.
     std::fs::remove_dir_all(bench.path("suites")).unwrap();
     let nothing = cleanup(&bench, "state", &[]);
-    assert_eq!((code(&nothing), stdout(&nothing)), (0, "nothing is left on target `built-in`\n".into()));
+    assert_eq!(
+        (code(&nothing), stdout(&nothing)),
+        (0, "nothing is left on target `built-in`, as the state folder state has it\n".into())
+    );
     let output = cleanup(&bench, "elsewhere", &["--all"]);
     assert_eq!(
         (code(&output), stdout(&output)),

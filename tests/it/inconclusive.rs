@@ -125,10 +125,15 @@ fn a_probe_that_this_machine_keeps_from_asking_is_blind() {
     while names() == before {
         go_on(&mut run);
     }
+    // Its successor serves by now, and must go on doing so for 3 s.
+    std::thread::sleep(Duration::from_secs(1));
     send(&run, "-STOP");
     // The budget is 40 s at this pace: 2 s.
     std::thread::sleep(Duration::from_secs(4));
     send(&run, "-CONT");
     let output = run.wait_with_output().unwrap();
-    assert_eq!(told(&bench, code(&output)), inconclusive("probe.blind"), "{}", stdout(&output));
+    let found = told(&bench, code(&output));
+    // A request that was under way when it was stopped may count as one outage of that length: that is told as our own doing.
+    let whys = [inconclusive("probe.blind"), inconclusive("muster.stood-still")];
+    assert!(whys.contains(&found), "{found:?}: {}", stdout(&output));
 }

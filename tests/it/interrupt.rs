@@ -113,6 +113,10 @@ fn stopped_by(signal: &str, expected: i32) {
     assert_eq!(summary["totals"]["not_run"], 1, "{summary}");
     assert_eq!(summary["exit_code"], expected);
     let reports = bench.path("reports");
+    let junit = std::fs::read_to_string(reports.join("junit.xml")).unwrap();
+    let error = format!(r#"<error type={} message="exit code {expected}: "#, summary["ending"]);
+    assert!(junit.contains(&error), "{error}\n{junit}");
+    assert!(junit.contains("not run to its end: the run was stopped early: a signal"), "{junit}");
     let again =
         crate::program::muster().args(["report", "summary", "--from"]).arg(&reports).output().unwrap();
     assert_eq!(
