@@ -28,7 +28,10 @@ pub(super) fn cleanup(arguments: &CleanupArguments) -> Ended {
     let state = State::lasting(arguments.state_dir.as_deref());
     let target = open::connect_alone(&opened)?;
     let mut runs = state.open_runs(target.name())?;
+    let left = RefCell::<BTreeSet<String>>::default();
     if let Some(asked) = &arguments.run {
+        let later = runs.iter().take_while(|run| *run != asked);
+        later.for_each(|run| left.borrow_mut().extend(keys_of(&state, &target, run)));
         runs.retain(|run| run == asked);
         if runs.is_empty() {
             return Err(Refusal::new(format!("run {asked} has left nothing on target `{}`", target.name())));
@@ -45,7 +48,7 @@ pub(super) fn cleanup(arguments: &CleanupArguments) -> Ended {
     let stop = runtime.block_on(async { signals::listen() })?;
     let mask = Mask::new();
     target.secrets.all().for_each(|secret| mask.learn(secret.reveal()));
-    let (mut ending, left) = (Ending::Passed, RefCell::default());
+    let mut ending = Ending::Passed;
     for run in &runs {
         let earlier = Earlier { state: &state, target: &target, run, left: &left };
         match runtime.block_on(earlier.put_back(&mask, &stop, 0)) {
@@ -64,6 +67,12 @@ pub(super) fn cleanup(arguments: &CleanupArguments) -> Ended {
         ));
     }
     Ok(ending)
+}
+
+/// Keys of shared things that a run has changed and not put back.
+fn keys_of(state: &State, target: &Target, run: &str) -> Vec<String> {
+    let journal = files::read_bytes(&state.run(target.name(), run).join("journal")).unwrap_or_default();
+    open_changes(&read_journal(&journal).entries).into_iter().filter_map(|change| change.key).collect()
 }
 
 /// Nothing could even be begun: that is a refusal, unless something stands.

@@ -422,6 +422,12 @@ fn run_id() -> String {
 /// Removes the reports of an earlier run: what this one does not write, or does not come to write, would be taken for its own.
 fn forget_reports(folder: &Path) -> Result<(), FileError> {
     let others = report::KINDS.iter().filter(|kind| kind.name != RECORD);
-    let mut reports = others.map(|kind| folder.join(kind.file)).filter(|path| path.is_file());
+    let mut reports = others.map(|kind| folder.join(kind.file)).filter(|path| is_ours(path));
     reports.try_for_each(|path| files::remove(&path))
+}
+
+/// Whether a file seems to be a report of muster's: other tools have files of these names too.
+fn is_ours(path: &Path) -> bool {
+    path.is_file()
+        && files::read_text(path).is_ok_and(|text| text.contains("muster") || text.contains("exit code"))
 }

@@ -203,8 +203,11 @@ mod tests {
                     move |request: ::http::Request<hyper::body::Incoming>| async move {
                         assert_eq!(request.uri().path(), "/store.Store/Read");
                         let (headers, frames) = script();
-                        let mut response =
-                            ::http::Response::builder().header("content-type", "application/grpc+json");
+                        let has_type = headers.iter().any(|(name, _)| *name == "content-type");
+                        let mut response = ::http::Response::builder();
+                        if !has_type {
+                            response = response.header("content-type", "application/grpc+json");
+                        }
                         response = headers
                             .into_iter()
                             .fold(response, |response, (name, value)| response.header(name, value));
@@ -273,5 +276,45 @@ mod tests {
         let client =
             serving(|| (vec![], vec![Frame::data(framed(b"{}").slice(0..6)), trailers("0", "")])).await;
         assert_eq!(called(&client).await.unwrap_err().kind(), "transport.cut");
+    }
+
+    #[tokio::test]
+    async fn what_clients_of_grpc_take_for_an_error_is_no_success() {
+        let scripts: [(Script, &str); 7] = [
+            (
+                || (vec![("grpc-status", "0")], vec![Frame::data(framed(b"{}")), trailers("13", "")]),
+                "transport.malformed",
+            ),
+            (|| (vec![], vec![trailers("0", "")]), "transport.malformed"),
+            (|| (vec![("grpc-status", "0")], vec![]), "transport.malformed"),
+            (
+                || (vec![], vec![Frame::data(framed(b"{}")), Frame::data(framed(b"{}")), trailers("0", "")]),
+                "transport.malformed",
+            ),
+            (
+                || {
+                    (
+                        vec![],
+                        vec![
+                            Frame::data(framed(b"{}")),
+                            Frame::data(Bytes::from_static(b"abc")),
+                            trailers("0", ""),
+                        ],
+                    )
+                },
+                "transport.malformed",
+            ),
+            (|| (vec![], vec![Frame::data(framed(b"{}")), trailers("+0", "")]), "transport.malformed"),
+            (
+                || (vec![("content-type", "text/html")], vec![Frame::data(framed(b"{}")), trailers("0", "")]),
+                "transport.broken",
+            ),
+        ];
+        for (number, (script, kind)) in scripts.into_iter().enumerate() {
+            let answer = called(&serving(script).await).await;
+            assert_eq!(answer.unwrap_err().kind(), kind, "{number}");
+        }
+        let fine = serving(|| (vec![], vec![Frame::data(framed(b"{}")), trailers("0", "")])).await;
+        assert!(called(&fine).await.is_ok());
     }
 }

@@ -265,18 +265,36 @@ fn uncredited(error: &AuthError) -> String {
     }
 }
 
+/// A configuration that goes through this proxy or none: one of the environment leads to an address that nobody has named.
+fn through(mut config: Config, proxy: Option<http::Uri>) -> Config {
+    config.proxy_url = proxy;
+    config
+}
+
+/// The proxy that a kubeconfig names for the cluster of a context.
+fn named_proxy(file: &Kubeconfig, context: &str) -> Option<http::Uri> {
+    let named = file.contexts.iter().find(|one| one.name == context)?.context.as_ref()?;
+    let cluster = file.clusters.iter().find(|one| one.name == named.cluster)?.cluster.as_ref()?;
+    cluster.proxy_url.as_ref()?.parse().ok()
+}
+
 async fn config(place: &Place) -> Result<Config, KubeError> {
     let unusable = |why: String| KubeError::Unusable { why };
     match place {
         Place::Url(url) => {
             url.parse().map(Config::new).map_err(|error| unusable(format!("{url} is no address: {error}")))
         }
-        Place::InCluster => Config::incluster().map_err(|error| unusable(chain(&error))),
+        Place::InCluster => {
+            let config = Config::incluster().map_err(|error| unusable(chain(&error)))?;
+            Ok(through(config, None))
+        }
         Place::File { kubeconfig, context } => {
             let file = Kubeconfig::read_from(kubeconfig).map_err(|error| unusable(unread(&error)))?;
             let options =
                 KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
-            Config::from_custom_kubeconfig(file, &options).await.map_err(|error| unusable(chain(&error)))
+            let proxy = named_proxy(&file, context);
+            let config = Config::from_custom_kubeconfig(file, &options).await;
+            config.map(|config| through(config, proxy)).map_err(|error| unusable(chain(&error)))
         }
     }
 }

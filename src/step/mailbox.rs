@@ -107,7 +107,7 @@ impl<'a> Reader<'a> {
             By::Log { prepared, lines } => {
                 let reply = aside.exchange(prepared).await?;
                 let mut sight = of_lines(&logged(&reply, lines), to, pattern, aside);
-                sight.unread = unread(&reply);
+                sight.unread = unread_log(&reply);
                 // The lines themselves may hold codes of others, which no mask knows.
                 sight.evidence.push(aside.evidence("request", &prepared.shown()));
                 Ok(sight)
@@ -161,6 +161,15 @@ fn unread(reply: &Reply) -> Option<String> {
         Err(why) if reply.is_success() => Some(format!("wanted JSON, found {why}")),
         _ if is_none => None,
         _ => Some(format!("it answered {}", reply.status)),
+    }
+}
+
+/// Why an answer says nothing of lines: a log that is not found is none.
+fn unread_log(reply: &Reply) -> Option<String> {
+    match reply.read_json() {
+        _ if !reply.is_success() => Some(format!("the log answered {}", reply.status)),
+        Ok(_) => None,
+        Err(why) => Some(format!("wanted a log as JSON, found {why}")),
     }
 }
 

@@ -118,7 +118,9 @@ fn wrong(cases: &[Value], id: &str, outcome: &str) -> Option<String> {
 fn try_rows(rows: &Mutex<Vec<Row>>, all_wrong: &Mutex<Vec<String>>) {
     let next = || rows.lock().unwrap().pop();
     while let Some(row) = next() {
-        let wrong = wrong_under(&row);
+        // A run in which this machine was too busy to ask on its beat has decided nothing, and is made again.
+        let is_decided = |wrong: &Vec<String>| !wrong.iter().any(|it| it.contains("probe.blind"));
+        let wrong = (0..3).map(|_| wrong_under(&row)).find(is_decided).unwrap_or_else(|| wrong_under(&row));
         if !wrong.is_empty() {
             all_wrong.lock().unwrap().push(format!("{}: {}", row.defect, wrong.join("\n")));
         }

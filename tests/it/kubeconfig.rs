@@ -140,3 +140,13 @@ fn a_malformed_kubeconfig_and_a_plugin_that_fails_are_not_quoted() {
         assert!(!told.contains(TOKEN), "{told}");
     }
 }
+
+#[test]
+fn a_proxy_of_the_environment_is_not_asked_for_the_cluster() {
+    let bench = Bench::new();
+    use_kubeconfig(&bench, &json!({}));
+    let mut command = bench.muster(&["run", "--exact", "pods-are-running[default]"]);
+    let proxied = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"];
+    let output = command.envs(proxied.map(|name| (name, "http://127.0.0.1:9"))).output().unwrap();
+    assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
+}

@@ -103,13 +103,17 @@ impl Own {
     }
 
     pub(crate) fn muster(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> std::process::Command {
         let mut command = muster();
         command.current_dir(self.folder.path()).arg(arguments[0]).args(["--target", "target.yaml"]);
         command.args(["--state-dir", "state"]).args(&arguments[1..]);
         if arguments[0] == "run" {
             command.args(["--suites", "suites", "--report-dir", "reports"]);
         }
-        command.output().unwrap()
+        command
     }
 
     /// Runs every case: the exit code, and verdict, kind and message of the first failure of each case.

@@ -467,3 +467,62 @@ fn a_code_that_was_shown_before_it_was_known_is_masked_in_every_report() {
         assert!(!text.contains("482913") && !text.contains("pin 4821"), "{file}: {text}");
     }
 }
+
+#[test]
+fn a_secret_input_of_a_flow_is_hidden_and_stands_in_no_undo() {
+    let own = Own::answering(|asked, state| match asked.what.as_str() {
+        "GET /passwords" => ok(&json!({ "first": "captured-Pa55word", "pin": "4821" })),
+        "GET /shows" => Answer("200 OK", "", "{\"shown\":\"captured-Pa55word\"}".into()),
+        _ => obedient(asked, state),
+    });
+    let flow = "flow: shows\nwhy: it shows\ninputs: { password: secret }\nsteps: [{ call: { get: /shows, expect: { body: { $.no: 1 } } } }]\n";
+    own.write("suites/flows/shows.yaml", flow);
+    let captured = "      - call: { get: /passwords, capture: { password: $.first, pin: { path: $.pin, secret: true } } }\n";
+    let shows = format!("{captured}      - flow: {{ use: shows, with: {{ password: $(password) }} }}");
+    let makes =
+        format!("{captured}      - call: {{ op: item.make, with: {{ id: $(pin) }}, json: {{ value: 1 }} }}");
+    own.cases(&[("a-shows", "", &shows), ("b-makes", "", &makes)]);
+    let output = own.muster(&["run", "--seed", "1", "--jobs", "1"]);
+    assert_eq!(code(&output), 1, "{}", stderr(&output));
+    assert!(!own.is_written("captured-Pa55word", &output), "{}", stdout(&output));
+    assert!(
+        own.is_written("ledger.secret", &output) && own.asked("POST /items/4821") == 0,
+        "{}",
+        stdout(&output)
+    );
+}
+
+#[test]
+fn who_plants_may_read_with_a_token_taken_anew() {
+    let own = Own::answering(obedient);
+    let plant = "      - plant: { canary: diary, as: me, op: item.make, with: { id: diary }, json: { value: $(canary.diary) } }\n";
+    let reads = |token: &str| format!("{plant}      - call: {{ get: /items/diary, token: {token} }}");
+    let me = "    identities: { me: guest }\n";
+    own.cases(&[("a-own", me, &reads("$(me.token)")), ("b-other", me, &reads("of-somebody"))]);
+    let (exit, ended) = own.run();
+    assert_eq!((exit, kinds(&ended)), (1, vec![("pass", ""), ("fail", "leak.canary")]));
+}
+
+#[test]
+fn a_proxy_of_the_environment_is_not_asked() {
+    let own = Own::answering(obedient);
+    own.set("one", json!(1));
+    own.cases(&[("reads", "", "      - call: { get: /items/one }")]);
+    let mut command = own.command(&["run", "--seed", "1"]);
+    let output = command
+        .env("HTTP_PROXY", "http://127.0.0.1:9")
+        .env("ALL_PROXY", "http://127.0.0.1:9")
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 0, "{}", stdout(&output));
+}
+
+#[test]
+fn a_report_of_another_tool_stays() {
+    let own = Own::answering(obedient);
+    own.set("one", json!(1));
+    own.cases(&[("reads", "", "      - call: { get: /items/one }")]);
+    own.write("reports/junit.xml", "<testsuites name='of-others'/>");
+    assert_eq!(code(&own.muster(&["run", "--report", "console"])), 0);
+    assert!(own.path("reports/junit.xml").exists());
+}

@@ -27,6 +27,9 @@ impl Kube {
                 Ok((200, shown))
             }
             Ok(text) => Ok((200, text)),
+            Err(KubeError::Refused { code: 0, .. }) => {
+                Err(KubeError::Unreadable { what, why: "it is no status of Kubernetes".into() })
+            }
             Err(KubeError::Refused { code, message, reason, .. }) => {
                 let status = serde_json::json!({ "kind": "Status", "code": code, "reason": reason, "message": message });
                 Ok((code, status.to_string()))

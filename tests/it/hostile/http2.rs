@@ -122,7 +122,7 @@ fn a_proxy_that_says_nothing_is_inconclusive() {
 fn a_proxy_that_answers_without_a_grpc_status_is_inconclusive() {
     let bare: Treat =
         |it| it.write_all(&frame(HEADERS, END_STREAM | END_HEADERS, 1, STATUS_200)).and_then(|()| heard(it));
-    is_told(bare, "transport.broken", "HTTP status 200 without a gRPC status");
+    is_told(bare, "transport.broken", "HTTP status 200, and no answer of gRPC");
 }
 
 #[test]
