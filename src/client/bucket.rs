@@ -11,6 +11,7 @@ use rusty_s3::actions::{ListObjectsV2, ListObjectsV2Response};
 use rusty_s3::{Credentials, S3Action, UrlStyle};
 use serde_json::{Value, json};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// No more pages are read, of up to 1,000 objects each.
@@ -100,6 +101,7 @@ impl Bucket {
             objects.extend(read(&page, prefix)?);
             next = page.next_continuation_token;
             if next.is_none() {
+                once_each(&objects)?;
                 return Ok(Listing { json: newest_first(objects), took: started.elapsed() });
             }
         }
@@ -181,6 +183,13 @@ fn read(page: &ListObjectsV2Response, prefix: &str) -> Result<Vec<Dated>, NoList
         Ok((moment, json!({ "key": object.key, "size": size, "modified": moment.to_string() })))
     };
     page.contents.iter().map(one).collect()
+}
+
+/// Refuses a listing that holds an object twice, as one that repeats its pages does.
+fn once_each(objects: &[Dated]) -> Result<(), NoListing> {
+    let mut seen = BTreeSet::new();
+    let twice = objects.iter().map(|(_, object)| &object["key"]).find(|key| !seen.insert(key.to_string()));
+    twice.map_or(Ok(()), |key| Err(NoListing::Unreadable(format!("{key} was listed twice"))))
 }
 
 /// The sort is stable, and a bucket lists by key.

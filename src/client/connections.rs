@@ -92,6 +92,12 @@ pub(super) fn address(base: &str) -> Result<reqwest::Url, Unusable> {
     if is_web { Ok(url) } else { Err(Unusable::Address(base.into())) }
 }
 
+/// Whether an address is more than scheme, host and port: requests have paths of their own, and the rest would be dropped.
+pub fn is_more_than_an_origin(address: &str) -> bool {
+    let is_more = |url: reqwest::Url| url.path() != "/" || url.query().is_some() || url.fragment().is_some();
+    reqwest::Url::parse(address).is_ok_and(is_more)
+}
+
 /// Scheme, host and port that an address leads to, seen from a base: an absolute address may stand there as well as one
 /// relative to it. `None` if it is none.
 pub fn origin(base: &str, address: &str) -> Option<String> {

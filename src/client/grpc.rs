@@ -204,10 +204,9 @@ mod tests {
                         assert_eq!(request.uri().path(), "/store.Store/Read");
                         let (headers, frames) = script();
                         let has_type = headers.iter().any(|(name, _)| *name == "content-type");
+                        let usual = (!has_type).then_some(("content-type", "application/grpc+json"));
+                        let headers = usual.into_iter().chain(headers);
                         let mut response = ::http::Response::builder();
-                        if !has_type {
-                            response = response.header("content-type", "application/grpc+json");
-                        }
                         response = headers
                             .into_iter()
                             .fold(response, |response, (name, value)| response.header(name, value));

@@ -29,9 +29,12 @@ pub struct FlowSyntax {
 }
 
 impl FlowSyntax {
-    /// The names that its secret outputs are made of.
+    /// The names that its secret outputs are made of; what is called `token` or `secret` is one by its role.
     pub(crate) fn secret_names(&self) -> BTreeSet<String> {
-        let secret = self.secret.iter().filter_map(|output| self.outputs.get(output));
+        let is_secret = |name: &str| {
+            matches!(name, "token" | "secret") || self.secret.iter().any(|secret| secret.value == name)
+        };
+        let secret = self.outputs.iter().filter(|(name, _)| is_secret(&name.value)).map(|(_, data)| data);
         let uses = secret.flat_map(Data::templates).flat_map(|template| template.uses());
         uses.map(|used| used.split('.').next().unwrap_or_default().to_owned()).collect()
     }

@@ -135,10 +135,10 @@ impl Stage<'_> {
     fn note_answer(&self, number: u64, reply: &Reply) -> Result<(), Vec<Failure>> {
         const CONFLICT: u16 = 409;
         let journal = self.scene.journal;
-        let is_named = |change: &Change| {
-            change.number == number
-                && change.undo.as_ref().is_some_and(|undo| undo.to_string().contains(self.scene.run))
-        };
+        let names_run = |undo: &Undo| undo.to_string().contains(self.scene.run);
+        // Whoever looked at a shared thing before knows what to give back.
+        let is_safe = |change: &Change| change.key.is_some() || change.undo.as_ref().is_some_and(names_run);
+        let is_named = |change: &Change| change.number == number && is_safe(change);
         let is_ours = || journal.is_repeated(number) || journal.open_all().iter().any(is_named);
         let noted = if reply.status == CONFLICT && !is_ours() {
             journal.undone(number)
@@ -375,7 +375,7 @@ impl Stage<'_> {
             let json = if is_absent { Value::Null } else { self.before_as_json(&look_up.op.value, &reply)? };
             let found = match is_absent {
                 true => look_up.capture.keys().map(|capture| (capture.value.clone(), Value::Null)).collect(),
-                false => self.before_in(&json, look_up)?,
+                false => self.before_in((&json, &reply), look_up)?,
             };
             all.insert(name.value.clone(), Value::Object(found));
         }
@@ -383,7 +383,11 @@ impl Stage<'_> {
     }
 
     /// What is taken from what stands there now. What is not found would come back as nothing, whatever stood there.
-    fn before_in(&self, json: &Value, look_up: &LookUp) -> Result<Map<String, Value>, Vec<Failure>> {
+    fn before_in(
+        &self,
+        (json, reply): (&Value, &Reply),
+        look_up: &LookUp,
+    ) -> Result<Map<String, Value>, Vec<Failure>> {
         let mut found = Map::new();
         for (capture, from) in &look_up.capture {
             let value = from.value_in(json).ok_or_else(|| {
@@ -392,6 +396,13 @@ impl Stage<'_> {
                                     what nothing looks like: nothing was sent");
                 vec![self.doubt("ledger.before", &text)]
             })?;
+            if let Some(number) = unkept(&value, &reply.text()) {
+                let text = format!(
+                    "`{}` before the change: the number {number} could not be given back as it is: nothing was sent",
+                    look_up.op.value
+                );
+                return Err(vec![self.doubt("ledger.before", &text)]);
+            }
             found.insert(capture.value.clone(), value);
         }
         Ok(found)
@@ -421,5 +432,15 @@ impl Stage<'_> {
         }
         let text = format!("the undo `{}` would hold a secret: nothing was sent", flow);
         Err(vec![self.doubt("ledger.secret", &text)])
+    }
+}
+
+/// A number in a value that does not stand in a text as it would be written: its digits were not kept.
+fn unkept(value: &Value, text: &str) -> Option<String> {
+    match value {
+        Value::Number(number) => Some(number.to_string()).filter(|number| !text.contains(number.as_str())),
+        Value::Array(list) => list.iter().find_map(|one| unkept(one, text)),
+        Value::Object(map) => map.values().find_map(|one| unkept(one, text)),
+        _ => None,
     }
 }

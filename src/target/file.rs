@@ -9,6 +9,7 @@ use crate::client::{self, Network, Networks};
 use crate::source::{At, Invalid, Place, Problem, Problems, Source, Span, Whole, did_you_mean, read, tree};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// A target file: where a platform is, which identities exist there, and what may be done to it.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -315,6 +316,8 @@ fn look_over(file: &TargetFile) -> Vec<Problem> {
         let text = format!("wanted a pace above 0 and up to {MOST_PACE}, found `{}`", file.pace.value);
         found.push(Problem::new(file.pace.at, text));
     }
+    found.extend(too_short(file));
+    found.extend(with_paths(file));
     found.extend(file.kubernetes.iter().flat_map(KubernetesPlace::problems));
     found.extend(file.resolves_to.iter().filter_map(no_network));
     found.extend(contradictions(file));
@@ -328,6 +331,28 @@ fn look_over(file: &TargetFile) -> Vec<Problem> {
         empty.map(|(name, _)| Problem::new(name.at, format!("the group `{}` has no members", name.value))),
     );
     found
+}
+
+/// Times that are none: a beat of nothing would be a flood.
+fn too_short(file: &TargetFile) -> Vec<Problem> {
+    const SHORTEST_BEAT: Duration = Duration::from_millis(1);
+    let mut found = vec![];
+    if file.beat.is_some_and(|beat| beat.0 < SHORTEST_BEAT) {
+        found.push(Problem::new(Place::default(), "wanted a `beat` of 1ms or more"));
+    }
+    if file.answer_within.is_some_and(|within| within.0.is_zero()) {
+        found.push(Problem::new(Place::default(), "wanted an `answer_within` above 0"));
+    }
+    found
+}
+
+/// Addresses with a path, which nothing would ask for.
+fn with_paths(file: &TargetFile) -> Vec<Problem> {
+    let named = [Some(&file.api), file.proxy.as_ref(), file.admin.as_ref()].into_iter().flatten();
+    let more = named.filter(|address| client::is_more_than_an_origin(address));
+    let text = "wanted scheme, host and port alone: what stands behind them would be dropped";
+    more.map(|address| Problem::new(address.at, text).hint("write it into the operations' own paths"))
+        .collect()
 }
 
 fn no_network(text: &At<String>) -> Option<Problem> {

@@ -526,3 +526,51 @@ fn a_report_of_another_tool_stays() {
     assert_eq!(code(&own.muster(&["run", "--report", "console"])), 0);
     assert!(own.path("reports/junit.xml").exists());
 }
+
+#[test]
+fn a_number_that_could_not_be_given_back_as_it_is_keeps_a_change_from_being_sent() {
+    let own = Own::answering(|asked, state| match asked.what.as_str() {
+        "GET /items/one" => Answer("200 OK", "", "{\"value\":36893488147419103232}".into()),
+        _ => obedient(asked, state),
+    });
+    let set = "{ op: item.set, as: operator, with: { id: one }, json: { value: mine } }";
+    own.cases(&[("sets", "", &format!("      - call: {set}"))]);
+    let (exit, ended) = own.run();
+    assert_eq!(
+        (exit, kinds(&ended), own.asked("PUT /items/one")),
+        (3, vec![("inconclusive", "ledger.before")], 0)
+    );
+}
+
+#[test]
+fn a_shared_thing_that_was_changed_in_spite_of_a_conflict_is_put_back() {
+    let own = Own::answering(|asked, state| {
+        let answer = obedient(asked, state);
+        let is_first = asked.what == "PUT /items/one" && asked.body["value"] == "mine";
+        if is_first { Answer("409 Conflict", "", "{}".into()) } else { answer }
+    });
+    own.set("one", json!("original"));
+    let set =
+        "{ op: item.set, as: operator, with: { id: one }, json: { value: mine }, expect: { status: 409 } }";
+    own.cases(&[("sets", "", &format!("      - call: {set}"))]);
+    assert_eq!((own.run().0, own.item("one")), (0, Some(json!("original"))));
+}
+
+#[test]
+fn a_token_is_a_secret_of_its_flow_by_its_role() {
+    let own = Own::answering(|asked, state| match asked.what.as_str() {
+        "GET /shows" => Answer("500 Oops", "", "it was t0ken-of-its-r0le".into()),
+        "GET /plain" => ok(&json!({ "token": "t0ken-of-its-r0le" })),
+        _ => obedient(asked, state),
+    });
+    let flow = "flow: new-guest\nwhy: a guest comes\ninputs: { name: text }\nsteps:\n  - call: { get: /plain, capture: { taken: $.token } \
+                }\n  - call: { get: /shows }\noutputs: { token: $(taken) }\n";
+    own.write("suites/flows/new-guest.yaml", flow);
+    own.cases(&[("guest", "    identities: { me: guest }\n", "      - call: { get: /items/one, as: me }")]);
+    let output = own.muster(&["run"]);
+    assert!(
+        !own.is_written("t0ken-of-its-r0le", &output) && own.is_written("it was", &output),
+        "{}",
+        stdout(&output)
+    );
+}
