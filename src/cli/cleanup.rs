@@ -15,7 +15,7 @@ use crate::suite::{self, Folder};
 use crate::target::Target;
 use crate::{files, host};
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -157,6 +157,13 @@ fn is_same_platform(one: &str, other: &str) -> bool {
     one == other || origin(one, one).is_some_and(|place| Some(place) == origin(other, other))
 }
 
+/// A place that a run may have changed and that is another one now: its name, and where it was and is.
+fn moved(reading: &Reading, now: &BTreeMap<String, String>) -> Option<(String, String, String)> {
+    let others = reading.places()?.iter().filter_map(|(name, then)| Some((name, then, now.get(name)?)));
+    let mut moved = others.filter(|(_, then, now)| then != now);
+    moved.next().map(|(name, then, now)| (name.clone(), then.clone(), now.clone()))
+}
+
 /// How to let go of a run that muster itself never forgets.
 fn let_go(folder: &Path) -> String {
     format!("hint: look at the target; to let go of this run, remove the folder {}\n", folder.display())
@@ -217,6 +224,7 @@ impl Earlier<'_> {
             may_disrupt: false,
             operator: RefCell::default(),
             kubernetes: tokio::sync::OnceCell::new(),
+            left: BTreeSet::new(),
             residue_seen: RefCell::default(),
             own_pod: None,
             unrecovered: RefCell::default(),
@@ -258,7 +266,13 @@ impl Earlier<'_> {
                 "run {run} changed the target `{name}` at {changed}, and this one is at {here}: it is left as it is\n\
                  hint: muster cleanup with the target file of that run\n"
             ))),
-            Some(_) => Ok(reading),
+            Some(_) => match moved(&reading, &self.target.file.places()) {
+                Some((place, then, now)) => Err(Put::Elsewhere(format!(
+                    "run {run} changed the target `{name}` where its {place} was {then}, and now it is {now}: it is left as it is\n\
+                     hint: muster cleanup with the target file of that run\n"
+                ))),
+                None => Ok(reading),
+            },
         }
     }
 }

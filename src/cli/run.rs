@@ -149,6 +149,7 @@ struct Lent<'a> {
     journal: &'a Journal,
     accounts: &'a Accounts,
     sink: &'a Sink,
+    left: BTreeSet<String>,
 }
 
 /// Everything that is known before anything is sent.
@@ -196,7 +197,14 @@ impl Prepared<'_> {
                 sink.take(Event::Applied { ending: Ending::LeftBehind, why: mask.mask(&left) });
             }
         }
-        let lent = Lent { run: &run, mask: &mask, journal: &journal, accounts: &accounts, sink: &sink };
+        let lent = Lent {
+            run: &run,
+            mask: &mask,
+            journal: &journal,
+            accounts: &accounts,
+            sink: &sink,
+            left: keys.take(),
+        };
         runtime.block_on(self.executed(&lent, stop.clone(), in_vain));
         // What was put back and could not be noted is put back once more by `muster cleanup`.
         match journal.close() {
@@ -258,6 +266,7 @@ impl Prepared<'_> {
             may_disrupt: self.may_disrupt,
             operator: RefCell::default(),
             kubernetes: tokio::sync::OnceCell::new(),
+            left: lent.left.clone(),
             residue_seen: RefCell::default(),
             own_pod: host::variable("HOSTNAME"),
             unrecovered: RefCell::default(),

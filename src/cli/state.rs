@@ -97,7 +97,9 @@ impl State {
         files::remove_folder(&aside)?;
         let made = aside.join(run);
         keep_book(&made, sources)?;
-        Journal::open(&made.join("journal"))?.begin(run, target.name(), &target.file.api)?;
+        let journal = Journal::open(&made.join("journal"))?;
+        journal.begin_at(run, target.name(), &target.file.api, target.file.places())?;
+        drop(journal);
         let folder = self.run(target.name(), run);
         files::rename_folder(&made, &folder)?;
         Journal::open(&folder.join("journal"))

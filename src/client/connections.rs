@@ -94,7 +94,9 @@ pub(super) fn address(base: &str) -> Result<reqwest::Url, Unusable> {
 
 /// Whether an address is more than scheme, host and port: requests have paths of their own, and the rest would be dropped.
 pub fn is_more_than_an_origin(address: &str) -> bool {
-    let is_more = |url: reqwest::Url| url.path() != "/" || url.query().is_some() || url.fragment().is_some();
+    let is_more = |url: reqwest::Url| {
+        url.has_host() && (url.path() != "/" || url.query().is_some() || url.fragment().is_some())
+    };
     reqwest::Url::parse(address).is_ok_and(is_more)
 }
 

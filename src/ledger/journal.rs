@@ -4,7 +4,7 @@ use super::{Change, open_changes, read_journal};
 use crate::files::{Appender, FileError};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// One line of the journal.
@@ -20,6 +20,9 @@ pub enum Entry {
         /// The address of its API: another platform may have the same name.
         #[serde(default)]
         api: Option<String>,
+        /// The cluster and the databases that it may change, by name.
+        #[serde(default)]
+        places: BTreeMap<String, String>,
     },
     /// A change is about to be sent.
     Changing(Change),
@@ -84,7 +87,21 @@ impl Journal {
     /// # Errors
     /// If it could not be made durable.
     pub fn begin(&self, run: &str, target: &str, api: &str) -> Result<(), FileError> {
-        self.write(&Entry::Run { run: run.into(), target: target.into(), api: Some(api.into()) })
+        self.begin_at(run, target, api, BTreeMap::new())
+    }
+
+    /// The same, for a target that changes further places, by name.
+    ///
+    /// # Errors
+    /// If it could not be made durable.
+    pub fn begin_at(
+        &self,
+        run: &str,
+        target: &str,
+        api: &str,
+        places: BTreeMap<String, String>,
+    ) -> Result<(), FileError> {
+        self.write(&Entry::Run { run: run.into(), target: target.into(), api: Some(api.into()), places })
     }
 
     /// Makes a change durable before it is sent, and returns its number. A change whose undo equals that of an open

@@ -1,7 +1,7 @@
 //! Reading a journal, whatever became of it: what it says, and how much of what it said is lost.
 
 use super::{Change, Entry};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a journal says.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +20,14 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// Where the cluster and the databases were that the run may have changed, by name.
+    pub fn places(&self) -> Option<&BTreeMap<String, String>> {
+        match self.entries.first() {
+            Some(Entry::Run { places, .. }) => Some(places),
+            _ => None,
+        }
+    }
+
     /// On which platform the run made its changes: `None` if the first line, which says it, is lost. The platform is
     /// `None` in journals of before it was kept.
     pub fn platform(&self) -> Option<Option<&str>> {

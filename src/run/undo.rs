@@ -100,10 +100,9 @@ struct Term {
 /// from when undoing began. It is put back once more then.
 async fn undone_for_good(scene: &Scene<'_>, change: &Change, term: &Term) -> Result<(), String> {
     undone(scene, change, term).await?;
-    let operation = scene.book.operations.get(&change.operation);
-    match operation.and_then(|operation| operation.settles) {
+    match scene.book.settles(&change.operation) {
         Some(settles) if !scene.journal.is_answered(change.number) => {
-            tokio::time::sleep_until(term.began + scene.target.paced(settles.0)).await;
+            tokio::time::sleep_until(term.began + scene.target.paced(settles)).await;
             undone(scene, change, term).await
         }
         _ => Ok(()),

@@ -245,8 +245,9 @@ impl Proof {
 
 /// How long what a write does may take to be seen.
 fn settles(asked: &Asked, stage: &Stage<'_>) -> Option<Duration> {
-    let operation = asked.request().op.and_then(|op| stage.scene.book.operations.get(&op.value));
-    operation.filter(|operation| operation.is_write()).and_then(|operation| Some(operation.settles?.0))
+    let name = &asked.request().op?.value;
+    stage.scene.book.operations.get(name).filter(|operation| operation.is_write())?;
+    stage.scene.book.settles(name)
 }
 
 fn around(before: &Proof, after: &Proof) -> Around {

@@ -3,6 +3,7 @@
 use super::{Flow, Operation};
 use crate::judge::Refusals;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// All operations and flows of a folder of suites.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +30,13 @@ pub struct Unread {
 }
 
 impl Book {
+    /// How long what an operation does, and its undo, may take to be seen: as it says, or as that of which it is a part says.
+    pub(crate) fn settles(&self, operation: &str) -> Option<Duration> {
+        let own = self.operations.get(operation)?;
+        let parent = || self.operations.get(&own.part_of.as_ref()?.value)?.settles;
+        own.settles.or_else(parent).map(|settles| settles.0)
+    }
+
     /// Whether there is surely no operation of this name.
     pub(crate) fn lacks_operation(&self, name: &str) -> bool {
         let is_unread = self.unread.all_operations || self.unread.operations.contains(name);

@@ -94,6 +94,10 @@ impl Stage<'_> {
 
     /// What another case of this run could not put back is not the old state of anything.
     fn without_leftover_of(&self, key: &str) -> Result<(), Vec<Failure>> {
+        if self.scene.left.contains(key) {
+            let why = "what an earlier run changed of it could not be put back";
+            return Err(vec![self.doubt("shared.leftover", &unheld(key, why))]);
+        }
         let open = self.scene.journal.open_all();
         let left = open.iter().find(|change| change.key.as_deref() == Some(key) && change.case != self.case);
         let Some(left) = left else { return Ok(()) };

@@ -140,10 +140,11 @@ impl Stage<'_> {
         let is_safe = |change: &Change| change.key.is_some() || change.undo.as_ref().is_some_and(names_run);
         let is_named = |change: &Change| change.number == number && is_safe(change);
         let is_ours = || journal.is_repeated(number) || journal.open_all().iter().any(is_named);
-        let noted = if reply.status == CONFLICT && !is_ours() {
-            journal.undone(number)
-        } else {
-            journal.done(number)
+        let noted = match reply.status {
+            CONFLICT if !is_ours() => journal.undone(number),
+            // Whoever stands in between gave up, or it was taken on to be done later.
+            202 | 408 | 502..=504 => Ok(()),
+            _ => journal.done(number),
         };
         noted.map_err(|error| vec![self.doubt("ledger.disk", &error.to_string())])
     }
@@ -161,7 +162,8 @@ impl Stage<'_> {
         let mut sent = self.once(prepared).await;
         for _ in 1..MOST_ATTEMPTS {
             let Err(error) = &sent else { break };
-            let is_spent = prepared.is_asked_once && !error.is_before_sending();
+            let counts = prepared.is_asked_once || self.may_be_shown(&prepared.identity);
+            let is_spent = counts && !error.is_before_sending();
             if !error.is_worth_repeating() || prepared.is_kube || is_spent {
                 break;
             }

@@ -66,6 +66,8 @@ pub struct Scene<'a> {
     pub operator: RefCell<Option<Result<Map<String, Value>, Failure>>>,
     /// The connection to the cluster, made when it is first used; what failed is tried again.
     pub kubernetes: tokio::sync::OnceCell<Kube>,
+    /// Keys of shared things of which an earlier run's changes are left: they are not changed again.
+    pub left: BTreeSet<String>,
     /// Residue that has been told.
     pub residue_seen: RefCell<BTreeSet<(String, String)>>,
     /// The name of the pod that muster itself runs in, if it does.
@@ -252,6 +254,11 @@ impl<'a> Stage<'a> {
     /// Whether an answer shows what somebody has planted.
     pub(crate) fn shows_canary(&self, reply: &Reply) -> bool {
         self.canaries.borrow().iter().any(|(canary, _)| scan::shows(&reply.visible(), canary))
+    }
+
+    /// Whether somebody has planted what this identity must not see.
+    pub(crate) fn may_be_shown(&self, who: &str) -> bool {
+        self.canaries.borrow().iter().any(|(_, planter)| who != "operator" && who != planter)
     }
 
     /// That an answer shows to somebody else what was planted: neither to who planted it, nor to `operator`. Who asks for a canary,

@@ -259,6 +259,16 @@ impl TargetFile {
         self.groups.values().map(|group| group.namespace.as_str()).min()
     }
 
+    /// The cluster and the databases that a run may change, by name.
+    pub fn places(&self) -> BTreeMap<String, String> {
+        let cluster = self.kubernetes.as_ref().and_then(|place| place.cluster_uid.clone());
+        let databases = self.databases.iter();
+        let databases = databases.map(|(name, it)| {
+            (format!("database {}", name.value), format!("{}/{}", it.postgres.value, it.database))
+        });
+        cluster.map(|uid| ("kubernetes".to_owned(), uid)).into_iter().chain(databases).collect()
+    }
+
     /// Whether an origin (scheme, host and port) is that of an address which this file names.
     pub fn names_origin(&self, origin: &str) -> bool {
         let proxy = self.proxy.as_ref().map(|at| as_url(at));

@@ -12,7 +12,7 @@ const TABLE: [Row; 4] = [
     ("steady.before", DISRUPTS_WHAT_IS_NOT_SERVED, None),
     ("receive.mailbox", RECEIVES, Some(("signup-code:", "another:"))),
     ("need.undeclared", NEEDS, Some((", payments]", "]"))),
-    ("transport.refused", READS, Some(("api: http://", "api: http://127.0.0.2:9/"))),
+    ("transport.refused", READS, Some(("api: http://127.0.0.1:", "api: http://127.0.0.2:"))),
 ];
 
 const READS: &str =

@@ -58,6 +58,7 @@ fn run(bench: &Bench, lent: &Lent<'_>) -> (Vec<Record>, bool) {
         may_disrupt: true,
         operator: RefCell::default(),
         kubernetes: tokio::sync::OnceCell::new(),
+        left: std::collections::BTreeSet::new(),
         residue_seen: RefCell::default(),
         own_pod: None,
         unrecovered: RefCell::default(),

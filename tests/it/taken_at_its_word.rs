@@ -336,41 +336,80 @@ fn reports_of_an_earlier_run_are_not_taken_for_those_of_this_one() {
     assert!(!own.path("reports/junit.xml").exists() && own.path("reports/summary.json").exists());
 }
 
-/// A platform whose setting cannot be given back what it was until it is mended: two runs leave something, the one upon the other.
+/// A platform on which nothing can be given back or taken away until it is mended.
 fn stubborn(asked: &Asked, state: &State) -> Answer {
-    let is_given_back = asked.what == "PUT /items/one" && {
-        let held = held(state);
-        let value = &asked.body["value"];
-        let is_again = held.asked.iter().any(|what| what == "PUT /items/one");
-        let mended = |value: &str| held.items.contains_key(&format!("mended-{value}"));
-        value == "original" && !mended("original") || value == "first" && is_again && !mended("first")
-    };
-    if is_given_back { Answer("503 Service Unavailable", "", "{}".into()) } else { obedient(asked, state) }
+    let is_mended = held(state).items.contains_key("mended");
+    let is_given_back = asked.what.starts_with("DELETE") || asked.body["value"] == "original";
+    if is_given_back && !is_mended {
+        Answer("503 Service Unavailable", "", "{}".into())
+    } else {
+        obedient(asked, state)
+    }
 }
 
 #[test]
-fn what_a_later_run_has_left_is_put_back_before_what_an_earlier_one_has() {
+fn what_an_earlier_run_has_left_is_not_changed_again_and_later_runs_are_put_back_first() {
     let own = Own::answering(stubborn);
     own.target("pace: 0.01\n");
     own.set("one", json!("original"));
-    for value in ["first", "second"] {
-        let set = format!("op: item.set, as: operator, with: {{ id: one }}, json: {{ value: {value} }}");
-        own.cases(&[("sets", "", &format!("      - call: {{ {set} }}"))]);
-        assert_eq!((own.run().0, own.item("one")), (5, Some(json!(value))));
-        // Runs are put in order by the second in which they began.
-        std::thread::sleep(Duration::from_millis(1_100));
-    }
-    own.set("mended-original", json!(true));
-    assert_eq!(code(&own.muster(&["cleanup"])), 5);
-    assert_eq!(
-        own.item("one"),
-        Some(json!("second")),
-        "the earlier run's change stands below one that is left"
-    );
-    own.set("mended-first", json!(true));
+    let set = "      - call: { op: item.set, as: operator, with: { id: one }, json: { value: first } }";
+    let make = "      - call: { op: item.make, with: { id: two }, json: { value: 2 } }";
+    own.cases(&[("sets", "", set)]);
+    assert_eq!((own.run().0, own.item("one")), (5, Some(json!("first"))));
+    // Runs are put in order by the second in which they began.
+    std::thread::sleep(Duration::from_millis(1_100));
+    own.cases(&[("makes", "", make), ("sets", "", &set.replace("first", "second"))]);
+    let (exit, ended) = own.run();
+    assert_eq!((exit, kinds(&ended)), (5, vec![("pass", ""), ("inconclusive", "shared.leftover")]));
+    assert_eq!(own.item("one"), Some(json!("first")), "what stands there is nobody's old value");
+    let mut runs: Vec<_> =
+        std::fs::read_dir(own.path("state/own/runs")).unwrap().map(|run| run.unwrap().file_name()).collect();
+    runs.sort();
+    own.set("mended", json!(true));
     let cleaned = own.muster(&["cleanup"]);
     assert_eq!(code(&cleaned), 0, "{}", stderr(&cleaned));
-    assert_eq!(own.item("one"), Some(json!("original")));
+    let told = |run: usize| stdout(&cleaned).find(runs[run].to_str().unwrap()).unwrap();
+    assert!(told(1) < told(0), "{}", stdout(&cleaned));
+    assert_eq!((own.item("one"), own.item("two")), (Some(json!("original")), None));
+}
+
+#[test]
+fn a_write_that_a_gateway_gave_up_or_took_on_is_put_back_once_more() {
+    for status in ["504 Gateway Timeout", "202 Accepted"] {
+        let own = Own::answering(move |asked, state| {
+            if asked.what == "POST /items/late" {
+                let state = state.clone();
+                later(400, move || drop(held(&state).items.insert("late".into(), json!(1))));
+                return Answer(status, "", "{}".into());
+            }
+            obedient(asked, state)
+        });
+        own.cases(&[("late", "", "      - call: { op: item.make, with: { id: late }, json: { value: 1 } }")]);
+        own.run();
+        assert_eq!(own.item("late"), None, "{status}: it stays");
+    }
+}
+
+#[test]
+fn a_run_on_another_cluster_or_database_is_left_as_it_is() {
+    let own = Own::answering(stubborn);
+    let places = |uid: &str| {
+        format!("pace: 0.01\nkubernetes: {{ server: 'http://127.0.0.1:9', cluster_uid: {uid} }}\n")
+    };
+    own.target(&places("of-then"));
+    own.cases(&[("makes", "", "      - call: { op: item.make, with: { id: one }, json: { value: 1 } }")]);
+    assert_eq!(own.run().0, 5);
+    own.set("mended", json!(true));
+    own.target(&places("of-now"));
+    let output = own.muster(&["cleanup"]);
+    assert_eq!((code(&output), own.item("one")), (5, Some(json!(1))));
+    assert!(
+        stderr(&output).contains("where its kubernetes was of-then, and now it is of-now"),
+        "{}",
+        stderr(&output)
+    );
+    own.target(&places("of-then"));
+    assert_eq!((code(&own.muster(&["cleanup"])), own.item("one")), (0, None));
 }
 
 #[test]
