@@ -258,7 +258,7 @@ row() {
 names() {
   defects | sed 's/^/defect-/'
   seq "$SEEDS" | sed 's/^/seed-/'
-  for family in signup-flow service-call permission-leak platform-setup; do seq -f "deaths-$family-%g" "$DEATH_PARTS"; done
+  for family in signup-flow service-call permission-leak platform-setup chaos; do seq -f "deaths-$family-%g" "$DEATH_PARTS"; done
   echo instants
   echo stopped
   echo stuck
