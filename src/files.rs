@@ -42,6 +42,9 @@ pub struct NoRoom {
     why: io::Error,
 }
 
+/// More than any command opens. Plugins of a kubeconfig inherit the limit, and some close every file up to it.
+const ENOUGH_FILES: u64 = 4_096;
+
 /// Sees that so many more files and connections can be open at once: what comes short in the middle of its work leaves that
 /// half done, and a runtime that comes short panics. What a shell sets lower than the machine allows is raised to that
 /// first: macOS gives a process 256.
@@ -49,7 +52,7 @@ pub struct NoRoom {
 /// # Errors
 /// If there is room for fewer.
 pub fn room_for(wanted: usize) -> Result<(), NoRoom> {
-    if let Err(why) = rlimit::increase_nofile_limit(u64::MAX) {
+    if let Err(why) = rlimit::increase_nofile_limit(ENOUGH_FILES) {
         return Err(NoRoom { wanted, found: 0, why });
     }
     let mut open = Vec::with_capacity(wanted);

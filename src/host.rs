@@ -65,6 +65,12 @@ pub fn tell(text: &str) {
     TELLER.get_or_init(telling::Teller::start).tell(text);
 }
 
+/// The same, and waits until it is written: what is drawn around it must not overtake it.
+pub fn tell_at_once(text: &str) {
+    tell(text);
+    end_telling();
+}
+
 /// Waits until everything that was told is written, or nobody seems to read it.
 pub fn end_telling() {
     TELLER.get().into_iter().for_each(telling::Teller::wait);

@@ -50,7 +50,7 @@ pub(super) fn cleanup(arguments: &CleanupArguments) -> Ended {
     target.secrets.all().for_each(|secret| mask.learn(secret.reveal()));
     let mut ending = Ending::Passed;
     for run in &runs {
-        let earlier = Earlier { state: &state, target: &target, run, left: &left };
+        let earlier = Earlier { state: &state, target: &target, run, patience: PATIENCE, left: &left };
         match runtime.block_on(earlier.put_back(&mask, &stop, 0)) {
             Put::Whole => host::print(&format!("run {run}: everything is put back\n")),
             Put::Elsewhere(told) | Put::Left { told, .. } => {
@@ -89,7 +89,7 @@ fn untouched(runs: &[String], refusal: Refusal) -> Ended {
 fn dry(state: &State, target: &Target, runs: &[String]) -> Ended {
     let (mut ending, left) = (Ending::Passed, RefCell::default());
     for run in runs {
-        let earlier = Earlier { state, target, run, left: &left };
+        let earlier = Earlier { state, target, run, patience: PATIENCE, left: &left };
         let reading = match earlier.found() {
             Ok(reading) => reading,
             Err(left) => {
@@ -148,6 +148,8 @@ pub(super) struct Earlier<'a> {
     pub(super) target: &'a Target,
     /// Its id.
     pub(super) run: &'a str,
+    /// How long what cannot be put back is tried again, before the target's pace.
+    pub(super) patience: Duration,
     /// Keys of shared things of which runs after it have left changes.
     pub(super) left: &'a RefCell<BTreeSet<String>>,
 }
@@ -173,6 +175,14 @@ impl Earlier<'_> {
     /// Puts back what the run left open, with the operations and flows that were kept beside its journal. A run of which
     /// nothing is left is forgotten. No trouble with one run keeps others from being put back.
     pub(super) async fn put_back(&self, mask: &Mask, stop: &Stop, seed: u64) -> Put {
+        let put = self.put(mask, stop, seed).await;
+        if matches!(put, Put::Left { .. }) {
+            self.left.borrow_mut().extend(keys_of(self.state, self.target, self.run));
+        }
+        put
+    }
+
+    async fn put(&self, mask: &Mask, stop: &Stop, seed: u64) -> Put {
         if let Err(not_here) = self.found() {
             return not_here;
         }
@@ -197,7 +207,7 @@ impl Earlier<'_> {
     }
 
     async fn recovered(&self, mask: &Mask, stop: &Stop, seed: u64) -> Result<Recovered, Refusal> {
-        let Self { state, target, run, left } = *self;
+        let Self { state, target, run, left, patience } = *self;
         let folder = self.folder();
         let journal = Journal::open(&folder.join("journal"))?;
         let (changes, damaged) = (journal.open_all(), journal.damaged());
@@ -207,7 +217,7 @@ impl Earlier<'_> {
             }
             return Ok(Recovered { leftovers: vec![], damaged });
         }
-        let book = suite::load_book(&suite::sources(&Folder::Disk(folder.join("book")))?)?;
+        let book = suite::load_book(&suite::sources(&Folder::Disk(folder.join("book")))?);
         let (keys, clock) = (Keys::default(), host::Clock::start());
         let snapshots =
             Stored { folder: None, reports: folder.clone(), is_updating: false, written: Written::default() };
@@ -236,7 +246,7 @@ impl Earlier<'_> {
         host::tell(&format!(
             "run {run}: putting back {count} changes; that of an image waits for its rollout, others until they have settled\n"
         ));
-        let leftovers = run::put_back(&scene, &changes, stop, (PATIENCE, left)).await;
+        let leftovers = run::put_back(&scene, &changes, stop, (patience, left)).await;
         if journal.close()? {
             state.forget(target.name(), run)?;
         }
@@ -267,10 +277,12 @@ impl Earlier<'_> {
                  hint: muster cleanup with the target file of that run\n"
             ))),
             Some(_) => match moved(&reading, &self.target.file.places()) {
-                Some((place, then, now)) => Err(Put::Elsewhere(format!(
-                    "run {run} changed the target `{name}` where its {place} was {then}, and now it is {now}: it is left as it is\n\
-                     hint: muster cleanup with the target file of that run\n"
-                ))),
+                Some((place, then, now)) => Err(Put::left(
+                    format!(
+                        "run {run} changed the target `{name}` where its {place} was {then}, and now it is {now}: it is left as it is"
+                    ),
+                    &format!("hint: muster cleanup with the target file of that run\n{}", let_go(&folder)),
+                )),
                 None => Ok(reading),
             },
         }

@@ -173,7 +173,9 @@ impl Prepared<'_> {
         let runtime = open::runtime()?;
         let _lock = state.lock(self.target.name(), &run)?;
         let accounts = Accounts::new(&state.key()?);
-        let console = self.tells.then(|| Console::new(host::is_watched(), host::tell));
+        let console = self.tells.then(|| {
+            Console::new(host::is_watched(), if host::is_watched() { host::tell_at_once } else { host::tell })
+        });
         let sink = Sink::new(folder, console)?;
         self.stored.written.note(sink.path().to_owned());
         forget_reports(folder)?;
@@ -234,7 +236,7 @@ impl Prepared<'_> {
         mask: &Mask,
         stop: &Stop,
     ) -> Option<String> {
-        let run = Earlier { state, target: self.target, run: earlier, left };
+        let run = Earlier { state, target: self.target, run: earlier, patience: PATIENCE, left };
         match run.put_back(mask, stop, self.seed).await {
             Put::Whole => {
                 host::tell(&format!("run {earlier}: everything is put back\n"));
@@ -427,6 +429,9 @@ fn run_id() -> String {
         .collect();
     format!("{now}-{letters}")
 }
+
+/// How long a run tries again to put back what an earlier one has left, before the target's pace.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Removes the reports of an earlier run: what this one does not write, or does not come to write, would be taken for its own.
 fn forget_reports(folder: &Path) -> Result<(), FileError> {

@@ -48,11 +48,10 @@ impl Teller {
         }
     }
 
-    /// Waits until all is written. Whoever was waited for in vain is not waited for again.
+    /// Waits until all is written. Whoever was waited for in vain is not waited for again until they have read everything.
     pub(super) fn wait(&self) {
-        if !self.is_in_vain.load(Ordering::Relaxed) && !self.unwritten.is_nothing_within(READ_WITHIN) {
-            self.is_in_vain.store(true, Ordering::Relaxed);
-        }
+        let patience = if self.is_in_vain.load(Ordering::Relaxed) { Duration::ZERO } else { READ_WITHIN };
+        self.is_in_vain.store(!self.unwritten.is_nothing_within(patience), Ordering::Relaxed);
     }
 }
 

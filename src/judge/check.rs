@@ -9,8 +9,7 @@ use std::ops::RangeInclusive;
 /// What a value must be.
 #[derive(Debug, Clone)]
 pub enum Check {
-    /// Equal, by type and value; `1` and `1.0` are equal, whole numbers to the last digit. What is not below 2^64 equals nothing:
-    /// its last digits are not known.
+    /// Equal, by type and value; `1` and `1.0` are equal, whole numbers to the last digit.
     Equals(Value),
     /// Text in which the pattern is found.
     Matches(Regex),
@@ -50,11 +49,15 @@ impl Check {
     /// What is wrong with the values found at a place, if anything is: what was wanted, and what was found. More than
     /// one value must each be right.
     pub fn wrong_with(&self, found: &[&Value], mask: &Mask) -> Option<String> {
-        if let Self::Absent(absent) = self {
-            return (found.is_empty() != *absent).then(|| self.difference(found, mask));
+        (!self.is_met_by(found)).then(|| self.difference(found, mask))
+    }
+
+    /// Whether the values found at a place are right.
+    pub(super) fn is_met_by(&self, found: &[&Value]) -> bool {
+        match self {
+            Self::Absent(absent) => found.is_empty() == *absent,
+            _ => !found.is_empty() && found.iter().all(|value| self.holds(value)),
         }
-        let is_right = !found.is_empty() && found.iter().all(|value| self.holds(value));
-        (!is_right).then(|| self.difference(found, mask))
     }
 
     fn holds(&self, value: &Value) -> bool {
@@ -119,10 +122,12 @@ fn shown(found: &[&Value], mask: &Mask) -> String {
 fn clipped(text: &str, mask: &Mask) -> String {
     const MOST: usize = 160;
     const BEGINNING: usize = 8;
+    // Far more than is shown.
+    const MOST_MASKED: usize = 1 << 16;
     if text.len() <= MOST {
         return text.into();
     }
-    let masked = mask.mask(text);
+    let masked = mask.mask(&text[..text.floor_char_boundary(MOST_MASKED)]);
     let masked = masked.as_str();
     let start = &masked[..masked.floor_char_boundary(MOST)];
     let is_between = |letter: char| letter.is_whitespace() || "\"',;:{}[]()<>".contains(letter);
@@ -134,19 +139,13 @@ fn clipped(text: &str, mask: &Mask) -> String {
 
 fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Number(a), Value::Number(b)) => (a == b && !is_beyond(a)) || are_equal_doubles(a, b),
+        (Value::Number(a), Value::Number(b)) => a == b || are_equal_doubles(a, b),
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
         (Value::Object(a), Value::Object(b)) => {
             a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| equal(a, b)))
         }
         _ => a == b,
     }
-}
-
-/// Whether it may have been a whole number of more than 64 bits: its last digits were not kept.
-fn is_beyond(number: &Number) -> bool {
-    const BEYOND: f64 = 18_446_744_073_709_551_616.0;
-    number.is_f64() && number.as_f64().is_some_and(|it| it.abs() >= BEYOND)
 }
 
 /// Whether two numbers of which one is written with a point or an exponent are equal: a whole number beyond 2^53 has no

@@ -9,6 +9,7 @@
 mod access;
 mod check;
 pub mod clock;
+mod decimal;
 mod json;
 pub mod message;
 pub mod recovery;
@@ -21,6 +22,7 @@ pub mod steady;
 
 pub use access::{Around, Cell, Seen, allowed, denied};
 pub use check::{Check, JsonType, instant};
+pub use decimal::unkept;
 pub use json::{MOST_VALUES, NoJson, read as read_json};
 pub use refusal::{Form, Refusals};
 pub use reply::{Expectation, Mismatch, Reply, Transport, select};

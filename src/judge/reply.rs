@@ -1,5 +1,6 @@
 //! What a reply must be.
 
+use super::decimal::blurred;
 use super::{Check, NoJson, read_json};
 use crate::secret::Mask;
 use serde_json::Value;
@@ -170,7 +171,7 @@ impl Expectation {
             return vec![];
         }
         match reply.read_json() {
-            Ok(json) => wrong_values(&self.body, &json, mask),
+            Ok(json) => wrong_values(&self.body, &blurred(json, &reply.body), mask),
             Err(why) => {
                 vec![Mismatch { kind: "expect.body", message: format!("body: wanted JSON, found {why}") }]
             }
@@ -183,7 +184,7 @@ impl Expectation {
         }
         let text = Value::from(reply.text());
         let shown = Value::from(reply.shown_text());
-        let wrong = self.text.iter().filter(|check| check.wrong_with(&[&text], mask).is_some());
+        let wrong = self.text.iter().filter(|check| !check.is_met_by(&[&text]));
         let wrong = wrong.map(|check| check.difference(&[&shown], mask));
         wrong.map(|wrong| Mismatch { kind: "expect.text", message: format!("body: {wrong}") }).collect()
     }

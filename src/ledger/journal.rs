@@ -48,6 +48,8 @@ pub struct Journal {
     open: RefCell<Vec<Change>>,
     /// Those of them whose last request was answered.
     answered: RefCell<BTreeSet<u64>>,
+    /// Those of which an earlier request was never answered.
+    unsure: RefCell<BTreeSet<u64>>,
     /// Those that more than one request has made.
     repeated: RefCell<BTreeSet<u64>>,
     damaged: u64,
@@ -77,6 +79,7 @@ impl Journal {
             next: std::cell::Cell::new(reading.last + 1),
             open: RefCell::new(open_changes(&reading.entries)),
             answered: RefCell::default(),
+            unsure: RefCell::default(),
             repeated: RefCell::default(),
             damaged: if is_new { 0 } else { reading.damaged },
         })
@@ -118,7 +121,10 @@ impl Journal {
                 && open.key == change.key
         };
         if let Some(open) = self.open.borrow().iter().find(equal) {
-            self.answered.borrow_mut().remove(&open.number);
+            // Whatever was sent before and not answered may still be carried out.
+            if !self.answered.borrow_mut().remove(&open.number) {
+                self.unsure.borrow_mut().insert(open.number);
+            }
             self.repeated.borrow_mut().insert(open.number);
             return Ok(open.number);
         }
@@ -131,7 +137,7 @@ impl Journal {
 
     /// Whether whatever was last sent for a change was answered. What an earlier process sent is not known.
     pub fn is_answered(&self, number: u64) -> bool {
-        self.answered.borrow().contains(&number)
+        self.answered.borrow().contains(&number) && !self.unsure.borrow().contains(&number)
     }
 
     /// Whether a change that was announced stood for an earlier request too.
@@ -249,6 +255,20 @@ mod tests {
             let first = journal.changing(change("a", "x@y")).unwrap();
             assert_eq!(journal.changing(change("a", "x@y")).unwrap(), first);
             assert_ne!(journal.changing(change("b", "x@y")).unwrap(), first);
+        });
+    }
+
+    #[test]
+    fn a_change_is_answered_when_every_request_for_it_was() {
+        written(|journal| {
+            let first = journal.changing(change("a", "x@y")).unwrap();
+            journal.done(first).unwrap();
+            assert!(journal.is_answered(first) && !journal.is_repeated(first));
+            journal.changing(change("a", "x@y")).unwrap();
+            assert!(!journal.is_answered(first) && journal.is_repeated(first));
+            journal.changing(change("a", "x@y")).unwrap();
+            journal.done(first).unwrap();
+            assert!(!journal.is_answered(first), "the one before may still be carried out");
         });
     }
 

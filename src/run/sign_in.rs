@@ -2,7 +2,7 @@
 
 use crate::outcome::{Failure, Verdict};
 use crate::source::{At, Place, span};
-use crate::step::{Data, Names, Scene, Stage};
+use crate::step::{Data, GIVEN_BY, Names, Scene, Stage};
 use crate::suite::IdentityUse;
 use crate::target::{IdentityKind, Life, Target};
 use base64::prelude::*;
@@ -203,7 +203,8 @@ fn rejected(id: &str, failure: Failure, stage: &Stage<'_>) -> Failure {
         return failure;
     }
     let text = format!("the account `{id}` of the target file was not let in: {}", failure.message);
-    let is_refused = stage.statuses.last().is_some_and(|status| (400..500).contains(status));
+    let is_refused = |status: &u16| (400..500).contains(status) && !matches!(status, 408 | 425 | 429);
+    let is_refused = stage.statuses.last().is_some_and(is_refused);
     let doubt = stage.doubt(if is_refused { REJECTED } else { "identity.unserved" }, &text);
     Failure { step: failure.step, spot: failure.spot, evidence: failure.evidence, ..doubt }
 }
@@ -225,17 +226,11 @@ async fn signed_in_by_flow(
     Ok(fields)
 }
 
-/// What a flow gives an identity. Whoever has a token that is nothing would ask as nobody, and be refused as nobody is.
+/// What a flow gives an identity.
 async fn given_by(flow: &str, with: Fields, stage: &mut Stage<'_>) -> Result<Fields, Vec<Failure>> {
-    let outputs = stage.run_flow(flow, with).await?;
-    let is_nothing = |value: &Value| value.is_null() || value.as_str() == Some("");
-    let nothing = outputs.iter().find(|(_, value)| is_nothing(value)).map(|(name, _)| name.as_str());
-    match nothing.or_else(|| (!outputs.contains_key("token")).then_some("token")) {
-        Some(name) => {
-            Err(vec![stage.doubt("identity.nothing", &format!("the flow `{flow}` gave no `{name}`"))])
-        }
-        None => Ok(outputs),
-    }
+    let mut outputs = stage.run_flow(flow, with).await?;
+    outputs.insert(GIVEN_BY.into(), json!(flow));
+    Ok(outputs)
 }
 
 /// The life of a token, as the flow that brings it says: a time such as `4h`.

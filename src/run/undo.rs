@@ -60,7 +60,7 @@ pub async fn put_back(
     (patience, left): (Duration, &RefCell<BTreeSet<String>>),
 ) -> Vec<Leftover> {
     let (mut leftovers, began) = (vec![], Instant::now());
-    let term = Term { began, ends: began + scene.target.paced(patience) };
+    let term = Term { began, ends: began + scene.target.paced(patience), stop };
     for change in changes {
         let done = tokio::select! {
             biased;
@@ -90,15 +90,23 @@ fn noted(written: Result<(), FileError>) -> Result<(), String> {
     written.map_err(|error| error.to_string())
 }
 
-/// When undoing began, and until when what failed is tried again.
-struct Term {
+/// When undoing began, and until when what failed is tried again, if nobody asks to stop.
+struct Term<'a> {
     began: Instant,
     ends: Instant,
+    stop: &'a Stop,
+}
+
+impl Term<'_> {
+    /// Whether there is time for another attempt after a wait.
+    fn has_room_for(&self, wait: Duration) -> bool {
+        self.stop.level() == Level::GoOn && Instant::now() + wait < self.ends
+    }
 }
 
 /// A request without an answer may be carried out after its change was put back: as long as its operation says that it `settles`,
 /// from when undoing began. It is put back once more then.
-async fn undone_for_good(scene: &Scene<'_>, change: &Change, term: &Term) -> Result<(), String> {
+async fn undone_for_good(scene: &Scene<'_>, change: &Change, term: &Term<'_>) -> Result<(), String> {
     undone(scene, change, term).await?;
     match scene.book.settles(&change.operation) {
         Some(settles) if !scene.journal.is_answered(change.number) => {
@@ -111,13 +119,13 @@ async fn undone_for_good(scene: &Scene<'_>, change: &Change, term: &Term) -> Res
 
 /// An undo may be repeated. An attempt in which the whole process stood still says nothing, and is made again at once; one that
 /// failed is made again until the term is over.
-async fn undone(scene: &Scene<'_>, change: &Change, term: &Term) -> Result<(), String> {
+async fn undone(scene: &Scene<'_>, change: &Change, term: &Term<'_>) -> Result<(), String> {
     let again_after = scene.target.paced(AGAIN_AFTER).max(AGAIN_AT_LEAST);
     let mut stood_still = 1;
     loop {
         match watched(STALL_AT_MOST, attempted(scene, change)).await {
             (Err(_), true) if stood_still < MOST_ATTEMPTS => stood_still += 1,
-            (Err(_), _) if Instant::now() + again_after < term.ends && !is_rejected(scene) => {
+            (Err(_), _) if term.has_room_for(again_after) && !is_rejected(scene) => {
                 tokio::time::sleep(again_after).await;
             }
             (done, _) => return done,

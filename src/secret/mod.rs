@@ -177,6 +177,11 @@ impl Mask {
         self.surely_finds_in(bytes) || lock(&self.codes).is_in(bytes)
     }
 
+    /// Whether a text is a short secret, or a code, as a whole.
+    pub fn is_word(&self, text: &str) -> bool {
+        lock(&self.words).knows(text)
+    }
+
     /// Whether anything of a text would be hidden.
     pub fn hides_in(&self, text: &str) -> bool {
         self.finds_in(text.as_bytes()) || lock(&self.words).found(text).next().is_some()

@@ -58,6 +58,12 @@ impl Unescaped {
 
     fn push(&mut self, stood: Range<usize>, meant: &[u8]) {
         let from = self.bytes.len();
+        // Unseen signs in a row are one: a text may hold millions of them.
+        let is_same = |last: &&mut Escape| last.means == (from..from) && last.stood.end == stood.start;
+        if let Some(last) = self.escapes.last_mut().filter(|last| meant.is_empty() && is_same(last)) {
+            last.stood.end = stood.end;
+            return;
+        }
         self.bytes.extend_from_slice(meant);
         self.escapes.push(Escape { means: from..self.bytes.len(), stood });
     }

@@ -20,6 +20,10 @@ impl Words {
         }
     }
 
+    pub(super) fn knows(&self, text: &str) -> bool {
+        self.known.contains(text)
+    }
+
     /// Where they stand in a text with neither letter nor digit beside them.
     pub(super) fn found<'t>(&'t self, text: &'t str) -> impl Iterator<Item = (usize, usize)> + 't {
         let places = self.known.iter().flat_map(move |word| text.match_indices(&**word));

@@ -136,6 +136,8 @@ impl Access {
         stage: &mut Stage<'_>,
     ) -> Result<Vec<Failure>, Vec<Failure>> {
         let settles = settles(asked, stage);
+        // Nobody else changes it between the proofs.
+        stage.hold_for(&self.prepared(asked, &self.owner, stage)?).await?;
         let before = if settles.is_some() { Some(self.proof(asked, stage).await?) } else { None };
         let mut failures = vec![];
         for identity in &self.deny {

@@ -50,7 +50,7 @@ pub(crate) use look::STANDING_NAMES;
 pub use look::{Look, STANDING_IDENTITIES, Uses, Within};
 pub use member::{labels_of, selector_of};
 pub use operation::{Effect, FormSyntax, LookUp, Operation, Residue, UndoBy};
-pub use stage::{Scene, Snapshots, Stage};
+pub use stage::{GIVEN_BY, Scene, Snapshots, Stage};
 pub use template::{Data, Names, Template, TemplateError};
 
 use crate::outcome::{Event, Failure, StepEnd, Verdict};

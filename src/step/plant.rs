@@ -3,7 +3,7 @@
 use super::call::shown;
 use super::look::Look;
 use super::request::with_request;
-use super::stage::Stage;
+use super::stage::{Canary, Stage};
 use crate::judge::Expectation;
 use crate::outcome::Failure;
 use crate::source::{At, Place, Problem};
@@ -39,9 +39,9 @@ impl Plant {
         if let Value::Object(canaries) = canaries {
             canaries.insert(self.canary.value.clone(), Value::from(canary.as_str()));
         }
-        let planter = self.request().identity.map(|name| name.value.clone()).unwrap_or_default();
-        stage.canaries.borrow_mut().push((canary, planter));
         let prepared = self.request().prepared(stage)?;
+        let (planter, token) = (prepared.identity.clone(), prepared.token().map(str::to_owned));
+        stage.canaries.borrow_mut().push(Canary { mark: canary, planter, token });
         let reply = stage.exchange(&prepared).await?;
         let broken = Expectation::default().broken_by(&reply, stage.scene.mask);
         if broken.is_empty() {

@@ -41,6 +41,10 @@ impl Snapshot {
             let evidence = shown(stage, &prepared.shown(), &reply);
             return Err(vec![Failure { evidence, ..failure }]);
         }
+        if reply.is_withheld {
+            let text = "the answer is no JSON, and may hold a secret: it is not stored, and so not compared";
+            return Err(vec![stage.doubt("snapshot.withheld", text)]);
+        }
         let text = self.text(&reply, stage)?;
         let name = format!("{}.{}", stage.case, self.name.value);
         let stored = stage.scene.snapshots.stored(&name);

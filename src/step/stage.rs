@@ -4,7 +4,7 @@
 //! running flows. Does not: sending (`send`), or the order of cases (`run`).
 
 use super::expect::json_path;
-use super::flow::{Flow, InputType};
+use super::flow::InputType;
 use super::send::Prepared;
 use super::{Book, Data, Names, Step, Template};
 use crate::client::kube::Kube;
@@ -100,6 +100,26 @@ impl Scene<'_> {
     }
 }
 
+/// The flow that gave an identity what it has. No template sees it.
+pub const GIVEN_BY: &str = "(given_by)";
+
+/// A mark that was planted.
+pub(crate) struct Canary {
+    /// The mark.
+    pub(crate) mark: String,
+    /// Who planted it.
+    pub(crate) planter: String,
+    /// The token that they showed.
+    pub(crate) token: Option<String>,
+}
+
+impl Canary {
+    /// Whether who asks may see it: who planted it, also by their token alone, and `operator`.
+    fn is_open_to(&self, who: &str, token: Option<&str>) -> bool {
+        who == "operator" || who == self.planter || token.is_some() && token == self.token.as_deref()
+    }
+}
+
 /// What a case has gathered so far, and where it stands.
 pub struct Stage<'a> {
     /// What the run lends.
@@ -112,8 +132,8 @@ pub struct Stage<'a> {
     pub names: Names,
     /// The identities of the case: name to fields.
     pub identities: BTreeMap<String, Map<String, Value>>,
-    /// Canaries that were planted, and by whom.
-    pub(crate) canaries: Rc<RefCell<Vec<(String, String)>>>,
+    /// Canaries that were planted.
+    pub(crate) canaries: Rc<RefCell<Vec<Canary>>>,
     /// What went wrong in attempts that were repeated.
     pub retried: Vec<Failure>,
     /// HTTP statuses seen.
@@ -197,14 +217,22 @@ impl<'a> Stage<'a> {
         self.identities.get(name).or_else(|| self.names.get(name)?.as_object())
     }
 
-    /// The token that an identity sends; none for `anonymous` and for who has not signed in yet.
+    /// The token that an identity sends; none for `anonymous` and for who has not signed in yet. Whoever signed in to nothing would
+    /// ask as nobody, and be refused as nobody is.
     pub(crate) fn token(&self, identity: Option<&At<String>>) -> Result<Option<String>, Vec<Failure>> {
         let Some(name) = identity else { return Ok(None) };
         if name.value == "operator" && !self.names.contains_key("operator") {
             return Err(vec![self.no_operator()]);
         }
         let fields = self.identity_fields(&name.value);
-        Ok(fields.and_then(|fields| fields.get("token")?.as_str().map(str::to_owned)))
+        let token = fields.and_then(|fields| fields.get("token")?.as_str()).filter(|token| !token.is_empty());
+        let flow = fields.and_then(|fields| fields.get(GIVEN_BY)?.as_str());
+        match (token, flow) {
+            (None, Some(flow)) => {
+                Err(vec![self.doubt("identity.nothing", &format!("the flow `{flow}` gave no `token`"))])
+            }
+            (token, _) => Ok(token.map(str::to_owned)),
+        }
     }
 
     /// Why `operator` cannot be used: whatever went wrong when it was signed in.
@@ -214,7 +242,8 @@ impl<'a> Stage<'a> {
                 evidence: why.evidence.clone(),
                 ..self.doubt(&why.kind, &format!("`operator` cannot be used: {}", why.message))
             },
-            _ => self.doubt("identity.operator", "`operator` cannot be used: the target file names none"),
+            Some(Ok(_)) => self.doubt("identity.operator", "`operator` was let in only after this had begun"),
+            None => self.doubt("identity.operator", "`operator` cannot be used: the target file names none"),
         }
     }
 
@@ -240,42 +269,51 @@ impl<'a> Stage<'a> {
         self.enter("case", at);
     }
 
-    /// A text that is a secret from now on, wherever it stands in the value.
+    /// A number, or a text wherever it stands in a value, that is a secret from now on. Numbers within others say too little.
     pub(crate) fn learn(&self, value: &Value) {
         match value {
-            Value::String(text) => self.scene.mask.learn(text),
-            Value::Array(list) => list.iter().for_each(|one| self.learn(one)),
-            Value::Object(map) => map.values().for_each(|one| self.learn(one)),
             Value::Number(number) => self.scene.mask.learn(&number.to_string()),
-            Value::Null | Value::Bool(_) => {}
+            other => self.learn_texts(other),
+        }
+    }
+
+    fn learn_texts(&self, value: &Value) {
+        match value {
+            Value::String(text) => self.scene.mask.learn(text),
+            Value::Array(list) => list.iter().for_each(|one| self.learn_texts(one)),
+            Value::Object(map) => map.values().for_each(|one| self.learn_texts(one)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
 
     /// Whether an answer shows what somebody has planted.
     pub(crate) fn shows_canary(&self, reply: &Reply) -> bool {
-        self.canaries.borrow().iter().any(|(canary, _)| scan::shows(&reply.visible(), canary))
+        self.canaries.borrow().iter().any(|canary| scan::shows(&reply.visible(), &canary.mark))
     }
 
-    /// Whether somebody has planted what this identity must not see.
-    pub(crate) fn may_be_shown(&self, who: &str) -> bool {
-        self.canaries.borrow().iter().any(|(_, planter)| who != "operator" && who != planter)
+    /// Whether somebody has planted what whoever asks this must not see.
+    pub(crate) fn may_be_shown(&self, asked: &Prepared) -> bool {
+        self.canaries.borrow().iter().any(|canary| !self.is_open(canary, asked))
     }
 
-    /// That an answer shows to somebody else what was planted: neither to who planted it, nor to `operator`. Who asks for a canary,
-    /// or wants it in the answer, knows it.
+    fn is_open(&self, canary: &Canary, asked: &Prepared) -> bool {
+        let operators = self.identity_fields("operator").and_then(|fields| fields.get("token")?.as_str());
+        let is_operators = operators.is_some() && asked.token() == operators;
+        is_operators || canary.is_open_to(&asked.identity, asked.token())
+    }
+
+    /// That an answer shows to somebody else what was planted. Who asks for a canary, or wants it in the answer, knows it.
     pub(crate) fn leaked(&self, asked: &Prepared, reply: &Reply, wanted: &dyn Debug) -> Option<Failure> {
-        let (who, canaries) = (asked.identity.as_str(), self.canaries.borrow());
-        if canaries.is_empty() {
+        if !self.may_be_shown(asked) {
             return None;
         }
         let said = format!("{}{wanted:?}", asked.shown());
-        let shows = |name: &str| self.identity_fields(name).and_then(|fields| fields.get("token")?.as_str());
-        let is_as = |name: &str| who == name || asked.token().is_some_and(|token| shows(name) == Some(token));
-        let others = canaries.iter().filter(|(_, planter)| !is_as("operator") && !is_as(planter));
-        let mut unknown =
-            others.map(|(canary, _)| canary).filter(|canary| !scan::shows(said.as_bytes(), canary));
-        let shown = unknown.any(|canary| scan::shows(&reply.visible(), canary));
-        shown.then(|| self.fail("leak.canary", &format!("{who} was shown the canary")))
+        let canaries = self.canaries.borrow();
+        let mut unknown = canaries
+            .iter()
+            .filter(|canary| !self.is_open(canary, asked) && !scan::shows(said.as_bytes(), &canary.mark));
+        let shown = unknown.any(|canary| scan::shows(&reply.visible(), &canary.mark));
+        shown.then(|| self.fail("leak.canary", &format!("{} was shown the canary", asked.identity)))
     }
 
     /// A failure of the current step: the platform broke a promise.
@@ -386,7 +424,7 @@ impl<'a> Stage<'a> {
             .flows
             .get(name)
             .ok_or_else(|| vec![self.doubt("step.flow", &format!("there is no flow `{name}`"))])?;
-        self.take_inputs(name, flow, &with)?;
+        self.take_inputs(name, &with)?;
         let mut aside = self.aside(with);
         aside.file = flow.source.name.to_string();
         aside.secret_names = flow.syntax.secret_names();
@@ -405,17 +443,23 @@ impl<'a> Stage<'a> {
         Ok(outputs)
     }
 
-    /// Sees that inputs are of their types; secret ones are secrets from now on.
-    fn take_inputs(&self, name: &str, flow: &Flow, with: &Map<String, Value>) -> Result<(), Vec<Failure>> {
-        for (input, kind) in &flow.syntax.inputs {
+    /// Sees that the inputs of a flow are of their types; secret ones are secrets from now on.
+    ///
+    /// # Errors
+    /// If a text is none. Whoever undoes has asked before.
+    pub(crate) fn take_inputs(&self, name: &str, with: &Map<String, Value>) -> Result<(), Vec<Failure>> {
+        let flow = self.scene.book.flows.get(name);
+        let inputs = flow.into_iter().flat_map(|flow| &flow.syntax.inputs);
+        for (input, kind) in inputs {
             let Some(value) = with.get(&input.value) else { continue };
-            if *kind != InputType::Any && (value.is_array() || value.is_object() || value.is_null()) {
+            if *kind == InputType::Secret {
+                self.learn(value);
+            }
+            let is_text = !(value.is_array() || value.is_object() || value.is_null());
+            if *kind != InputType::Any && !is_text && !self.is_undoing {
                 let text =
                     format!("the input `{}` of flow `{name}` wants a text, found another value", input.value);
                 return Err(vec![self.doubt("step.flow", &text)]);
-            }
-            if *kind == InputType::Secret {
-                self.learn(value);
             }
         }
         Ok(())

@@ -162,9 +162,6 @@ enum Shape {
     Map(Vec<(String, Data)>),
 }
 
-/// Numbers from here on may have been whole ones, whose last digits are lost.
-const BEYOND: f64 = 18_446_744_073_709_551_616.0;
-
 impl Data {
     /// The value of a node.
     ///
@@ -175,12 +172,6 @@ impl Data {
             What::Null => Shape::Fixed(Value::Null),
             What::Bool(it) => Shape::Fixed(Value::from(*it)),
             What::Int(it) => Shape::Fixed(Value::from(*it)),
-            What::Float(it) if it.abs() >= BEYOND => {
-                return Err(Problem::new(
-                    node.at,
-                    "a number of more than 64 bits is not kept as it is written",
-                ));
-            }
             What::Float(it) => Shape::Fixed(Value::from(*it)),
             What::Text(text) => Shape::Text(Template::new(text, node.at)?),
             What::List(list) => Shape::List(list.iter().map(Data::new).collect::<Result<_, _>>()?),

@@ -613,3 +613,46 @@ fn a_token_is_a_secret_of_its_flow_by_its_role() {
         stdout(&output)
     );
 }
+
+#[test]
+fn an_undo_whose_inputs_are_no_texts_or_hold_a_secret_keeps_a_change_from_being_sent() {
+    let own = Own::answering(|asked, state| match asked.what.as_str() {
+        "GET /items/one" => ok(&json!({ "value": "0ld-pa55word" })),
+        _ => obedient(asked, state),
+    });
+    let operations = std::fs::read_to_string(own.path("suites/operations.yaml")).unwrap();
+    let secret = "item.guarded:\n  http: 'PUT /items/{id}'\n  open_to: [operator]\n  effect: write\n  key: guarded\n  before:\n    old: { op: \
+                  item.value, capture: { value: $.value } }\n  undo: { flow: guard, with: { id: one, password: $(before.old.value) } }\n";
+    own.write("suites/operations.yaml", &(operations + secret));
+    let guard = "flow: guard\nwhy: the old password\ninputs: { id: text, password: secret }\nsteps:\n  - call: { op: item.set, as: operator, with: \
+                 { id: $(id) }, json: { value: $(password) } }\n";
+    own.write("suites/flows/guard.yaml", guard);
+    let undo = "flow: take-away\nwhy: it goes\ninputs: { id: text }\nsteps:\n  - call: { op: item.delete, as: operator, with: { id: $(id) } }\n";
+    own.write("suites/flows/take-away.yaml", undo);
+    let listed = "      - call: { op: item.make, with: { id: [1] }, json: { value: 1 } }";
+    let guarded =
+        "      - call: { op: item.guarded, as: operator, with: { id: one }, json: { value: mine } }";
+    own.cases(&[("a-list", "", listed), ("b-secret", "", guarded)]);
+    let output = own.muster(&["run", "--seed", "1", "--jobs", "1"]);
+    assert_eq!(code(&output), 3, "{}", stdout(&output));
+    let asked = held(&own.state).asked.clone();
+    assert!(
+        !asked.iter().any(|what| what.starts_with("POST /items") || what.starts_with("PUT")),
+        "{asked:?}"
+    );
+    for kind in ["step.flow", "ledger.secret"] {
+        assert!(own.is_written(kind, &output), "{kind}: {}", stdout(&output));
+    }
+    assert!(!own.is_written("0ld-pa55word", &output), "{}", stdout(&output));
+}
+
+#[test]
+fn a_flow_that_is_given_the_planters_token_reads_as_the_planter() {
+    let own = Own::answering(obedient);
+    let flow = "flow: looks\nwhy: it looks\ninputs: { token: secret }\nsteps: [{ call: { get: /items/diary, token: $(token) } }]\n";
+    own.write("suites/flows/looks.yaml", flow);
+    let steps = "      - plant: { canary: diary, as: me, op: item.make, with: { id: diary }, json: { value: $(canary.diary) } }\n      - flow: { \
+                 use: looks, with: { token: $(me.token) } }";
+    own.cases(&[("reads", "    identities: { me: guest }\n", steps)]);
+    assert_eq!(own.run().0, 0);
+}
