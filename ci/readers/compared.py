@@ -4,7 +4,7 @@
     compared.py SUMMARY.json FOUND      ends in 1, and tells each difference
 
 A reader prints its sums, then one line for each case that did not pass: word, name, and message after a tab. The message
-must be that of one of the case's failures, without what XML cannot hold, on one line, of 200 characters at most.
+must be that of one of the case's failures, with U+FFFD for what XML cannot hold, on one line, of 200 characters at most.
 """
 
 import json
@@ -19,7 +19,8 @@ WORDS = {"fail": "failure", "inconclusive": "error", "not run": "error", "skip":
 
 def one_line(text):
     """A message as every reader should show it; a break inside `]]>` is nothing that can be seen."""
-    kept = "".join(c for c in " ".join(text.split()) if c >= " " and c != "\x7f" and not "\ufffe" <= c <= "\uffff")
+    is_allowed = lambda c: c >= " " and c != "\x7f" and not "\ufffe" <= c <= "\uffff"  # noqa: E731
+    kept = "".join(c if is_allowed(c) else "\ufffd" for c in " ".join(text.split()))
     return " ".join(kept.replace("\u200b", "").split())[:190]
 
 

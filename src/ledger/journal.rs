@@ -1,5 +1,6 @@
 //! The journal: append-only, one checked line per entry, durable before the change is sent.
 
+use super::reading::Answers;
 use super::{Change, open_changes, read_journal};
 use crate::files::{Appender, FileError};
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,11 @@ pub enum Entry {
     },
     /// A change is about to be sent.
     Changing(Change),
+    /// What puts a change back stands for one more request, which is about to be sent.
+    Again {
+        /// The change.
+        number: u64,
+    },
     /// It was answered.
     Done {
         /// The change's number.
@@ -46,10 +52,7 @@ pub struct Journal {
     file: RefCell<Appender>,
     next: std::cell::Cell<u64>,
     open: RefCell<Vec<Change>>,
-    /// Those of them whose last request was answered.
-    answered: RefCell<BTreeSet<u64>>,
-    /// Those of which an earlier request was never answered.
-    unsure: RefCell<BTreeSet<u64>>,
+    answers: RefCell<Answers>,
     /// Those that more than one request has made.
     repeated: RefCell<BTreeSet<u64>>,
     damaged: u64,
@@ -78,8 +81,7 @@ impl Journal {
             file: RefCell::new(file),
             next: std::cell::Cell::new(reading.last + 1),
             open: RefCell::new(open_changes(&reading.entries)),
-            answered: RefCell::default(),
-            unsure: RefCell::default(),
+            answers: RefCell::new(Answers::of(&reading.entries)),
             repeated: RefCell::default(),
             damaged: if is_new { 0 } else { reading.damaged },
         })
@@ -121,10 +123,8 @@ impl Journal {
                 && open.key == change.key
         };
         if let Some(open) = self.open.borrow().iter().find(equal) {
-            // Whatever was sent before and not answered may still be carried out.
-            if !self.answered.borrow_mut().remove(&open.number) {
-                self.unsure.borrow_mut().insert(open.number);
-            }
+            self.write(&Entry::Again { number: open.number })?;
+            self.answers.borrow_mut().again(open.number);
             self.repeated.borrow_mut().insert(open.number);
             return Ok(open.number);
         }
@@ -135,9 +135,9 @@ impl Journal {
         Ok(change.number)
     }
 
-    /// Whether whatever was last sent for a change was answered. What an earlier process sent is not known.
+    /// Whether every request that was sent for a change was answered, by this process or an earlier one.
     pub fn is_answered(&self, number: u64) -> bool {
-        self.answered.borrow().contains(&number) && !self.unsure.borrow().contains(&number)
+        self.answers.borrow().holds(number)
     }
 
     /// Whether a change that was announced stood for an earlier request too.
@@ -150,7 +150,7 @@ impl Journal {
     /// # Errors
     /// If it could not be written.
     pub fn done(&self, number: u64) -> Result<(), FileError> {
-        self.answered.borrow_mut().insert(number);
+        self.answers.borrow_mut().done(number);
         self.file.borrow_mut().append(&line(&Entry::Done { number }))
     }
 
@@ -270,6 +270,27 @@ mod tests {
             journal.done(first).unwrap();
             assert!(!journal.is_answered(first), "the one before may still be carried out");
         });
+    }
+
+    #[test]
+    fn what_was_answered_is_known_to_whoever_takes_a_journal_up_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let journal = Journal::open(&path).unwrap();
+        journal.begin("r1", "fake", "http://a").unwrap();
+        let all = ["once", "twice", "unanswered", "unsure"]
+            .map(|email| journal.changing(change("a", email)).unwrap());
+        let [once, twice, unanswered, unsure] = all;
+        journal.done(once).unwrap();
+        journal.done(twice).unwrap();
+        journal.changing(change("a", "twice")).unwrap();
+        journal.done(twice).unwrap();
+        journal.changing(change("a", "unsure")).unwrap();
+        journal.done(unsure).unwrap();
+        drop(journal);
+        let again = Journal::open(&path).unwrap();
+        assert_eq!(all.map(|number| again.is_answered(number)), [true, true, false, false]);
+        assert_eq!((again.damaged(), again.open_all().len(), unanswered), (0, 4, 3));
     }
 
     #[test]

@@ -38,6 +38,46 @@ impl Reading {
     }
 }
 
+/// Which changes were answered: every request that was sent for them.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    /// Those whose last request was answered.
+    answered: BTreeSet<u64>,
+    /// Those of which an earlier request was never answered: it may still be carried out.
+    unsure: BTreeSet<u64>,
+}
+
+impl Answers {
+    /// What a journal says of it.
+    pub(super) fn of(entries: &[Entry]) -> Self {
+        let mut answers = Self::default();
+        for entry in entries {
+            match entry {
+                Entry::Again { number } => answers.again(*number),
+                Entry::Done { number } => answers.done(*number),
+                Entry::Run { .. } | Entry::Changing(_) | Entry::Undone { .. } | Entry::Closed => {}
+            }
+        }
+        answers
+    }
+
+    /// One more request is about to be sent.
+    pub(super) fn again(&mut self, number: u64) {
+        if !self.answered.remove(&number) {
+            self.unsure.insert(number);
+        }
+    }
+
+    /// The last request was answered.
+    pub(super) fn done(&mut self, number: u64) {
+        self.answered.insert(number);
+    }
+
+    pub(super) fn holds(&self, number: u64) -> bool {
+        self.answered.contains(&number) && !self.unsure.contains(&number)
+    }
+}
+
 /// Reads a journal, whatever became of it.
 pub fn read_journal(bytes: &[u8]) -> Reading {
     let (mut entries, mut bad, mut whole) = (vec![], 0, 0);
@@ -76,7 +116,7 @@ fn missing(entries: &[Entry]) -> (u64, u64) {
                 changes.insert(change.number);
                 change.number
             }
-            Entry::Done { number } | Entry::Undone { number } => *number,
+            Entry::Again { number } | Entry::Done { number } | Entry::Undone { number } => *number,
             Entry::Run { .. } | Entry::Closed => 0,
         });
     }
@@ -92,7 +132,7 @@ pub fn open_changes(entries: &[Entry]) -> Vec<Change> {
             Entry::Changing(change) => open.push(change.clone()),
             Entry::Undone { number } => open.retain(|change| change.number != *number),
             Entry::Closed => open.clear(),
-            Entry::Run { .. } | Entry::Done { .. } => {}
+            Entry::Run { .. } | Entry::Again { .. } | Entry::Done { .. } => {}
         }
     }
     open
