@@ -236,7 +236,7 @@ impl Prepared<'_> {
         mask: &Mask,
         stop: &Stop,
     ) -> Option<String> {
-        let run = Earlier { state, target: self.target, run: earlier, patience: PATIENCE, left };
+        let run = Earlier { state, target: self.target, run: earlier, patience: run::PATIENCE, left };
         match run.put_back(mask, stop, self.seed).await {
             Put::Whole => {
                 host::tell(&format!("run {earlier}: everything is put back\n"));
@@ -429,9 +429,6 @@ fn run_id() -> String {
         .collect();
     format!("{now}-{letters}")
 }
-
-/// How long a run tries again to put back what an earlier one has left, before the target's pace.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Removes the reports of an earlier run: what this one does not write, or does not come to write, would be taken for its own.
 fn forget_reports(folder: &Path) -> Result<(), FileError> {

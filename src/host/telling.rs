@@ -50,8 +50,11 @@ impl Teller {
 
     /// Waits until all is written. Whoever was waited for in vain is not waited for again until they have read everything.
     pub(super) fn wait(&self) {
-        let patience = if self.is_in_vain.load(Ordering::Relaxed) { Duration::ZERO } else { READ_WITHIN };
-        self.is_in_vain.store(!self.unwritten.is_nothing_within(patience), Ordering::Relaxed);
+        self.is_in_vain.store(!self.unwritten.is_nothing_within(self.patience()), Ordering::Relaxed);
+    }
+
+    fn patience(&self) -> Duration {
+        if self.is_in_vain.load(Ordering::Relaxed) { Duration::ZERO } else { READ_WITHIN }
     }
 }
 
@@ -111,7 +114,7 @@ mod tests {
         let teller = Teller::onto(Pipe(Arc::default(), Some(never)));
         teller.tell("nobody reads this");
         teller.wait();
-        assert!(teller.is_in_vain.load(Ordering::Relaxed));
+        assert!(teller.is_in_vain.load(Ordering::Relaxed) && teller.patience().is_zero());
         teller.tell("nor this");
         teller.wait();
         drop(kept);

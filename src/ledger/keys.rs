@@ -52,8 +52,8 @@ impl Keys {
     /// Follows who holds what and waits for what, from a key on: it must not lead to the case.
     fn is_no_circle(&self, case: &str, key: &str) -> Result<(), Deadlock> {
         let Some(first) = self.holder(key) else { return Ok(()) };
-        // What stands for a group of cases, or for the run, is in parentheses: it holds its keys until the last of them is over.
-        if first.starts_with('(') {
+        // It holds its keys until the last of them is over.
+        if stands_for_many(&first) {
             return Err(Deadlock { holder: first });
         }
         let mut holder = first.clone();
@@ -84,6 +84,11 @@ impl Keys {
     pub fn release(&self, case: &str) {
         self.held.borrow_mut().remove(case);
     }
+}
+
+/// Whether a name is not that of a case, but of what stands for a group of them, or for the run: it is in parentheses.
+pub fn stands_for_many(case: &str) -> bool {
+    case.starts_with('(')
 }
 
 /// A case that waits, until this is dropped.

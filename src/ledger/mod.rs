@@ -10,5 +10,5 @@ mod reading;
 
 pub use change::{Change, FormerImage, Undo};
 pub use journal::{Entry, Journal};
-pub use keys::{Deadlock, Keys};
+pub use keys::{Deadlock, Keys, stands_for_many};
 pub use reading::{Reading, open_changes, read_journal};

@@ -4,7 +4,7 @@
 use super::sign_in::{Accounts, RUN_CASE, renew_operator, sign_in_operator};
 use super::stall::{OF_A_CASE, excused, watched};
 use super::stop::{Level, Stop};
-use super::{Lane, Plan, Planned, Unrun, put_back};
+use super::{Lane, PATIENCE, Plan, Planned, Unrun, put_back};
 use crate::outcome::{CaseEnd, Ending, Event, Failure, RunEnd, RunStart, Verdict};
 use crate::secret::Masked;
 use crate::step::{Scene, Stage};
@@ -14,9 +14,6 @@ use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// How long what a case could not put back is tried again, before the target's pace.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The failure of a case in which no step has asked the target anything: it proves nothing.
 pub const ASKED_NOTHING: &str = "case.asked-nothing";

@@ -21,6 +21,6 @@ pub use select::Selection;
 pub use sign_in::{Accounts, sign_in_operator};
 pub use stall::STOOD_STILL;
 pub use stop::{Level, Stop};
-pub use undo::{Leftover, put_back};
+pub use undo::{Leftover, PATIENCE, put_back};
 pub use unmatched::{Unmatched, unmatched};
 pub use wait::wait_for;

@@ -27,6 +27,9 @@ const STATEMENT_WITHIN: Duration = Duration::from_secs(60);
 /// And never less than this.
 const STATEMENT_AT_LEAST: Duration = Duration::from_secs(10);
 
+/// How long a run tries again to put back what could not be, before the target's pace.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
 /// An undo that failed is made again after this time, before the target's pace: what is broken may come back.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// And never earlier.

@@ -177,7 +177,7 @@ impl Mask {
         self.surely_finds_in(bytes) || lock(&self.codes).is_in(bytes)
     }
 
-    /// Whether a text is a short secret, or a code, as a whole.
+    /// Whether a text is, as a whole, a secret that is hidden only where it stands alone.
     pub fn is_word(&self, text: &str) -> bool {
         lock(&self.words).knows(text)
     }

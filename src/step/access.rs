@@ -135,7 +135,7 @@ impl Access {
         asked: &Asked,
         stage: &mut Stage<'_>,
     ) -> Result<Vec<Failure>, Vec<Failure>> {
-        let settles = settles(asked, stage);
+        let settles = self.settles(asked, stage);
         // Nobody else changes it between the proofs.
         stage.hold_for(&self.prepared(asked, &self.owner, stage)?).await?;
         let before = if settles.is_some() { Some(self.proof(asked, stage).await?) } else { None };
@@ -200,6 +200,12 @@ impl Access {
         request.prepared(stage)
     }
 
+    /// How long what a write does may take to be seen.
+    fn settles(&self, asked: &Asked, stage: &Stage<'_>) -> Option<Duration> {
+        let operation = asked.request().op.filter(|_| self.is_write(asked, stage))?;
+        stage.scene.book.settles(operation)
+    }
+
     fn is_write(&self, asked: &Asked, stage: &Stage<'_>) -> bool {
         let operation = asked.request().op.and_then(|op| stage.scene.book.operations.get(&op.value));
         operation.is_some_and(super::Operation::is_write)
@@ -243,13 +249,6 @@ impl Proof {
             Self::OwnCall(seen) | Self::WatchedRead(seen, _) => *seen,
         }
     }
-}
-
-/// How long what a write does may take to be seen.
-fn settles(asked: &Asked, stage: &Stage<'_>) -> Option<Duration> {
-    let name = &asked.request().op?.value;
-    stage.scene.book.operations.get(name).filter(|operation| operation.is_write())?;
-    stage.scene.book.settles(name)
 }
 
 fn around(before: &Proof, after: &Proof) -> Around {

@@ -42,16 +42,26 @@ impl Call {
             self.expect.as_ref().map(|expect| expect.rendered(stage)).transpose()?.unwrap_or_default();
         stage.clocks_go_together(expectation.compares_instants())?;
         let broken = expectation.broken_by(&reply, stage.scene.mask);
-        let leaked = stage.leaked(&prepared, &reply, &expectation);
+        let leaked = leaked(stage, &prepared, &reply, &expectation);
         if leaked.is_some() || !broken.is_empty() {
-            let shown = shown(stage, &prepared.shown(), &reply);
-            let leaked = leaked.map(|failure| Failure { evidence: shown.clone(), ..failure });
-            return Err(leaked.into_iter().chain(stage.failures(broken, shown)).collect());
+            let broken = stage.failures(broken, shown(stage, &prepared.shown(), &reply));
+            return Err(leaked.into_iter().chain(broken).collect());
         }
         expect::capture_or_show(&self.capture, reply.read_json().as_ref(), stage, |stage| {
             shown(stage, &prepared.shown(), &reply)
         })
     }
+}
+
+/// That an answer shows what somebody else has planted, with both as evidence.
+pub(crate) fn leaked(
+    stage: &Stage<'_>,
+    asked: &Prepared,
+    reply: &Reply,
+    wanted: &dyn std::fmt::Debug,
+) -> Option<Failure> {
+    let failure = stage.leaked(asked, reply, wanted)?;
+    Some(Failure { evidence: shown(stage, &asked.shown(), reply), ..failure })
 }
 
 /// Request and reply as evidence.

@@ -257,7 +257,11 @@ pub struct CaptureFrom {
 impl CaptureFrom {
     /// The value at its path, or the one for when nothing stands there. Null is nothing.
     pub(crate) fn value_in(&self, json: &Value) -> Option<Value> {
-        let found = json_path(&self.path).ok()?.query(json).first().cloned();
+        self.found_by(&json_path(&self.path).ok()?, json)
+    }
+
+    fn found_by(&self, path: &JsonPath, json: &Value) -> Option<Value> {
+        let found = path.query(json).first().cloned();
         found.filter(|found| !found.is_null()).or_else(|| self.or.clone())
     }
 
@@ -367,12 +371,12 @@ pub(crate) fn capture(
     stage: &mut Stage<'_>,
 ) -> Result<(), Vec<Failure>> {
     for (name, from) in captures {
-        stage.json_path(&from.path)?;
+        let path = stage.json_path(&from.path)?;
         let json = json.map_err(|why| {
             let text = format!("capture `{}`: wanted JSON, found {why}", name.value);
             vec![stage.fail("expect.capture", &text)]
         })?;
-        let Some(value) = from.value_in(json) else {
+        let Some(value) = from.found_by(&path, json) else {
             let text = format!("capture `{}`: nothing stands at {}, or null", name.value, from.path.value);
             return Err(vec![stage.fail("expect.capture", &text)]);
         };

@@ -1,7 +1,7 @@
 //! `poll`: a read repeated until it meets its expectations, or for as long as it must keep meeting them.
 
 use super::Expect;
-use super::call::shown;
+use super::call::{leaked, shown};
 use super::expect::{self, Captures};
 use super::look::Look;
 use super::request::with_request;
@@ -94,9 +94,8 @@ impl Polling {
             let took = started.elapsed();
             stage.clocks_go_together(expectation.compares_instants())?;
             let broken = expectation.broken_by(&reply, stage.scene.mask);
-            if let Some(failure) = stage.leaked(prepared, &reply, &expectation) {
-                let evidence = shown(stage, &prepared.shown(), &reply);
-                return Err(vec![Failure { evidence, ..failure }]);
+            if let Some(failure) = leaked(stage, prepared, &reply, &expectation) {
+                return Err(vec![failure]);
             }
             match (broken.is_empty(), met_at, self.stays) {
                 (true, None, _) if took > self.within => {

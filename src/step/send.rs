@@ -9,7 +9,7 @@ use super::stage::Stage;
 use super::{Names, Operation};
 use crate::client::{self, Answer, Connection, Grpc, Http, SendError};
 use crate::judge::{self, Reply, Transport};
-use crate::ledger::{Change, Undo};
+use crate::ledger::{Change, Undo, stands_for_many};
 use crate::outcome::{Event, Failure};
 use crate::source::At;
 use crate::target::WritePermit;
@@ -149,14 +149,18 @@ impl Stage<'_> {
         noted.map_err(|error| vec![self.doubt("ledger.disk", &error.to_string())])
     }
 
+    /// Whether the first answer counts, be it whole or not.
+    fn counts_once(&self, prepared: &Prepared) -> bool {
+        prepared.is_asked_once || self.may_be_shown(prepared)
+    }
+
     async fn once(&self, prepared: &Prepared) -> Result<Reply, SendError> {
         let target = self.scene.target;
         if prepared.is_kube {
             return self.ask_kubernetes(prepared).await;
         }
         // An idle connection that is just being closed would cost the one answer that counts.
-        let is_once = prepared.is_asked_once || self.may_be_shown(prepared);
-        let connection = if is_once { Connection::New } else { Connection::Reused };
+        let connection = if self.counts_once(prepared) { Connection::New } else { Connection::Reused };
         prepared.send(&target.http, target.rpc.as_ref(), connection, target.answer_within()).await
     }
 
@@ -165,8 +169,7 @@ impl Stage<'_> {
         let mut sent = self.once(prepared).await;
         for _ in 1..MOST_ATTEMPTS {
             let Err(error) = &sent else { break };
-            let counts = prepared.is_asked_once || self.may_be_shown(prepared);
-            let is_spent = counts && !error.is_before_sending();
+            let is_spent = self.counts_once(prepared) && !error.is_before_sending();
             if !error.is_worth_repeating() || prepared.is_kube || is_spent {
                 break;
             }
@@ -436,9 +439,8 @@ impl Stage<'_> {
     /// What puts a change back does it as `operator`: while that one is not let in, nothing is changed.
     fn can_undo(&self) -> Result<(), Vec<Failure>> {
         // What signs `operator` in may change something itself.
-        let is_run = self.case.starts_with('(');
         match &*self.scene.operator.borrow() {
-            Some(Err(_)) if !is_run => Err(vec![self.no_operator()]),
+            Some(Err(_)) if !stands_for_many(&self.case) => Err(vec![self.no_operator()]),
             _ => Ok(()),
         }
     }

@@ -1,7 +1,7 @@
 //! `snapshot`: a masked, redacted reply compared with its stored `.snap`.
 
 use super::Data;
-use super::call::shown;
+use super::call::{leaked, shown};
 use super::look::Look;
 use super::request::with_request;
 use super::stage::Stage;
@@ -37,9 +37,8 @@ impl Snapshot {
     pub(crate) async fn run(&self, stage: &mut Stage<'_>) -> Result<(), Vec<Failure>> {
         let prepared = self.request().prepared(stage)?;
         let reply = stage.exchange(&prepared).await?;
-        if let Some(failure) = stage.leaked(&prepared, &reply, &"") {
-            let evidence = shown(stage, &prepared.shown(), &reply);
-            return Err(vec![Failure { evidence, ..failure }]);
+        if let Some(failure) = leaked(stage, &prepared, &reply, &"") {
+            return Err(vec![failure]);
         }
         if reply.is_withheld {
             let text = "the answer is no JSON, and may hold a secret: it is not stored, and so not compared";

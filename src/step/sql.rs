@@ -10,7 +10,7 @@ use super::poll::{EVERY, SHORTEST_BEAT};
 use super::stage::Stage;
 use super::writing::{self, PutBack};
 use crate::client::postgres::{NoRows, Rows};
-use crate::judge::{Mismatch, RowsExpectation};
+use crate::judge::RowsExpectation;
 use crate::outcome::{Evidence, Failure};
 use crate::source::{At, Place, Problem, Span};
 use serde::Deserialize;
@@ -199,21 +199,20 @@ impl Sql {
                 return Ok(rows);
             }
             if broken.is_empty() {
-                let mut failure = stage
-                    .fail("sql.unmet", &format!("met only after {took:.1?}, and not within {within:.1?}"));
-                failure.evidence = self.shown(stage, Some(&rows));
-                return Err(vec![failure]);
+                let text = format!("met only after {took:.1?}, and not within {within:.1?}");
+                return Err(vec![self.unmet(&text, &rows, stage)]);
             }
             if started.elapsed() + every > within {
-                return Err(vec![self.unmet(within, broken, &rows, stage)]);
+                let last = broken.into_iter().map(|it| it.message).collect::<Vec<_>>().join("; ");
+                let text = format!("not met within {within:.1?}: {last}");
+                return Err(vec![self.unmet(&text, &rows, stage)]);
             }
             tokio::time::sleep(every).await;
         }
     }
 
-    fn unmet(&self, within: Duration, broken: Vec<Mismatch>, rows: &Rows, stage: &Stage<'_>) -> Failure {
-        let last = broken.into_iter().map(|it| it.message).collect::<Vec<_>>().join("; ");
-        let mut failure = stage.fail("sql.unmet", &format!("not met within {within:.1?}: {last}"));
+    fn unmet(&self, text: &str, rows: &Rows, stage: &Stage<'_>) -> Failure {
+        let mut failure = stage.fail("sql.unmet", text);
         failure.evidence = self.shown(stage, Some(rows));
         failure
     }

@@ -40,6 +40,7 @@ mod requests_lost;
 mod seeds;
 mod suites_page;
 mod taken_at_its_word;
+mod taken_back;
 mod two_runs;
 mod unwritable;
 mod watchdog;

@@ -250,3 +250,18 @@ pub(crate) fn obedient(asked: &Asked, state: &State) -> Answer {
         },
     }
 }
+
+pub(crate) fn kinds(ended: &[(String, String, String)]) -> Vec<(&str, &str)> {
+    ended.iter().map(|(verdict, kind, _)| (verdict.as_str(), kind.as_str())).collect()
+}
+
+pub(crate) fn later(within: u64, then: impl FnOnce() + Send + 'static) {
+    std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(within));
+        then();
+    });
+}
+
+pub(crate) fn held(state: &State) -> std::sync::MutexGuard<'_, Held> {
+    state.lock().unwrap()
+}
