@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Kills muster at every point of a run that changes something, and sees whether `muster cleanup` leaves the platform as it was.
 
-    deaths.py PROGRAM [--at-most N] [--seed S] [--within SECONDS] [--part K/N] [FILTER...]
+    deaths.py PROGRAM [--at-most N] [--seed S] [--within SECONDS] [--part K/N] [--jobs N] [FILTER...]
 
 A point is the n-th call of one of three kinds in a run of one case: `fdatasync` (a record of the journal is written and not
 yet durable), `writev` (a request is about to be sent), `recvfrom` (an answer is there and was not read). strace sends
@@ -9,12 +9,16 @@ SIGKILL at that very call. Then `muster cleanup` runs, and the whole state of th
 before, but for what operations declare to stay. Without --at-most every point of every chosen case is tried, and it
 is an error if the time does not suffice. --part takes every N-th case, from the K-th on. Of a case for several members the
 first is taken. A disruptive case sends and reads as long as its probes do, so of those two kinds some points are drawn.
+--jobs says how many die at once, each on fakes of its own: cleanup waits for what the dead may still bring about.
 """
 
 import argparse
 import collections
+import concurrent.futures
+import contextlib
 import json
 import pathlib
+import queue
 import random
 import re
 import subprocess
@@ -38,6 +42,7 @@ COUNTED = ("mails", "events", "registry")
 
 Case = collections.namedtuple("Case", "name is_disruptive")
 Point = collections.namedtuple("Point", "case call number")
+Death = collections.namedtuple("Death", "point trouble is_dead is_restored")
 
 
 def is_gone(record):
@@ -59,6 +64,7 @@ class Bench:
 
     def __init__(self, program, folder):
         self.program, self.folder = program, pathlib.Path(folder)
+        self.before = None
         self.target = self.folder / "target.yaml"
         self.fakes = subprocess.Popen(
             [program, "fake", "--write", self.target, "--secrets", self.folder / "secrets", "--seed", "1"],
@@ -104,18 +110,53 @@ class Bench:
                            before=before)
 
 
-def points(bench, cases, chance):
-    """Every point of these cases, from how often each call is made in an undisturbed run; some of a disruptive one."""
+class Benches:
+    """So many benches, each of which does one thing at a time."""
+
+    def __init__(self, program, folder, number):
+        folders = [pathlib.Path(folder, str(place)) for place in range(number)]
+        for one in folders:
+            one.mkdir()
+        self.all = [Bench(program, one) for one in folders]
+
+    def each(self, work, things):
+        """What comes of each of these things on some bench, in their order."""
+        idle = queue.SimpleQueue()
+        for bench in self.all:
+            idle.put(bench)
+
+        def on_a_bench(thing):
+            bench = idle.get()
+            try:
+                return work(bench, thing)
+            finally:
+                idle.put(bench)
+
+        with concurrent.futures.ThreadPoolExecutor(len(self.all)) as pool:
+            return list(pool.map(on_a_bench, things))
+
+    def close(self):
+        """Ends their fakes."""
+        for bench in self.all:
+            bench.fakes.terminate()
+            bench.fakes.wait()
+
+
+def calls(bench, case):
+    """How often an undisturbed run of a case makes each call."""
     log = bench.folder / "calls"
+    bench.run(case.name, ["strace", "-f", "-o", log, "-e", f"trace={','.join(CALLS)}"])
+    return collections.Counter(re.findall(rf"^\d+ +({'|'.join(CALLS)})\(", log.read_text(encoding="utf-8"), re.M))
+
+
+def points(case, counts, chance):
+    """Every point of a case; some of a disruptive one."""
     found = []
-    for case in cases:
-        bench.run(case.name, ["strace", "-f", "-o", log, "-e", f"trace={','.join(CALLS)}"])
-        counts = collections.Counter(re.findall(rf"^\d+ +({'|'.join(CALLS)})\(", log.read_text(encoding="utf-8"), re.M))
-        for call in CALLS:
-            numbers = range(1, counts[call] + 1)
-            if case.is_disruptive and call != "fdatasync":
-                numbers = sorted(chance.sample(numbers, min(len(numbers), DRAWN)))
-            found += [Point(case.name, call, number) for number in numbers]
+    for call in CALLS:
+        numbers = range(1, counts[call] + 1)
+        if case.is_disruptive and call != "fdatasync":
+            numbers = sorted(chance.sample(numbers, min(len(numbers), DRAWN)))
+        found += [Point(case.name, call, number) for number in numbers]
     return found
 
 
@@ -125,18 +166,20 @@ def difference(before, after):
     return [line for line in other if line not in set(one)][:6] or [line for line in one if line not in set(other)][:6]
 
 
-def died(bench, point, before):
+def died(bench, point):
     """What is wrong after a death at a point, None if nothing is; whether it died, and whether something was put back."""
     inject = f"inject={point.call}:signal=KILL:when={point.number}"
     ended = bench.run(point.case, ["strace", "-f", "-o", "/dev/null", "-e", f"trace={point.call}", "-e", inject])
     cleanup = bench.muster("cleanup")
-    after = bench.settled(before)
+    after = bench.settled(bench.before)
     trouble = None
     if cleanup.returncode != 0:
         trouble = f"cleanup ended in {cleanup.returncode}: {cleanup.stderr.strip()}"
-    elif after != before:
-        trouble = f"exit {ended.returncode}; left behind: {difference(before, after)}"
-    return trouble, ended.returncode in (-9, 137), "is put back" in cleanup.stdout
+    elif after != bench.before:
+        trouble = f"exit {ended.returncode}; left behind: {difference(bench.before, after)}"
+    if trouble:
+        bench.before = bench.state()
+    return Death(point, trouble, ended.returncode in (-9, 137), "is put back" in cleanup.stdout)
 
 
 def every_case(program, filters):
@@ -150,6 +193,18 @@ def every_case(program, filters):
     return [found[case] for case in sorted(found)]
 
 
+def all_deaths(benches, cases, chance, asked):
+    """How many points these cases have, how many of them were chosen, and what came of a death at each for which there was time."""
+    ends = time.monotonic() + asked.within
+    counts = benches.each(calls, cases)
+    found = [point for case, count in zip(cases, counts) for point in points(case, count, chance)]
+    chosen = chance.sample(found, min(len(found), asked.at_most or len(found)))
+    for bench in benches.all:
+        bench.before = bench.state()
+    deaths = benches.each(lambda bench, point: died(bench, point) if time.monotonic() < ends else None, chosen)
+    return len(found), len(chosen), [death for death in deaths if death]
+
+
 def main():
     """Tries the points and tells."""
     reader = argparse.ArgumentParser()
@@ -158,6 +213,7 @@ def main():
     reader.add_argument("--seed", type=int, default=random.randrange(10**6))
     reader.add_argument("--within", type=float, default=1e9)
     reader.add_argument("--part", default="1/1")
+    reader.add_argument("--jobs", type=int, default=4)
     reader.add_argument("filters", nargs="*")
     asked = reader.parse_intermixed_args()
     program = asked.program.resolve()
@@ -166,30 +222,15 @@ def main():
     chance = random.Random(asked.seed)
     if asked.at_most and not asked.filters:
         cases = chance.sample(cases, min(len(cases), max(4, asked.at_most // 5)))
-    wrong, tried, dead, restored, began = [], 0, 0, 0, time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(program, folder)
-        try:
-            all_points = points(bench, cases, chance)
-            chosen = chance.sample(all_points, min(len(all_points), asked.at_most or len(all_points)))
-            before = bench.state()
-            for point in chosen:
-                if time.monotonic() - began > asked.within:
-                    break
-                tried += 1
-                trouble, is_dead, is_restored = died(bench, point, before)
-                dead, restored = dead + is_dead, restored + is_restored
-                if trouble:
-                    wrong.append((point, trouble))
-                    before = bench.state()
-        finally:
-            bench.fakes.terminate()
-            bench.fakes.wait()
-    print(f"{dead} deaths at {tried} of {len(all_points)} points in {len(cases)} cases, seed {asked.seed}: "
-          f"{restored} had something to put back, {len(wrong)} left something")
-    for point, trouble in wrong:
-        print(f"  {point.case}: {point.call} {point.number}: {trouble}")
-    sys.exit(1 if wrong or not restored or tried < len(chosen) else 0)
+    with tempfile.TemporaryDirectory() as folder, contextlib.closing(Benches(program, folder, asked.jobs)) as benches:
+        there, chosen, deaths = all_deaths(benches, cases, chance, asked)
+    wrong = [death for death in deaths if death.trouble]
+    restored = sum(death.is_restored for death in deaths)
+    print(f"{sum(death.is_dead for death in deaths)} deaths at {len(deaths)} of {there} points in {len(cases)} cases, "
+          f"seed {asked.seed}: {restored} had something to put back, {len(wrong)} left something")
+    for death in wrong:
+        print(f"  {death.point.case}: {death.point.call} {death.point.number}: {death.trouble}")
+    sys.exit(1 if wrong or not restored or len(deaths) < chosen else 0)
 
 
 if __name__ == "__main__":
