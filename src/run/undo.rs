@@ -121,14 +121,16 @@ async fn undone_for_good(scene: &Scene<'_>, change: &Change, term: &Term<'_>) ->
 }
 
 /// An undo may be repeated. An attempt in which the whole process stood still says nothing, and is made again at once; one that
-/// failed is made again until the term is over.
+/// failed is made again until the term is over. A request without an answer may have been carried out in the middle of the first
+/// attempt, between its look-up and its last look: the second one finds what is there.
 async fn undone(scene: &Scene<'_>, change: &Change, term: &Term<'_>) -> Result<(), String> {
     let again_after = scene.target.paced(AGAIN_AFTER).max(AGAIN_AT_LEAST);
-    let mut stood_still = 1;
+    let (mut stood_still, mut may_have_crossed) = (1, !scene.journal.is_answered(change.number));
     loop {
         match watched(STALL_AT_MOST, attempted(scene, change)).await {
             (Err(_), true) if stood_still < MOST_ATTEMPTS => stood_still += 1,
-            (Err(_), _) if term.has_room_for(again_after) && !is_rejected(scene) => {
+            (Err(_), _) if (may_have_crossed || term.has_room_for(again_after)) && !is_rejected(scene) => {
+                may_have_crossed = false;
                 tokio::time::sleep(again_after).await;
             }
             (done, _) => return done,

@@ -51,7 +51,7 @@ impl Template {
                 ENVIRONMENT
                     .with(|it| it.compile_expression(source).map(drop))
                     .map_err(|error| wrong(said(&error)))?;
-                slice(source).map_err(wrong)?;
+                supported(source).map_err(wrong)?;
             }
         }
         Ok(Self { pieces, at })
@@ -279,15 +279,20 @@ fn as_text(source: &str, value: Value) -> Result<String, TemplateError> {
     }
 }
 
-/// Names inside a slice are not seen by the check of names: slices are refused.
-fn slice(source: &str) -> Result<(), String> {
+/// Names inside a slice are not seen by the check of names, and a list times a number takes seconds: both are refused.
+fn supported(source: &str) -> Result<(), String> {
     let outside = outside_quotes(source);
     let is_slice =
         outside.split('[').skip(1).any(|rest| rest.split(']').next().is_some_and(|it| it.contains(':')));
-    if is_slice { Err("slices are not supported".into()) } else { Ok(()) }
+    match outside.contains('*') {
+        _ if is_slice => Err("slices are not supported".into()),
+        true => Err("`*` is not supported".into()),
+        false => Ok(()),
+    }
 }
 
-fn outside_quotes(source: &str) -> String {
+/// What of a text stands in no quotes, and not the quotes.
+pub(super) fn outside_quotes(source: &str) -> String {
     let mut quote = None;
     let mut is_escaped = false;
     source
@@ -380,6 +385,7 @@ mod tests {
             ("$(me.none)", json!(null)),
             ("n=$(me.n)", json!("n=7")),
             ("$(me.email|upper)", json!("A@B")),
+            ("$(code ~ '*')", json!("AbC*")),
             ("$('a)b' ~ code)", json!("a)bAbC")),
             ("$(code|base64)", json!("QWJD")),
             ("$$(me.n) $5", json!("$(me.n) $5")),
@@ -412,6 +418,8 @@ mod tests {
             ("$(me.", "`$(` is never closed (in a flow list or map, quote the whole value)"),
             ("$(me..x)", "`$(me..x)` is no expression: unexpected `.`, expected identifier or integer"),
             ("$(code[0:2])", "`$(code[0:2])` is no expression: slices are not supported"),
+            ("$(9999*me.list)", "`$(9999*me.list)` is no expression: `*` is not supported"),
+            ("$('a'**2)", "`$('a'**2)` is no expression: `*` is not supported"),
         ] {
             assert_eq!(Template::new(text, Place::default()).unwrap_err().text, why);
         }

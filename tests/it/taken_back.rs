@@ -61,6 +61,33 @@ fn a_write_without_an_answer_that_is_carried_out_later_is_put_back_once_more() {
     assert!(own.asked("DELETE /items/late") >= 2, "it was put back before it was there, and not again");
 }
 
+#[test]
+fn a_write_that_is_carried_out_in_the_middle_of_its_undo_is_put_back_all_the_same() {
+    let own = Own::answering(|asked, state| {
+        if asked.what == "POST /items/late" {
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        let answer = obedient_but_late(asked, state);
+        let mut held = held(state);
+        // Right after it was looked for.
+        if asked.what == "DELETE /items/late"
+            && held.asked.iter().filter(|what| **what == asked.what).count() == 1
+        {
+            held.items.insert("late".into(), json!(1));
+        }
+        answer
+    });
+    own.target("answer_within: 100ms\npace: 0.05\n");
+    let gone = "flow: take-away\nwhy: it goes\ninputs: { id: text }\nsteps:\n  - call: { op: item.delete, as: operator, with: { id: \
+                $(id) }, expect: { status: [200, 404] } }\n  - poll: { op: item.read, with: { id: $(id) }, until: { status: 404 }, \
+                every: 500ms, within: 20s }\n";
+    own.write("suites/flows/take-away.yaml", gone);
+    own.cases(&[("late", "", "      - call: { op: item.make, with: { id: late }, json: { value: 1 } }")]);
+    let (exit, ended) = own.run();
+    assert_eq!((exit, kinds(&ended)), (3, vec![("inconclusive", "transport.timed-out")]));
+    assert_eq!(own.item("late"), None, "it stays");
+}
+
 /// The first of these writes has its effect elsewhere.
 fn obedient_but_late(asked: &Asked, state: &State) -> Answer {
     if asked.what == "POST /items/late" { ok(&json!({})) } else { obedient(asked, state) }
