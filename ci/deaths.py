@@ -117,7 +117,13 @@ class Benches:
         folders = [pathlib.Path(folder, str(place)) for place in range(number)]
         for one in folders:
             one.mkdir()
-        self.all = [Bench(program, one) for one in folders]
+        self.all = []
+        try:
+            for one in folders:
+                self.all.append(Bench(program, one))
+        except BaseException:
+            self.close()
+            raise
 
     def each(self, work, things):
         """What comes of each of these things on some bench, in their order."""

@@ -160,7 +160,7 @@ impl<'a> Look<'a> {
             let text = format!("`{}` holds an expression, and a JSON path is taken as it stands", path.value);
             self.problem(Problem::new(path.at, text).hint("write the expression in the condition"));
         }
-        if let Err(why) = super::expect::json_path(path) {
+        if let Err(why) = super::json_path::json_path(path) {
             self.problem(Problem::new(path.at, why));
         }
     }

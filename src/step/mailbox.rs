@@ -4,7 +4,7 @@
 //! several messages is meant (`judge::message`).
 
 use super::call::shown;
-use super::expect::json_path;
+use super::json_path::json_path;
 use super::request::Request;
 use super::send::Prepared;
 use super::stage::Stage;

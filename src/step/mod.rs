@@ -14,6 +14,7 @@ mod filter;
 mod flow;
 mod following;
 mod guarding;
+mod json_path;
 mod laps;
 mod leased;
 mod look;
@@ -41,10 +42,11 @@ pub use crate::judge::Refusals;
 pub use book::{Book, Unread};
 #[cfg(test)]
 pub(crate) use expect::CONDITIONS;
-pub use expect::{CaptureFrom, Captures, Expect, json_path};
+pub use expect::{CaptureFrom, Captures, Expect};
 #[cfg(test)]
 pub(crate) use filter::filter_names;
 pub use flow::{Flow, FlowSyntax, InputType};
+pub use json_path::json_path;
 #[cfg(test)]
 pub(crate) use look::STANDING_NAMES;
 pub use look::{Look, STANDING_IDENTITIES, Uses, Within};

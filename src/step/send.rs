@@ -2,7 +2,7 @@
 //!
 //! Lives here: the one way in which steps reach the target. Does not: judging the reply.
 
-use super::expect::json_path;
+use super::json_path::json_path;
 use super::operation::LookUp;
 use super::request::Request;
 use super::stage::Stage;

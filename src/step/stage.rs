@@ -3,8 +3,8 @@
 //! Lives here: names and identities of a case, failures with the step they belong to, rendering in the case's names,
 //! running flows. Does not: sending (`send`), or the order of cases (`run`).
 
-use super::expect::json_path;
 use super::flow::InputType;
+use super::json_path::json_path;
 use super::send::Prepared;
 use super::{Book, Data, Names, Step, Template};
 use crate::client::kube::Kube;

@@ -326,7 +326,7 @@ fn listed(reply: &Reply, nodes: &str) -> Result<BTreeSet<String>, String> {
     }
     let json = reply.json();
     let json = json.ok_or_else(|| format!("the registry answered status {}, and no JSON", reply.status))?;
-    let path = super::expect::json_path(nodes)?;
+    let path = super::json_path::json_path(nodes)?;
     Ok(path.query(&json).all().into_iter().map(Value::to_string).collect())
 }
 

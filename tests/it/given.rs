@@ -144,3 +144,41 @@ fn cases_that_are_given_the_same_stand_together_whatever_the_seed() {
         assert_eq!(changes, 1, "seed {seed}: {plan}");
     }
 }
+
+/// A case after whose pause every cache of rules but that of `customers` is filled anew, and one that finds every service shut.
+fn opened_and_shut() -> String {
+    let asked = |service: &str, via: &str, expect: &str| {
+        format!(
+            "      - call: {{ op: debug.health, with: {{ service: {service} }}, via: {via}, as: anonymous, expect: {{ {expect} }} }}\n"
+        )
+    };
+    let others = ["emails", "invite", "namespaces", "subscriptions"];
+    let each = |services: &[&str], expect: &str| -> String {
+        ["http", "rpc"].iter().flat_map(|via| services.iter().map(|it| asked(it, via, expect))).collect()
+    };
+    format!(
+        "title: Doors
+cases:
+  - id: opens
+    why: services are open while rules say so
+    steps:
+      - flow: {{ use: open-services }}
+      - pause: {{ for: 31s, why: every process forgets the rules that it knows }}
+{}  - id: finds-them-shut
+    why: what rules opened is shut when they are taken back
+    steps:
+{}",
+        each(&others, "status: 200"),
+        each(&[&others[..], &["customers"]].concat(), "refused: true"),
+    )
+}
+
+#[test]
+fn services_that_were_opened_are_shut_by_every_door_when_the_rules_are_taken_back() {
+    let bench = Bench::new();
+    std::fs::write(bench.suites_without_cases().join("doors.yaml"), opened_and_shut()).unwrap();
+    for case in ["opens", "finds-them-shut"] {
+        let output = bench.muster(&["run", "--suites", "suites", "--exact", case]).output().unwrap();
+        assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
+    }
+}
