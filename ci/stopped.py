@@ -84,9 +84,9 @@ def on_fakes(program, work):
 
 
 def undisturbed(bench, filters):
-    """How many events an undisturbed run has, and how it ends."""
+    """How many events an undisturbed run has, how it ends, and what failed in it."""
     code = begun(bench, filters).wait(HANG_S)
-    return events(bench), code
+    return events(bench), code, verdicts(bench)[1]
 
 
 def main():
@@ -98,9 +98,9 @@ def main():
     reader.add_argument("filters", nargs="*")
     asked = reader.parse_intermixed_args()
     program = asked.program.resolve()
-    whole, code = on_fakes(program, lambda bench: undisturbed(bench, asked.filters))
+    whole, code, failed = on_fakes(program, lambda bench: undisturbed(bench, asked.filters))
     if code != 0:
-        sys.exit(f"error: the undisturbed run ended in {code}, after {whole} events")
+        sys.exit("\n  ".join([f"error: the undisturbed run ended in {code}, after {whole} events", *failed]))
     troubles = 0
     for index in range(asked.moments):
         moment = 2 + (whole - 4) * index // asked.moments
