@@ -1,4 +1,4 @@
-//! `muster cleanup` of one run of several, and from a place that the run did not know.
+//! `muster cleanup` of one run of several, from a place that the run did not know, and of what was never there.
 
 use crate::interrupt::{send, started, waiting_suites};
 use crate::program::{Bench, code, muster, stderr, stdout};
@@ -91,5 +91,23 @@ fn a_run_is_put_back_from_another_place_that_has_its_key_and_its_journal() {
         "{}",
         stderr(&output)
     );
+    assert_eq!(bench.state(), before);
+}
+
+#[test]
+fn a_setting_that_never_came_to_be_is_not_deleted_and_leaves_no_name() {
+    let bench = Bench::new();
+    let before = bench.state();
+    let suite = "title: Never there
+cases:
+  - id: never-there
+    why: a platform keeps the first name of what is deleted though it was never set
+    steps:
+      - call: { op: config.get, as: operator, json: { namespace: micro, path: never.there }, expect: { body: { $.value.data: 'null' } } }
+      - flow: { use: put-config-back, with: { namespace: micro, path: never.there, old: null } }
+";
+    std::fs::write(bench.suites_without_cases().join("never.yaml"), suite).unwrap();
+    let output = bench.muster(&["run", "--suites", "suites"]).output().unwrap();
+    assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
     assert_eq!(bench.state(), before);
 }
