@@ -12,7 +12,8 @@ use super::{Ended, Refusal, open};
 use crate::client::kube::Place;
 use crate::outcome::Ending;
 use crate::source::Source;
-use crate::{files, host, target};
+use crate::target::as_url;
+use crate::{client, files, host, target};
 use shown::{Group, Shown};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -116,6 +117,10 @@ fn answers(arguments: &InitArguments) -> Result<Answers, Refusal> {
         "its gRPC proxy, such as proxy.example.test:443; empty for none",
         Some(""),
     )?;
+    is_address("--api", &api)?;
+    if !proxy.is_empty() {
+        is_address("--proxy", &as_url(&proxy))?;
+    }
     let operator = answer(
         arguments.operator.as_ref(),
         "--operator",
@@ -128,6 +133,11 @@ fn answers(arguments: &InitArguments) -> Result<Answers, Refusal> {
 }
 
 /// A given answer, or what a person at a terminal types, or the usual one.
+fn is_address(flag: &str, text: &str) -> Result<(), Refusal> {
+    let wrong = client::wrong_with_address(text);
+    wrong.map_or(Ok(()), |why| Err(Refusal::new(format!("`{flag}`: {why}"))))
+}
+
 fn answer(
     given: Option<&String>,
     flag: &str,

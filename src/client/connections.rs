@@ -92,6 +92,11 @@ pub(super) fn address(base: &str) -> Result<reqwest::Url, Unusable> {
     if is_web { Ok(url) } else { Err(Unusable::Address(base.into())) }
 }
 
+/// What is wrong with an address that is none of HTTP.
+pub fn wrong_with_address(text: &str) -> Option<Unusable> {
+    address(text).err()
+}
+
 /// Whether an address is more than scheme, host and port: requests have paths of their own, and the rest would be dropped.
 pub fn is_more_than_an_origin(address: &str) -> bool {
     let is_more = |url: reqwest::Url| {

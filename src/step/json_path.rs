@@ -5,10 +5,11 @@
 use super::template::outside_quotes;
 use serde_json_path::JsonPath;
 
-/// So deep may filters stand in filters: the library reads each of them twice, so that thirteen take seconds.
+/// So deep may brackets stand in brackets: the library reads filters in filters twice each, so that thirteen take seconds, and
+/// calls itself for each round one, so that thousands end the process.
 const NESTED_AT_MOST: usize = 4;
 
-/// Compiles a JSON path. Brackets stand in brackets at most four deep.
+/// Compiles a JSON path. Brackets, square and round ones, stand in brackets at most four deep.
 ///
 /// # Errors
 /// If it is none, as RFC 9535 has it, or is too deep.
@@ -31,8 +32,8 @@ fn depth(path: &str) -> usize {
     let (mut open, mut most) = (0_usize, 0);
     for sign in path.chars() {
         match sign {
-            '[' => open += 1,
-            ']' => open = open.saturating_sub(1),
+            '[' | '(' => open += 1,
+            ']' | ')' => open = open.saturating_sub(1),
             _ => {}
         }
         most = most.max(open);
@@ -63,5 +64,14 @@ mod tests {
         let text = format!("$.a{}{}", "[?@.k".repeat(13), "]".repeat(13));
         let why = format!("`{text}` is too deep: brackets stand in brackets at most 4 deep");
         assert_eq!(json_path(&text).unwrap_err(), why);
+    }
+
+    #[test]
+    fn a_path_of_thousands_of_brackets_ends_nothing() {
+        let [round, calls, nots] = ["(", "length(", "!"].map(|it| format!("$[?{}", it.repeat(20_000)));
+        assert!(json_path(&round).unwrap_err().ends_with("at most 4 deep"));
+        assert!(json_path(&calls).unwrap_err().ends_with("at most 4 deep"));
+        assert!(json_path(&nots).is_err());
+        assert!(json_path("$[?(@.a == 1 && (@.b == 2 || length(@.c) > 3))]").is_ok());
     }
 }

@@ -327,6 +327,7 @@ fn look_over(file: &TargetFile) -> Vec<Problem> {
         found.push(Problem::new(file.pace.at, text));
     }
     found.extend(too_short(file));
+    found.extend(no_addresses(file));
     found.extend(with_paths(file));
     found.extend(file.kubernetes.iter().flat_map(KubernetesPlace::problems));
     found.extend(file.resolves_to.iter().filter_map(no_network));
@@ -354,6 +355,17 @@ fn too_short(file: &TargetFile) -> Vec<Problem> {
         found.push(Problem::new(Place::default(), "wanted an `answer_within` above 0"));
     }
     found
+}
+
+/// What stands for an address and is none.
+fn no_addresses(file: &TargetFile) -> Vec<Problem> {
+    let of_http = [Some(&file.api), file.admin.as_ref()].into_iter().flatten();
+    let of_http = of_http.map(|address| (address.at, address.value.clone()));
+    let all = of_http.chain(file.proxy.as_ref().map(|address| (address.at, as_url(address))));
+    let wrong = |(at, address): (Place, String)| {
+        Some(Problem::new(at, client::wrong_with_address(&address)?.to_string()))
+    };
+    all.filter_map(wrong).collect()
 }
 
 /// Addresses with a path, which nothing would ask for.

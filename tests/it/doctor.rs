@@ -176,6 +176,22 @@ fn without_a_terminal_what_has_no_usual_answer_must_be_given() {
 }
 
 #[test]
+fn what_is_no_address_is_written_into_no_target_file() {
+    let folder = tempfile::tempdir().unwrap();
+    for (flags, told) in [
+        (["--api", "nonsense", "--proxy", ""], "`--api`: `nonsense` is no address"),
+        (["--api", "http://api.example.test", "--proxy", "a b"], "`--proxy`: `https://a b` is no address"),
+    ] {
+        let mut init = crate::program::muster();
+        init.current_dir(folder.path()).args(["init", "--operator", "muster", "--name", "mine"]).args(flags);
+        let output = init.output().unwrap();
+        let wanted = format!("error: {told}: wanted something like https://api.example.test\n");
+        assert_eq!((code(&output), stderr(&output)), (2, wanted));
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn the_least_roles_are_those_of_the_chosen_cases() {
     let bench = Bench::new();
     let rbac = |arguments: &[&str]| {
