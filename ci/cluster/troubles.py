@@ -239,7 +239,7 @@ def api_server_gone(cluster):
     cleaned = cluster.cleanup()
     print(f"    said {kinds}, exit code {code}")
     # What it says depends on the moment; that the platform is not blamed, and that nothing stays, does not.
-    unjudged = {"fault.lease", "fault.missed", "kubernetes.error", "kubernetes.unusable", "recovery.watch"}
+    unjudged = {"fault.lease", "fault.missed", "kubernetes.error", "kubernetes.unusable", "recovery.unjudged", "recovery.watch"}
     return (honest(code, kinds, unjudged), cleaned, cluster.lease("default")), (True, 0, "")
 
 
