@@ -86,7 +86,8 @@ def on_fakes(program, work):
 def undisturbed(bench, filters):
     """How many events an undisturbed run has, how it ends, and what failed in it."""
     code = begun(bench, filters).wait(HANG_S)
-    return events(bench), code, verdicts(bench)[1]
+    # A run that was refused has no summary.
+    return events(bench), code, verdicts(bench)[1] if code == 1 else []
 
 
 def main():

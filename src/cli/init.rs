@@ -132,12 +132,13 @@ fn answers(arguments: &InitArguments) -> Result<Answers, Refusal> {
     Ok(Answers { name: word(&name), api, proxy, operator, cluster })
 }
 
-/// A given answer, or what a person at a terminal types, or the usual one.
+/// Whether an answer can be an address of HTTP; else what is wrong with the flag.
 fn is_address(flag: &str, text: &str) -> Result<(), Refusal> {
     let wrong = client::wrong_with_address(text);
     wrong.map_or(Ok(()), |why| Err(Refusal::new(format!("`{flag}`: {why}"))))
 }
 
+/// A given answer, or what a person at a terminal types, or the usual one.
 fn answer(
     given: Option<&String>,
     flag: &str,
