@@ -134,7 +134,7 @@ fn answers(arguments: &InitArguments) -> Result<Answers, Refusal> {
 
 /// Whether an answer can be an address of HTTP; else what is wrong with the flag.
 fn is_address(flag: &str, text: &str) -> Result<(), Refusal> {
-    let wrong = client::wrong_with_address(text);
+    let wrong = client::wrong_with_origin(text);
     wrong.map_or(Ok(()), |why| Err(Refusal::new(format!("`{flag}`: {why}"))))
 }
 

@@ -20,6 +20,9 @@ pub enum Unusable {
     /// It is no URL.
     #[error("`{0}` is no address: wanted something like https://api.example.test")]
     Address(String),
+    /// It is more than scheme, host and port: requests have paths of their own.
+    #[error("wanted scheme, host and port alone: what stands behind them would be dropped")]
+    Path,
     /// The TLS set-up failed.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
@@ -92,17 +95,13 @@ pub(super) fn address(base: &str) -> Result<reqwest::Url, Unusable> {
     if is_web { Ok(url) } else { Err(Unusable::Address(base.into())) }
 }
 
-/// What is wrong with an address that is none of HTTP.
-pub fn wrong_with_address(text: &str) -> Option<Unusable> {
-    address(text).err()
-}
-
-/// Whether an address is more than scheme, host and port: requests have paths of their own, and the rest would be dropped.
-pub fn is_more_than_an_origin(address: &str) -> bool {
-    let is_more = |url: reqwest::Url| {
-        url.has_host() && (url.path() != "/" || url.query().is_some() || url.fragment().is_some())
-    };
-    reqwest::Url::parse(address).is_ok_and(is_more)
+/// What is wrong with an address to which the paths of requests are added: it must be one of HTTP, and have no path of its own.
+pub fn wrong_with_origin(text: &str) -> Option<Unusable> {
+    let has_more = |url: reqwest::Url| url.path() != "/" || url.query().is_some() || url.fragment().is_some();
+    match address(text) {
+        Ok(url) => has_more(url).then_some(Unusable::Path),
+        Err(why) => Some(why),
+    }
 }
 
 /// Scheme, host and port that an address leads to, seen from a base: an absolute address may stand there as well as one

@@ -16,7 +16,7 @@ mod plain;
 pub mod postgres;
 mod reach;
 
-pub use connections::{Connection, Unusable, is_more_than_an_origin, origin, wrong_with_address};
+pub use connections::{Connection, Unusable, origin, wrong_with_origin};
 pub use grpc::{Grpc, only_message};
 pub use http::{Answer, BODY_LIMIT_BYTES, Http, Request, SendError};
 pub use networks::{Network, Networks, NoNetwork};

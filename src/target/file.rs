@@ -5,7 +5,7 @@ use super::bucket::BucketPlace;
 use super::connect::as_url;
 use super::database::Database;
 use super::mailbox::{self, Mailbox};
-use crate::client::{self, Network, Networks};
+use crate::client::{self, Network, Networks, Unusable};
 use crate::source::{At, Invalid, Place, Problem, Problems, Source, Span, Whole, did_you_mean, read, tree};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -327,8 +327,7 @@ fn look_over(file: &TargetFile) -> Vec<Problem> {
         found.push(Problem::new(file.pace.at, text));
     }
     found.extend(too_short(file));
-    found.extend(no_addresses(file));
-    found.extend(with_paths(file));
+    found.extend(wrong_addresses(file));
     found.extend(file.kubernetes.iter().flat_map(KubernetesPlace::problems));
     found.extend(file.resolves_to.iter().filter_map(no_network));
     found.extend(contradictions(file));
@@ -357,24 +356,20 @@ fn too_short(file: &TargetFile) -> Vec<Problem> {
     found
 }
 
-/// What stands for an address and is none.
-fn no_addresses(file: &TargetFile) -> Vec<Problem> {
+/// What stands for an address and is none, or has a path, which nothing would ask for.
+fn wrong_addresses(file: &TargetFile) -> Vec<Problem> {
     let of_http = [Some(&file.api), file.admin.as_ref()].into_iter().flatten();
     let of_http = of_http.map(|address| (address.at, address.value.clone()));
     let all = of_http.chain(file.proxy.as_ref().map(|address| (address.at, as_url(address))));
     let wrong = |(at, address): (Place, String)| {
-        Some(Problem::new(at, client::wrong_with_address(&address)?.to_string()))
+        let why = client::wrong_with_origin(&address)?;
+        let problem = Problem::new(at, why.to_string());
+        Some(match why {
+            Unusable::Path => problem.hint("write it into the operations' own paths"),
+            _ => problem,
+        })
     };
     all.filter_map(wrong).collect()
-}
-
-/// Addresses with a path, which nothing would ask for.
-fn with_paths(file: &TargetFile) -> Vec<Problem> {
-    let named = [Some(&file.api), file.proxy.as_ref(), file.admin.as_ref()].into_iter().flatten();
-    let more = named.filter(|address| client::is_more_than_an_origin(address));
-    let text = "wanted scheme, host and port alone: what stands behind them would be dropped";
-    more.map(|address| Problem::new(address.at, text).hint("write it into the operations' own paths"))
-        .collect()
 }
 
 fn no_network(text: &At<String>) -> Option<Problem> {

@@ -178,15 +178,22 @@ fn without_a_terminal_what_has_no_usual_answer_must_be_given() {
 #[test]
 fn what_is_no_address_is_written_into_no_target_file() {
     let folder = tempfile::tempdir().unwrap();
+    let wanted = "wanted something like https://api.example.test";
     for (flags, told) in [
-        (["--api", "nonsense", "--proxy", ""], "`--api`: `nonsense` is no address"),
-        (["--api", "http://api.example.test", "--proxy", "a b"], "`--proxy`: `https://a b` is no address"),
+        (["--api", "nonsense", "--proxy", ""], format!("`--api`: `nonsense` is no address: {wanted}")),
+        (
+            ["--api", "http://api.example.test", "--proxy", "a b"],
+            format!("`--proxy`: `https://a b` is no address: {wanted}"),
+        ),
+        (
+            ["--api", "http://api.example.test/v1", "--proxy", ""],
+            "`--api`: wanted scheme, host and port alone: what stands behind them would be dropped".into(),
+        ),
     ] {
         let mut init = crate::program::muster();
         init.current_dir(folder.path()).args(["init", "--operator", "muster", "--name", "mine"]).args(flags);
         let output = init.output().unwrap();
-        let wanted = format!("error: {told}: wanted something like https://api.example.test\n");
-        assert_eq!((code(&output), stderr(&output)), (2, wanted));
+        assert_eq!((code(&output), stderr(&output)), (2, format!("error: {told}\n")));
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
