@@ -53,14 +53,14 @@ fn lines(text: &[u8]) -> Option<Vec<Range<usize>>> {
     if !text.contains(&b'\n') {
         return None;
     }
-    let mut at = 0;
-    let line = |line: &[u8]| {
-        let kept = line.strip_suffix(b"\r").unwrap_or(line);
-        let from = at;
-        at += line.len() + 1;
-        from..from + kept.len()
+    let mut from = 0;
+    let line = |end: usize| {
+        let kept = text[from..end].strip_suffix(b"\r").unwrap_or(&text[from..end]);
+        let line = from..from + kept.len();
+        from = end + 1;
+        line
     };
-    Some(text.split(|byte| *byte == b'\n').map(line).collect())
+    Some(memchr::memchr_iter(b'\n', text).chain([text.len()]).map(line).collect())
 }
 
 /// The same, if the text has breaks that are written `\n` or `\r`, or, quoted once more, `\\n`; `None` if it has none.
@@ -91,8 +91,8 @@ fn continued(text: &[u8], lines: &[Range<usize>]) -> Option<Vec<Range<usize>>> {
         let signs = text[line.clone()].iter().rev().take_while(|byte| goes_on(byte)).count();
         line.start..line.end - signs
     };
-    let all: Vec<Range<usize>> = lines.iter().map(without).collect();
-    (all != lines).then_some(all)
+    let any = lines.iter().any(|line| text[line.clone()].last().is_some_and(goes_on));
+    any.then(|| lines.iter().map(without).collect())
 }
 
 /// How many backslashes make a letter of the one behind this text: of an odd number one, for the others stand for themselves.
@@ -106,7 +106,7 @@ fn quoted_by(before: &[u8]) -> usize {
 
 /// What a line holds behind a quote that opens in it: there the first line of a quoted text begins.
 fn unquoted(line: &[u8]) -> &[u8] {
-    line.iter().rposition(|byte| *byte == b'"').map_or(line, |quote| &line[quote + 1..])
+    memchr::memrchr(b'"', line).map_or(line, |quote| &line[quote + 1..])
 }
 
 /// How much of a line is left out: the beginning that it shares with the line before, digits taken for alike, up to the last
