@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+static LOST_OUTPUT: OnceLock<std::io::Error> = OnceLock::new();
+
 /// The arguments, the program's name first.
 pub fn arguments() -> Vec<std::ffi::OsString> {
     std::env::args_os().collect()
@@ -52,11 +54,20 @@ pub fn random_seed() -> u64 {
     rand::random()
 }
 
-/// Writes to standard output, after everything that was told; a reader that has gone away is no error.
+/// Writes to standard output, after everything that was told. A reader that has gone away is no error; what else keeps it from
+/// being written is remembered (`lost_output`).
 pub fn print(text: &str) {
     end_telling();
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).ok();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    if let Some(why) = written.err().filter(|why| why.kind() != std::io::ErrorKind::BrokenPipe) {
+        LOST_OUTPUT.get_or_init(|| why);
+    }
+}
+
+/// Why something that was printed could not be written, such as on a full disk; `None` if all of it was, or nobody reads it.
+pub fn lost_output() -> Option<&'static std::io::Error> {
+    LOST_OUTPUT.get()
 }
 
 /// Writes to standard error, from a thread of its own: whoever opened a pipe there and does not read it keeps nobody waiting. A

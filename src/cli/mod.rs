@@ -60,7 +60,7 @@ fn carried_out() -> u8 {
         Command::Help(arguments) => help::help(&arguments),
     };
     match ended {
-        Ok(ending) => ending.code(),
+        Ok(ending) => told_whole(ending).code(),
         Err(refusal) => {
             host::tell(&harmless(&refusal.0));
             Ending::Misused.code()
@@ -75,7 +75,18 @@ fn refused(told: &clap::Error) -> u8 {
         return Ending::Misused.code();
     }
     host::print(&told.to_string());
-    Ending::Passed.code()
+    told_whole(Ending::Passed).code()
+}
+
+/// What was printed and has got lost was not told: whoever reads a part of it must not take it for the whole.
+fn told_whole(ending: Ending) -> Ending {
+    match host::lost_output() {
+        Some(why) if ending == Ending::Passed => {
+            host::tell(&format!("error: cannot write to the standard output: {why}\n"));
+            Ending::Unrecorded
+        }
+        _ => ending,
+    }
 }
 
 /// Why a command did nothing: usage, configuration, or an invalid file. The text is whole, with its hints.

@@ -20,7 +20,7 @@ pub enum Ending {
     Interrupted,
     /// Stopped by SIGTERM, after undoing.
     Terminated,
-    /// A report or the run record could not be written whole.
+    /// A report, the run record or the standard output could not be written whole.
     Unrecorded,
     /// Something muster made or broke could not be put back.
     LeftBehind,
@@ -106,7 +106,7 @@ impl Ending {
             Self::LeftBehind => {
                 "something muster made or broke could not be put back: the output names it, and `muster cleanup`"
             }
-            Self::Unrecorded => "a report or the run record could not be written whole",
+            Self::Unrecorded => "a report, the run record or the standard output could not be written whole",
             Self::GateHolds => "the gate holds (`muster gate` only)",
             Self::Panicked => "muster itself panicked (after undoing what it could)",
             Self::HungUp => "stopped by SIGHUP, after undoing",

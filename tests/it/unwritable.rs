@@ -161,3 +161,25 @@ fn end(id: &str) {
         std::thread::sleep(std::time::Duration::from_millis(300));
     }
 }
+
+#[test]
+fn what_is_printed_to_a_full_disk_is_not_taken_for_the_whole() {
+    let bench = Bench::new();
+    let ended = bench.muster(&["run", "--exact", "store-is-healthy"]).output().unwrap();
+    assert_eq!(code(&ended), 0, "{}", stderr(&ended));
+    for command in
+        [&["report", "junit"][..], &["list"], &["rbac", "chaos"], &["--version"], &["help", "exit-codes"]]
+    {
+        let mut muster = crate::program::muster();
+        muster.current_dir(bench.folder.path()).args(command);
+        if command[0] == "report" {
+            muster.arg("--from").arg(bench.path("reports"));
+        }
+        if command[0] == "rbac" {
+            muster.args(["--target", "target.yaml"]);
+        }
+        let output = muster.stdout(std::fs::File::create("/dev/full").unwrap()).output().unwrap();
+        let told = "error: cannot write to the standard output: No space left on device (os error 28)\n";
+        assert_eq!((code(&output), stderr(&output)), (6, told.to_owned()), "{command:?}");
+    }
+}
