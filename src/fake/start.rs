@@ -85,8 +85,8 @@ pub struct Options {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A door's address could not be had.
-    #[error("cannot open a door of the fake platform")]
-    Door(#[source] std::io::Error),
+    #[error("cannot open a door of the fake platform: {0}")]
+    Door(std::io::Error),
     /// A defect that nobody knows.
     #[error("no defect is called `{0}`")]
     UnknownDefect(String),

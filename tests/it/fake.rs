@@ -202,6 +202,17 @@ fn an_unknown_defect_is_refused() {
 }
 
 #[test]
+fn a_door_that_is_taken_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let api = taken.local_addr().unwrap();
+    let addresses = Addresses { api, ..options(&[]).addresses };
+    let told = start(Options { addresses, ..options(&[]) }).unwrap_err().to_string();
+    let wanted =
+        format!("cannot open a door of the fake platform: {api}: Address already in use (os error 98)");
+    assert_eq!(told, wanted);
+}
+
+#[test]
 fn the_same_state_is_shown_twice_and_the_target_names_every_door() {
     let stage = Stage::set(&[]);
     let Addresses { api, proxy, kubernetes, admin, .. } = stage.fake.addresses;

@@ -98,9 +98,14 @@ type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// A listener that may take over a port which was in use a moment ago.
 pub(crate) fn listen(address: SocketAddr) -> std::io::Result<tokio::net::TcpListener> {
-    let socket =
-        if address.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() }?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(1024)
+    let opened = || {
+        let socket = match address.is_ipv4() {
+            true => tokio::net::TcpSocket::new_v4(),
+            false => tokio::net::TcpSocket::new_v6(),
+        }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(1024)
+    };
+    opened().map_err(|why: std::io::Error| std::io::Error::new(why.kind(), format!("{address}: {why}")))
 }
