@@ -129,6 +129,9 @@ fn answers(arguments: &InitArguments) -> Result<Answers, Refusal> {
     )?;
     let cluster = cluster(arguments)?;
     let name = answer(arguments.name.as_ref(), "--name", "a name for the target", Some(&word(host)))?;
+    if word(&name).is_empty() {
+        return Err(Refusal::new(format!("`--name`: wanted letters or digits, found `{name}`")));
+    }
     Ok(Answers { name: word(&name), api, proxy, operator, cluster })
 }
 
@@ -199,6 +202,11 @@ struct Filling<'a> {
 const LACKED: &str = "clock, registry-ttl, live-switches, invite-only, payments, expected-images, ingress, certificates, \
                       secrets, backup, backup-bucket, database";
 
+/// A text as YAML takes for one, whatever it holds: as JSON writes it.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
 impl Filling<'_> {
     /// The target file of one of Micro's platforms.
     fn micro(&self) -> String {
@@ -209,7 +217,7 @@ impl Filling<'_> {
         self.filled(include_str!("init/micro.yaml"), "")
             .replace("{provides}", provides)
             .replace("{lacks}", &lacks)
-            .replace("{operator}", &self.answers.operator)
+            .replace("{operator}", &quoted(&self.answers.operator))
             .replace("{operator_namespace}", "micro")
             .replace("{secret_variable}", &self.arguments.secret_variable)
     }

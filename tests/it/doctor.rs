@@ -199,6 +199,24 @@ fn what_is_no_address_is_written_into_no_target_file() {
 }
 
 #[test]
+fn a_name_needs_a_letter_and_an_operator_may_be_called_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    let init = |name: &str| {
+        let mut init = crate::program::muster();
+        init.current_dir(folder.path()).args(["init", "--api", "http://api.example.test", "--proxy", ""]);
+        init.args(["--name", name, "--operator", "ops: \"a\" # 1", "--write", "mine.yaml"]).output().unwrap()
+    };
+    let output = init("-");
+    let told = "error: `--name`: wanted letters or digits, found `-`\n";
+    assert_eq!((code(&output), stderr(&output)), (2, told.to_owned()));
+    let output = init("mine");
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let written = std::fs::read_to_string(folder.path().join("mine.yaml")).unwrap();
+    let read: serde_json::Value = serde_saphyr::from_str(&written).unwrap();
+    assert_eq!(read["identities"]["operator"]["id"], "ops: \"a\" # 1");
+}
+
+#[test]
 fn the_least_roles_are_those_of_the_chosen_cases() {
     let bench = Bench::new();
     let rbac = |arguments: &[&str]| {
