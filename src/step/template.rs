@@ -288,7 +288,19 @@ fn supported(source: &str) -> Result<(), String> {
     match outside.contains('*') {
         _ if is_slice => Err("slices are not supported".into()),
         true => Err("`*` is not supported".into()),
-        false => Ok(()),
+        false => outside.split('|').skip(1).try_for_each(known_filter),
+    }
+}
+
+/// A filter must be there: one that is not would be told only when a case comes to it.
+fn known_filter(behind_the_bar: &str) -> Result<(), String> {
+    let name: String =
+        behind_the_bar.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    let tried =
+        |environment: &Environment<'_>| environment.compile_expression(&format!("''|{name}"))?.eval(());
+    match ENVIRONMENT.with(tried) {
+        Err(error) if error.kind() == minijinja::ErrorKind::UnknownFilter => Err(said(&error)),
+        _ => Ok(()),
     }
 }
 
