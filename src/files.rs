@@ -95,6 +95,24 @@ pub fn read_text(path: &Path) -> Result<String, FileError> {
         .map_err(|_| FileError::new("read", path, io::Error::other("it is not UTF-8")))
 }
 
+/// The largest file that a person writes for muster: a suite, a target. Inclusive, in bytes.
+pub const MAX_WRITTEN_BYTES: u64 = 4 << 20;
+
+/// Reads what a person has written, as UTF-8.
+///
+/// # Errors
+/// If it is not there, cannot be read, is not UTF-8, or has more than [`MAX_WRITTEN_BYTES`].
+pub fn read_written(path: &Path) -> Result<String, FileError> {
+    let wrong = |why| FileError::new("read", path, why);
+    let mut bytes = vec![];
+    let most = |file: File| file.take(MAX_WRITTEN_BYTES + 1).read_to_end(&mut bytes);
+    File::open(path).and_then(most).map_err(wrong)?;
+    if bytes.len() as u64 > MAX_WRITTEN_BYTES {
+        return Err(wrong(io::Error::other("it has more than 4 MiB")));
+    }
+    String::from_utf8(bytes).map_err(|_| wrong(io::Error::other("it is not UTF-8")))
+}
+
 /// The files and folders in a folder, sorted by name.
 ///
 /// # Errors
@@ -398,6 +416,18 @@ mod tests {
         assert!(is_locked(&path) && error.ends_with("another muster is at work with it"), "{error}");
         drop(first);
         assert!(!is_locked(&path) && Appender::open(&path).unwrap().lock().is_ok());
+    }
+
+    #[test]
+    fn what_a_person_writes_is_of_a_size_that_a_person_can_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("target.yaml");
+        let most = usize::try_from(MAX_WRITTEN_BYTES).unwrap();
+        write_whole(&path, "é".repeat(most / 2).as_bytes()).unwrap();
+        assert_eq!(read_written(&path).unwrap().len(), most);
+        write_whole(&path, format!("x{}", "é".repeat(most / 2)).as_bytes()).unwrap();
+        let error = read_written(&path).unwrap_err().to_string();
+        assert!(error.ends_with("target.yaml: it has more than 4 MiB"), "{error}");
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub(super) struct Opened {
 
 /// The target file at a path.
 pub(super) fn target_file(path: &Path) -> Result<Opened, Refusal> {
-    let source = Source::new(path.display().to_string(), files::read_text(path)?);
+    let source = Source::new(path.display().to_string(), files::read_written(path)?);
     Ok(Opened { file: target::read_target(&source)?, source, fakes: None })
 }
 

@@ -49,7 +49,7 @@ fn on_disk(path: &Path, name: &str, found: &mut Vec<Source>) -> Result<(), FileE
         if entry.is_dir() {
             on_disk(&entry, &inner, found)?;
         } else if is_yaml(&entry) {
-            found.push(Source::new(inner, files::read_text(&entry)?));
+            found.push(Source::new(inner, files::read_written(&entry)?));
         }
     }
     Ok(())
