@@ -62,8 +62,8 @@ impl Post {
         replies
     }
 
-    /// Receives a code, which must stand in the mail with this id.
-    fn receive(&self, to: &str, id: &str) -> (i32, Value, String) {
+    /// Receives a code, which must stand in the mail with this id, within so many seconds at a pace of 0.05.
+    fn receive(&self, to: &str, id: &str, within_s: u32) -> (i32, Value, String) {
         let suites = self.folder.path().join("suites");
         std::fs::create_dir_all(suites.join("mail")).unwrap();
         std::fs::write(suites.join("operations.yaml"), "{}\n").unwrap();
@@ -75,7 +75,7 @@ cases:
     why: a code that was mailed can be received
     tags: [smoke]
     steps:
-      - receive: {{ what: code, to: {to}, within: 20s, capture: code }}
+      - receive: {{ what: code, to: {to}, within: {within_s}s, capture: code }}
       - call: {{ get: /email/{id}, expect: {{ text: {{ matches: $(code) }} }} }}
 "
         );
@@ -89,13 +89,13 @@ cases:
     }
 
     pub(crate) fn passes(&self, to: &str, id: &str) {
-        let (code, case, told) = self.receive(to, id);
+        let (code, case, told) = self.receive(to, id, 600);
         assert_eq!((code, &case["outcome"]), (0, &"pass".into()), "{to}: {told}");
     }
 
     /// What kind of failure it is, and what is said.
     pub(crate) fn says(&self, to: &str, kind: &str) -> String {
-        let (code, case, told) = self.receive(to, "m1");
+        let (code, case, told) = self.receive(to, "m1", 20);
         let failure = &case["failures"][0];
         assert_eq!(failure["kind"], kind, "{told}");
         assert_eq!(code, if kind == "receive.nothing" { 1 } else { 3 }, "{told}");
@@ -239,7 +239,7 @@ fn large_mails_do_not_matter() {
 #[test]
 fn doctor_reads_mailboxes_and_a_password_that_is_not_there_is_told() {
     let post = Post::new();
-    post.receive("me@a.test", "m1");
+    post.receive("me@a.test", "m1", 20);
     let doctor = || {
         let mut doctor = muster();
         doctor.current_dir(post.folder.path()).args([
