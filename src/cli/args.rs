@@ -53,13 +53,13 @@ pub(crate) struct SuitesArguments {
 /// Which cases are chosen.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct SelectionArguments {
-    /// Parts of a case's id or of its family; one of them must be found. Each must match some case.
+    /// Parts of FAMILY/ID, as `muster list` shows them; one of them must be found. Each must match some case.
     #[arg(value_name = "FILTER")]
     pub(crate) filters: Vec<String>,
     /// A tag that a case must have; given more than once, one of them.
     #[arg(long = "tag", short = 't', value_name = "TAG")]
     pub(crate) tags: Vec<String>,
-    /// FILTER is a whole id.
+    /// FILTER is a whole ID, or a whole FAMILY/ID.
     #[arg(long)]
     pub(crate) exact: bool,
     /// The target file; the built-in fakes if absent.
@@ -203,7 +203,7 @@ pub(crate) struct RbacArguments {
     /// The target file.
     #[arg(long, value_name = "FILE")]
     pub(crate) target: PathBuf,
-    /// Parts of a case's id or of its family; all cases if absent.
+    /// Parts of FAMILY/ID, as `muster list` shows them; all cases if absent.
     #[arg(value_name = "FILTER")]
     pub(crate) filters: Vec<String>,
     /// Where suites come from.

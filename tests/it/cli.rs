@@ -3,6 +3,37 @@
 use crate::program::{Bench, code, muster, operator_secret, stderr, stdout, summary};
 
 #[test]
+fn a_case_is_chosen_by_what_is_shown_of_it() {
+    let listed = |arguments: &[&str]| {
+        let output = muster().arg("list").args(arguments).output().unwrap();
+        let lines: Vec<String> =
+            stdout(&output).lines().filter(|line| !line.starts_with(' ')).map(str::to_owned).collect();
+        (code(&output), lines.last().cloned().unwrap_or_default())
+    };
+    for (arguments, told) in [
+        (&["store-is-healthy"][..], "1 cases"),
+        (&["service-call/store-is-healthy"], "1 cases"),
+        (&["--exact", "service-call/store-is-healthy"], "1 cases"),
+        (&["--exact", "service-call/store-is-health"], ""),
+        (&["chaos/store-is-healthy"], ""),
+    ] {
+        let wanted = if told.is_empty() { 4 } else { 0 };
+        assert_eq!(listed(arguments), (wanted, told.to_owned()), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_pace_at_which_nothing_would_ever_happen_is_refused() {
+    for command in ["run", "fake"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut muster = muster();
+        let output = muster.current_dir(folder.path()).args([command, "--pace", "0"]).output().unwrap();
+        let told = "error: wanted a pace above 0 and up to 1, found 0\n";
+        assert_eq!((code(&output), stderr(&output)), (2, told.to_owned()), "{command}");
+    }
+}
+
+#[test]
 fn help_and_version_go_to_standard_output() {
     let help = muster().arg("--help").output().unwrap();
     assert_eq!(code(&help), 0);
