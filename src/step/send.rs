@@ -119,7 +119,13 @@ impl Stage<'_> {
             self.declare_residue(operation);
         }
         let sent = if is_write { self.once(prepared).await } else { self.attempts(prepared).await };
-        let mut reply = sent.map_err(|error| vec![self.unanswered(prepared, &error, is_write)])?;
+        let mut reply = match sent {
+            Ok(reply) => reply,
+            Err(error) => {
+                self.note_unsent(number, &error)?;
+                return Err(vec![self.unanswered(prepared, &error, is_write)]);
+            }
+        };
         self.note_redirect(prepared, &mut reply);
         self.note_clock(&reply);
         if let Some(number) = number {
@@ -128,6 +134,17 @@ impl Stage<'_> {
         self.statuses.push(reply.status);
         self.learn_secrets(operation, prepared, &mut reply);
         Ok(reply)
+    }
+
+    /// What the target saw nothing of changed nothing: there is nothing to put back, unless the same change was sent before.
+    fn note_unsent(&self, number: Option<u64>, error: &SendError) -> Result<(), Vec<Failure>> {
+        let journal = self.scene.journal;
+        match number {
+            Some(number) if error.is_before_sending() && !journal.is_repeated(number) => {
+                journal.undone(number).map_err(|why| vec![self.doubt("ledger.disk", &why.to_string())])
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A conflict says that what was to be made was there before. Unless this case made it, or its undo names this run, it is

@@ -88,6 +88,20 @@ fn a_write_that_is_carried_out_in_the_middle_of_its_undo_is_put_back_all_the_sam
     assert_eq!(own.item("late"), None, "it stays");
 }
 
+#[test]
+fn what_was_never_sent_needs_no_undo() {
+    let own = Own::answering(obedient);
+    let never =
+        "      - call: { op: item.make, with: { id: one }, json: { value: 1 }, headers: { x: \"a\\nb\" } }";
+    let again = "      - call: { op: item.make, with: { id: two }, json: { value: 1 } }\n      - call: { op: item.make, with: { id: \
+                 two }, json: { value: 1 }, headers: { x: \"a\\nb\" } }";
+    own.cases(&[("never", "", never), ("again", "", again)]);
+    let (exit, ended) = own.run();
+    assert_eq!((exit, kinds(&ended)), (3, vec![("inconclusive", "transport.unsendable"); 2]));
+    assert_eq!((own.asked("POST /items/one"), own.asked("DELETE /items/one")), (0, 0));
+    assert_eq!((own.item("two"), own.asked("POST /items/two")), (None, 1));
+}
+
 /// The first of these writes has its effect elsewhere.
 fn obedient_but_late(asked: &Asked, state: &State) -> Answer {
     if asked.what == "POST /items/late" { ok(&json!({})) } else { obedient(asked, state) }
