@@ -35,6 +35,11 @@ const AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// And never earlier.
 const AGAIN_AT_LEAST: Duration = Duration::from_millis(100);
 
+/// How long a request may be under way that nobody waits for any more, before `pace`: Micro's own clients give up after as long.
+const LASTS_AT_MOST: Duration = Duration::from_secs(5);
+/// The same, whatever the pace: a busy machine is no faster for it.
+const LASTS_AT_LEAST: Duration = Duration::from_millis(500);
+
 /// The process may stand still for so long within an attempt.
 const STALL_AT_MOST: Duration = Duration::from_secs(2);
 /// How often an undo is made again at once because the process stood still.
@@ -108,16 +113,16 @@ impl Term<'_> {
 }
 
 /// A request without an answer may be carried out after its change was put back: as long as its operation says that it `settles`,
-/// from when undoing began. It is put back once more then.
+/// from when undoing began, or else as long as a request may last. It is put back once more then.
 async fn undone_for_good(scene: &Scene<'_>, change: &Change, term: &Term<'_>) -> Result<(), String> {
     undone(scene, change, term).await?;
-    match scene.book.settles(&change.operation) {
-        Some(settles) if !scene.journal.is_answered(change.number) => {
-            tokio::time::sleep_until(term.began + scene.target.paced(settles)).await;
-            undone(scene, change, term).await
-        }
-        _ => Ok(()),
+    let is_request = scene.book.operations.contains_key(&change.operation);
+    if !is_request || scene.journal.is_answered(change.number) {
+        return Ok(());
     }
+    let settles = scene.book.settles(&change.operation).unwrap_or(LASTS_AT_MOST);
+    tokio::time::sleep_until(term.began + scene.target.paced(settles).max(LASTS_AT_LEAST)).await;
+    undone(scene, change, term).await
 }
 
 /// An undo may be repeated. An attempt in which the whole process stood still says nothing, and is made again at once; one that

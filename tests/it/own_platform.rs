@@ -162,7 +162,7 @@ fn holds(folder: &Path, text: &str) -> bool {
 }
 
 /// What an item is made, changed and deleted by. Making one says who may have been there; changing one looks before.
-const OPERATIONS: &str = "refused: [{ status: 403 }]
+pub(crate) const OPERATIONS: &str = "refused: [{ status: 403 }]
 auth.token: { http: POST /token, open_to: [anyone], effect: read, secret: [$.token] }
 item.read: { http: 'GET /items/{id}', open_to: [anyone], effect: read }
 item.make:

@@ -62,6 +62,25 @@ fn a_write_without_an_answer_that_is_carried_out_later_is_put_back_once_more() {
 }
 
 #[test]
+fn a_write_that_does_not_settle_is_put_back_once_more_too_if_nobody_answered_it() {
+    let own = Own::answering(|asked, state| {
+        if asked.what == "POST /items/late" {
+            let state = state.clone();
+            later(400, move || drop(held(&state).items.insert("late".into(), json!(1))));
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        obedient_but_late(asked, state)
+    });
+    own.target("answer_within: 100ms\npace: 0.2\n");
+    own.write("suites/operations.yaml", &crate::own_platform::OPERATIONS.replace("  settles: 2s\n", ""));
+    own.cases(&[("late", "", "      - call: { op: item.make, with: { id: late }, json: { value: 1 } }")]);
+    let (exit, ended) = own.run();
+    assert_eq!((exit, kinds(&ended)), (3, vec![("inconclusive", "transport.timed-out")]));
+    std::thread::sleep(Duration::from_millis(600));
+    assert_eq!(own.item("late"), None, "it stays");
+}
+
+#[test]
 fn a_write_that_is_carried_out_in_the_middle_of_its_undo_is_put_back_all_the_same() {
     let own = Own::answering(|asked, state| {
         if asked.what == "POST /items/late" {
