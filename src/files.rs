@@ -91,8 +91,11 @@ pub fn is_taken(path: &Path) -> bool {
 /// # Errors
 /// If it is not there, cannot be read, or is not UTF-8.
 pub fn read_text(path: &Path) -> Result<String, FileError> {
-    String::from_utf8(read_bytes(path)?)
-        .map_err(|_| FileError::new("read", path, io::Error::other("it is not UTF-8")))
+    as_text(read_bytes(path)?, path)
+}
+
+fn as_text(bytes: Vec<u8>, path: &Path) -> Result<String, FileError> {
+    String::from_utf8(bytes).map_err(|_| FileError::new("read", path, io::Error::other("it is not UTF-8")))
 }
 
 /// The largest file that a person writes for muster: a suite, a target. Inclusive, in bytes.
@@ -110,7 +113,7 @@ pub fn read_written(path: &Path) -> Result<String, FileError> {
     if bytes.len() as u64 > MAX_WRITTEN_BYTES {
         return Err(wrong(io::Error::other("it has more than 4 MiB")));
     }
-    String::from_utf8(bytes).map_err(|_| wrong(io::Error::other("it is not UTF-8")))
+    as_text(bytes, path)
 }
 
 /// The files and folders in a folder, sorted by name.

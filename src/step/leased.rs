@@ -169,7 +169,11 @@ fn lease_of(key: &str) -> String {
     format!("muster-holds-{}-{hash}", readable.trim_matches('-'))
 }
 
-fn noted<E: std::fmt::Display>(written: Result<(), E>, stage: &Stage<'_>) -> Result<(), Vec<Failure>> {
+/// What came of a line of the journal: one that could not be written is a doubt of the step.
+pub(super) fn noted<E: std::fmt::Display>(
+    written: Result<(), E>,
+    stage: &Stage<'_>,
+) -> Result<(), Vec<Failure>> {
     written.map_err(|error| vec![stage.doubt("ledger.disk", &error.to_string())])
 }
 

@@ -3,6 +3,7 @@
 //! Lives here: the one way in which steps reach the target. Does not: judging the reply.
 
 use super::json_path::json_path;
+use super::leased::noted;
 use super::operation::LookUp;
 use super::request::Request;
 use super::stage::Stage;
@@ -141,7 +142,7 @@ impl Stage<'_> {
         let journal = self.scene.journal;
         match number {
             Some(number) if error.is_before_sending() && !journal.is_repeated(number) => {
-                journal.undone(number).map_err(|why| vec![self.doubt("ledger.disk", &why.to_string())])
+                noted(journal.undone(number), self)
             }
             _ => Ok(()),
         }
@@ -157,13 +158,13 @@ impl Stage<'_> {
         let is_safe = |change: &Change| change.key.is_some() || change.undo.as_ref().is_some_and(names_run);
         let is_named = |change: &Change| change.number == number && is_safe(change);
         let is_ours = || journal.is_repeated(number) || journal.open_all().iter().any(is_named);
-        let noted = match reply.status {
+        let written = match reply.status {
             CONFLICT if !is_ours() => journal.undone(number),
             // Whoever stands in between gave up, or it was taken on to be done later.
             202 | 408 | 502..=504 => Ok(()),
             _ => journal.done(number),
         };
-        noted.map_err(|error| vec![self.doubt("ledger.disk", &error.to_string())])
+        noted(written, self)
     }
 
     /// Whether the first answer counts, be it whole or not.

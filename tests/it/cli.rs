@@ -27,7 +27,8 @@ fn a_pace_at_which_nothing_would_ever_happen_is_refused() {
     for command in ["run", "fake"] {
         let folder = tempfile::tempdir().unwrap();
         let mut muster = muster();
-        let output = muster.current_dir(folder.path()).args([command, "--pace", "0"]).output().unwrap();
+        muster.current_dir(folder.path()).env("XDG_STATE_HOME", folder.path());
+        let output = muster.args([command, "--pace", "0"]).output().unwrap();
         let told = "error: wanted a pace above 0 and up to 1, found 0\n";
         assert_eq!((code(&output), stderr(&output)), (2, told.to_owned()), "{command}");
     }

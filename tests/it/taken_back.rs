@@ -45,14 +45,7 @@ fn a_refused_write_that_is_carried_out_later_is_seen_and_put_back() {
 
 #[test]
 fn a_write_without_an_answer_that_is_carried_out_later_is_put_back_once_more() {
-    let own = Own::answering(|asked, state| {
-        if asked.what == "POST /items/late" {
-            let state = state.clone();
-            later(400, move || drop(held(&state).items.insert("late".into(), json!(1))));
-            std::thread::sleep(Duration::from_secs(1));
-        }
-        obedient_but_late(asked, state)
-    });
+    let own = Own::answering(carried_out_when_nobody_waits);
     own.target("answer_within: 100ms\n");
     own.cases(&[("late", "", "      - call: { op: item.make, with: { id: late }, json: { value: 1 } }")]);
     let (exit, ended) = own.run();
@@ -63,14 +56,7 @@ fn a_write_without_an_answer_that_is_carried_out_later_is_put_back_once_more() {
 
 #[test]
 fn a_write_that_does_not_settle_is_put_back_once_more_too_if_nobody_answered_it() {
-    let own = Own::answering(|asked, state| {
-        if asked.what == "POST /items/late" {
-            let state = state.clone();
-            later(400, move || drop(held(&state).items.insert("late".into(), json!(1))));
-            std::thread::sleep(Duration::from_secs(1));
-        }
-        obedient_but_late(asked, state)
-    });
+    let own = Own::answering(carried_out_when_nobody_waits);
     own.target("answer_within: 100ms\npace: 0.2\n");
     own.write("suites/operations.yaml", &crate::own_platform::OPERATIONS.replace("  settles: 2s\n", ""));
     own.cases(&[("late", "", "      - call: { op: item.make, with: { id: late }, json: { value: 1 } }")]);
@@ -119,6 +105,16 @@ fn what_was_never_sent_needs_no_undo() {
     assert_eq!((exit, kinds(&ended)), (3, vec![("inconclusive", "transport.unsendable"); 2]));
     assert_eq!((own.asked("POST /items/one"), own.asked("DELETE /items/one")), (0, 0));
     assert_eq!((own.item("two"), own.asked("POST /items/two")), (None, 1));
+}
+
+/// This write is carried out 400 ms later, and answered when nobody waits any more.
+fn carried_out_when_nobody_waits(asked: &Asked, state: &State) -> Answer {
+    if asked.what == "POST /items/late" {
+        let state = state.clone();
+        later(400, move || drop(held(&state).items.insert("late".into(), json!(1))));
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    obedient_but_late(asked, state)
 }
 
 /// The first of these writes has its effect elsewhere.
