@@ -5,15 +5,13 @@
 
 mod telling;
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-
-static LOST_OUTPUT: OnceLock<std::io::Error> = OnceLock::new();
 
 /// The arguments, the program's name first.
 pub fn arguments() -> Vec<std::ffi::OsString> {
@@ -54,26 +52,30 @@ pub fn random_seed() -> u64 {
     rand::random()
 }
 
-/// Writes to standard output, after everything that was told. A reader that has gone away is no error; what else keeps it from
-/// being written is remembered (`lost_output`).
+/// Writes to standard output, after everything that was told, and waits until it is written. Whoever listens to signals waits for
+/// a reader who takes nothing for a minute at most, or, once there was one, for three seconds; everybody else as long as it
+/// takes, for a signal ends them. What is not written is remembered (`lost_output`).
 pub fn print(text: &str) {
     end_telling();
-    let mut out = std::io::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    if let Some(why) = written.err().filter(|why| why.kind() != std::io::ErrorKind::BrokenPipe) {
-        LOST_OUTPUT.get_or_init(|| why);
-    }
+    let printer = PRINTER.get_or_init(|| telling::Teller::onto(std::io::stdout()));
+    printer.tell(text);
+    printer.wait(|| match SIGNALS_HEARD.get().map(|heard| heard.load(Ordering::Relaxed)) {
+        None => Duration::MAX,
+        Some(0) => READ_WITHIN_AT_REST,
+        Some(_) => READ_WITHIN,
+    });
 }
 
-/// Why something that was printed could not be written, such as on a full disk; `None` if all of it was, or nobody reads it.
-pub fn lost_output() -> Option<&'static std::io::Error> {
-    LOST_OUTPUT.get()
+/// Why something that was printed could not be written, such as on a full disk; `None` if all of it was, or whoever read it has
+/// gone away.
+pub fn lost_output() -> Option<String> {
+    PRINTER.get()?.lost()
 }
 
 /// Writes to standard error, from a thread of its own: whoever opened a pipe there and does not read it keeps nobody waiting. A
 /// reader that has gone away is no error.
 pub fn tell(text: &str) {
-    TELLER.get_or_init(telling::Teller::start).tell(text);
+    TELLER.get_or_init(|| telling::Teller::onto(std::io::stderr())).tell(text);
 }
 
 /// The same, and waits until it is written: what is drawn around it must not overtake it.
@@ -84,10 +86,16 @@ pub fn tell_at_once(text: &str) {
 
 /// Waits until everything that was told is written, or nobody seems to read it.
 pub fn end_telling() {
-    TELLER.get().into_iter().for_each(telling::Teller::wait);
+    TELLER.get().into_iter().for_each(|teller| teller.wait(|| READ_WITHIN));
 }
 
+/// Whoever reads takes something within this time, or is taken for one who does not read.
+const READ_WITHIN: Duration = Duration::from_secs(3);
+/// The same for who reads what was printed, in a pager say, as long as nobody wants an end.
+const READ_WITHIN_AT_REST: Duration = Duration::from_secs(60);
+
 static TELLER: OnceLock<telling::Teller> = OnceLock::new();
+static PRINTER: OnceLock<telling::Teller> = OnceLock::new();
 
 /// Whether someone watches standard error.
 pub fn is_watched() -> bool {
@@ -163,8 +171,30 @@ impl<L: Copy> Signals<L> {
 /// SIGXFSZ, on Linux and macOS.
 const FILE_SIZE_EXCEEDED: i32 = 25;
 
-/// Listens to SIGINT, SIGTERM and SIGHUP from when this returns. `calm` holds until the first; each signal takes the
-/// next of `steps`, whose text is told; further ones repeat the last. Signals within the same instant may count as one.
+/// How many signals were heard, once somebody listens.
+static SIGNALS_HEARD: OnceLock<AtomicU64> = OnceLock::new();
+
+/// From now on a file that would become larger than this process may write (`ulimit -f`) is told by an error, instead of ending the
+/// process.
+///
+/// # Errors
+/// If the system refuses.
+///
+/// # Panics
+/// If not even six more files may be open.
+pub fn hear_of_full_files() -> std::io::Result<()> {
+    let runtime = runtime_of_signals()?;
+    let _entered = runtime.enter();
+    // Whoever has listened once is not ended by it any more.
+    signal(SignalKind::from_raw(FILE_SIZE_EXCEEDED)).map(drop)
+}
+
+fn runtime_of_signals() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_io().build()
+}
+
+/// Listens to SIGINT, SIGTERM and SIGHUP from when this returns, whatever the caller does. `calm` holds until the first; each signal
+/// takes the next of `steps`, whose text is told; further ones repeat the last. Signals within the same instant may count as one.
 ///
 /// # Errors
 /// If the system refuses.
@@ -172,14 +202,16 @@ pub fn signals<L: Copy + Send + Sync + 'static>(
     calm: L,
     steps: [(L, &'static str); 3],
 ) -> std::io::Result<Signals<L>> {
+    let runtime = runtime_of_signals()?;
+    let entered = runtime.enter();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    // Whoever listens to it is told of a full file by an error, instead of being ended.
-    drop(signal(SignalKind::from_raw(FILE_SIZE_EXCEEDED))?);
+    drop(entered);
+    let heard = SIGNALS_HEARD.get_or_init(AtomicU64::default);
     let (tell_level, levels) = watch::channel(calm);
     let (tell_first, first) = watch::channel(None);
-    tokio::spawn(async move {
+    let listening = async move {
         for count in 0_usize.. {
             let number = tokio::select! {
                 _ = interrupt.recv() => 2,
@@ -188,10 +220,12 @@ pub fn signals<L: Copy + Send + Sync + 'static>(
             };
             let (level, said) = steps[count.min(steps.len() - 1)];
             tell(said);
+            heard.fetch_add(1, Ordering::Relaxed);
             tell_first.send_if_modified(|first| first.replace(first.unwrap_or(number)).is_none());
             tell_level.send_replace(level);
         }
-    });
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(listening))?;
     Ok(Signals { levels, first })
 }
 

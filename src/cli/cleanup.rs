@@ -45,7 +45,7 @@ pub(super) fn cleanup(arguments: &CleanupArguments) -> Ended {
         return dry(&state, &target, &runs);
     }
     let _lock = state.lock(target.name(), "cleanup")?;
-    let stop = runtime.block_on(async { signals::listen() })?;
+    let stop = signals::listen()?;
     let mask = Mask::new();
     target.secrets.all().for_each(|secret| mask.learn(secret.reveal()));
     let mut ending = Ending::Passed;

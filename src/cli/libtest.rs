@@ -30,10 +30,7 @@ pub fn libtest(arguments: &[String]) -> u8 {
     arguments.test_threads = Some(1);
     match reported(&arguments) {
         Ok(code) => code,
-        Err(refusal) => {
-            host::tell(&super::harmless(&refusal.0));
-            Ending::Misused.code()
-        }
+        Err(refusal) => super::misused(&super::harmless(&refusal.0)),
     }
 }
 

@@ -16,6 +16,7 @@ mod list;
 mod open;
 mod rbac;
 mod report;
+mod reports;
 mod run;
 mod schema;
 mod signals;
@@ -26,14 +27,21 @@ mod written;
 
 pub use libtest::libtest;
 
-use crate::host;
 use crate::outcome::Ending;
+use crate::{files, host};
 use args::{Arguments, Command};
 use clap::Parser;
+
+/// So many files a runtime opens to listen to signals.
+const FILES_TO_LISTEN: usize = 8;
 
 /// Runs the program and gives its exit code.
 pub fn main() -> u8 {
     host::quiet_panics();
+    // Whoever may open too few files to listen is told so by the command.
+    if files::room_for(FILES_TO_LISTEN).is_ok() {
+        host::hear_of_full_files().unwrap_or_default();
+    }
     let code = carried_out();
     host::end_telling();
     code
@@ -61,32 +69,40 @@ fn carried_out() -> u8 {
     };
     match ended {
         Ok(ending) => told_whole(ending).code(),
-        Err(refusal) => {
-            host::tell(&harmless(&refusal.0));
-            Ending::Misused.code()
-        }
+        Err(refusal) => misused(&harmless(&refusal.0)),
     }
+}
+
+/// Tells why nothing was done.
+fn misused(told: &str) -> u8 {
+    host::tell(told);
+    Ending::Misused.code()
 }
 
 /// clap's own answers: help and version are no errors, everything else is usage.
 fn refused(told: &clap::Error) -> u8 {
     if told.use_stderr() {
-        host::tell(&told.to_string());
-        return Ending::Misused.code();
+        return misused(&told.to_string());
     }
     host::print(&told.to_string());
     told_whole(Ending::Passed).code()
 }
 
-/// What was printed and has got lost was not told: whoever reads a part of it must not take it for the whole.
+/// What was printed and has got lost was not told: whoever reads a part of it must not take it for the whole. A run says so
+/// itself, in its reports too.
 fn told_whole(ending: Ending) -> Ending {
-    match host::lost_output() {
-        Some(why) if ending == Ending::Passed => {
-            host::tell(&format!("error: cannot write to the standard output: {why}\n"));
+    match lost_output().filter(|_| ending < Ending::Unrecorded) {
+        None => ending,
+        Some(told) => {
+            host::tell(&format!("error: {told}\n"));
             Ending::Unrecorded
         }
-        _ => ending,
     }
+}
+
+/// What to say of what was printed and not read, if anything.
+fn lost_output() -> Option<String> {
+    host::lost_output().map(|why| format!("cannot write to the standard output: {why}"))
 }
 
 /// Why a command did nothing: usage, configuration, or an invalid file. The text is whole, with its hints.

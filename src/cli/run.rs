@@ -3,6 +3,7 @@
 use super::args::RunArguments;
 use super::cleanup::{Earlier, Put};
 use super::report::no_report;
+use super::reports::{self, Reports};
 use super::sink::Sink;
 use super::snapshots::Stored;
 use super::state::State;
@@ -11,9 +12,9 @@ use super::{Ended, Refusal, open, signals};
 use crate::files::{self, FileError};
 use crate::host;
 use crate::ledger::{Journal, Keys};
-use crate::outcome::{self, Ending, Event, Outcome, Record};
-use crate::report::{self, Console, Kind, Told};
-use crate::run::{self, Accounts, Plan, Selection, Settings, Stop};
+use crate::outcome::{Ending, Event, Outcome};
+use crate::report::{self, Console, Told};
+use crate::run::{self, Accounts, Plan, Selection, Settings, Stop, Waited};
 use crate::secret::{Mask, Masked};
 use crate::source::Source;
 use crate::step::Scene;
@@ -22,7 +23,7 @@ use crate::target::Target;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Runs what was asked for.
 pub(super) fn run(arguments: &RunArguments) -> Ended {
@@ -83,11 +84,6 @@ pub(super) fn perform(arguments: &RunArguments, tells: bool) -> Result<Performed
     };
     prepared.carried_out(&state).map(|outcome| Performed::Run(Box::new(outcome)))
 }
-
-/// The report that is the record itself.
-const RECORD: &str = "jsonl";
-/// The reports that are written last: they tell how the run ended, so also whether the others were written.
-const LAST: [&str; 2] = ["junit", "summary"];
 
 fn check_reports(asked: &[String]) -> Result<(), Refusal> {
     match asked.iter().find(|name| report::kind(name).is_none()) {
@@ -179,21 +175,22 @@ impl Prepared<'_> {
         let sink = Sink::new(folder, console)?;
         self.stored.written.note(sink.path().to_owned());
         forget_reports(folder)?;
-        let stop = runtime.block_on(async { signals::listen() })?;
+        let stop = signals::listen()?;
         let mask = Mask::new();
         self.target.secrets.all().for_each(|secret| mask.learn(secret.reveal()));
         let earlier = state.open_runs(self.target.name())?;
         // From here on something is sent: nothing below refuses any more, it ends the run in 5 or 6.
         let journal = state.begin(self.target, &run, self.sources)?;
-        let in_vain = self
-            .arguments
-            .wait_for_target
-            .filter(|within| !runtime.block_on(run::wait_for(self.target, *within, &stop)));
+        let waiting = Instant::now();
+        let waited = runtime.block_on(self.waited(&stop));
+        let waited_for = waiting.elapsed();
         let keys = RefCell::default();
         for earlier in earlier {
-            let left = match in_vain {
-                Some(_) => Some(format!("run {earlier} cannot be put back while the target does not answer")),
-                None => runtime.block_on(self.put_back((state, &keys), &earlier, &mask, &stop)),
+            let left = match waited {
+                Waited::InVain | Waited::Stopped => {
+                    Some(format!("run {earlier} cannot be put back while the target does not answer"))
+                }
+                Waited::Answered => runtime.block_on(self.put_back((state, &keys), &earlier, &mask, &stop)),
             };
             if let Some(left) = left {
                 sink.take(Event::Applied { ending: Ending::LeftBehind, why: mask.mask(&left) });
@@ -207,25 +204,58 @@ impl Prepared<'_> {
             sink: &sink,
             left: keys.take(),
         };
-        runtime.block_on(self.executed(&lent, stop.clone(), in_vain));
+        runtime.block_on(self.executed(&lent, stop.clone(), (waited, waited_for)));
+        let reports = Reports::new((folder, &self.arguments.reports), &self.stored.written, (&sink, &mask));
         // What was put back and could not be noted is put back once more by `muster cleanup`.
-        match journal.close() {
-            Ok(true) => self.forgotten(state, &run, &sink, &mask),
+        match journal.close().map_err(|error| format!("{error}; `muster cleanup` looks again")) {
+            Ok(true) => state
+                .forget(self.target.name(), &run)
+                .unwrap_or_else(|error| reports.unrecorded(&error.to_string())),
             Ok(false) => {}
-            Err(error) => unrecorded(&sink, &mask, &format!("{error}; `muster cleanup` looks again")),
+            Err(told) => reports.unrecorded(&told),
         }
         if let Some(number) = stop.signal() {
             let why = Masked::fixed("a signal asked muster to stop");
             sink.take(Event::Applied { ending: Ending::of_signal(number), why });
         }
         sink.end_console();
-        let (outcome, differs) = self.reported(&sink, &mask)?;
-        if self.tells {
-            host::print(&report::console_summary(&outcome, host::wants_colors()));
-            host::print(&differs.unwrap_or_default());
-            host::print(&format!("reports: {}\n", folder.display()));
+        self.reported(&reports)
+    }
+
+    /// Writes the reports and prints the summary. If that is lost, the reports say so too.
+    fn reported(&self, reports: &Reports<'_>) -> Result<Outcome, Refusal> {
+        reports.keep_record();
+        let differs = self.outline_differs(&reports.outcome()?).unwrap_or_else(|refusal| {
+            reports.unrecorded(refusal.said());
+            None
+        });
+        let outcome = reports.write()?;
+        if !self.tells {
+            return Ok(outcome);
         }
-        Ok(outcome)
+        host::print(&report::console_summary(&outcome, host::wants_colors()));
+        host::print(&differs.unwrap_or_default());
+        host::print(&format!("reports: {}\n", self.arguments.report_dir.display()));
+        match super::lost_output() {
+            None => Ok(outcome),
+            Some(told) => {
+                reports.unrecorded(&told);
+                reports.write()
+            }
+        }
+    }
+
+    /// Waits for the target, if that was asked for, and no longer than the run may take.
+    async fn waited(&self, stop: &Stop) -> Waited {
+        match (self.arguments.wait_for_target, self.arguments.timeout) {
+            (None, _) => Waited::Answered,
+            (Some(within), Some(most)) if most < within => match run::wait_for(self.target, most, stop).await
+            {
+                Waited::InVain => Waited::Stopped,
+                waited => waited,
+            },
+            (Some(within), _) => run::wait_for(self.target, within, stop).await,
+        }
     }
 
     /// Puts back what an earlier run has left. What is left even so, in one line.
@@ -253,7 +283,7 @@ impl Prepared<'_> {
         }
     }
 
-    async fn executed(&self, lent: &Lent<'_>, stop: Stop, waited_in_vain: Option<Duration>) {
+    async fn executed(&self, lent: &Lent<'_>, stop: Stop, (waited, waited_for): (Waited, Duration)) {
         let (keys, clock) = (Keys::default(), host::Clock::start());
         let scene = Scene {
             target: self.target,
@@ -276,106 +306,14 @@ impl Prepared<'_> {
         };
         let settings = Settings {
             jobs: usize::from(self.arguments.jobs),
-            timeout: self.arguments.timeout,
+            timeout: self.arguments.timeout.map(|most| most.saturating_sub(waited_for)),
             fail_fast: self.arguments.fail_fast,
-            waited_in_vain,
+            waited_in_vain: self.arguments.wait_for_target.filter(|_| waited == Waited::InVain),
             stop,
             version: env!("CARGO_PKG_VERSION").into(),
         };
         let _watchdog = signals::watch_over();
         run::execute(&self.plan, &scene, lent.accounts, &settings).await;
-    }
-
-    /// A run of which nothing is left is forgotten.
-    fn forgotten(&self, state: &State, run: &str, sink: &Sink, mask: &Mask) {
-        if let Err(error) = state.forget(self.target.name(), run) {
-            unrecorded(sink, mask, &error.to_string());
-        }
-    }
-
-    /// Writes the reports. What keeps them from being written is no refusal any more: something was run. With the outcome,
-    /// how its outline differs from the stored one.
-    fn reported(&self, sink: &Sink, mask: &Mask) -> Result<(Outcome, Option<String>), Refusal> {
-        self.report(sink, mask).or_else(|refusal| {
-            unrecorded(sink, mask, refusal.said());
-            Ok((Recorded::of(sink)?.outcome, None))
-        })
-    }
-
-    /// The record was written as things happened. If that went wrong, or a secret stands in it, it is written anew from
-    /// memory.
-    fn keep_record(&self, sink: &Sink, mask: &Mask) {
-        match sink.kept() {
-            Ok(bytes) if !mask.hides_in(&String::from_utf8_lossy(&bytes)) => return,
-            Ok(_) => {}
-            Err(refusal) => unrecorded(sink, mask, refusal.said()),
-        }
-        if let Err(refusal) = sink.write_anew(mask) {
-            unrecorded(sink, mask, refusal.said());
-        }
-    }
-
-    /// Writes the reports and searches what was written for secrets.
-    fn report(&self, sink: &Sink, mask: &Mask) -> Result<(Outcome, Option<String>), Refusal> {
-        let asked = |kind: &&Kind| {
-            self.arguments.reports.is_empty() || self.arguments.reports.iter().any(|it| it == kind.name)
-        };
-        self.keep_record(sink, mask);
-        let recorded = Recorded::of(sink)?;
-        let differs = self.outline_differs(&recorded.outcome).unwrap_or_else(|refusal| {
-            unrecorded(sink, mask, refusal.said());
-            None
-        });
-        let recorded = recorded.renewed(sink)?;
-        let others = report::KINDS.iter().filter(|kind| !(kind.name == RECORD || LAST.contains(&kind.name)));
-        for kind in others.filter(asked) {
-            self.write(kind, &recorded, sink, mask);
-        }
-        self.search(sink, mask)?;
-        let last: Vec<&Kind> = LAST.iter().filter_map(|name| report::kind(name)).filter(asked).collect();
-        let recorded = self.write_last(&last, recorded.renewed(sink)?, sink, mask)?;
-        Ok((recorded.outcome, differs))
-    }
-
-    /// Writes the reports that tell how the run ended. If one of them changes that, the others are written once more.
-    fn write_last(
-        &self,
-        kinds: &[&Kind],
-        recorded: Recorded,
-        sink: &Sink,
-        mask: &Mask,
-    ) -> Result<Recorded, Refusal> {
-        let count = recorded.records.len();
-        let written: Vec<&&Kind> =
-            kinds.iter().filter(|kind| self.write(kind, &recorded, sink, mask)).collect();
-        self.search(sink, mask)?;
-        let recorded = recorded.renewed(sink)?;
-        if recorded.records.len() > count {
-            for kind in written {
-                self.write(kind, &recorded, sink, mask);
-            }
-            self.search(sink, mask)?;
-        }
-        recorded.renewed(sink)
-    }
-
-    /// Writes a report, and tells whether that went well.
-    fn write(&self, kind: &Kind, recorded: &Recorded, sink: &Sink, mask: &Mask) -> bool {
-        let told = Told { outcome: &recorded.outcome, records: &recorded.records };
-        let folder = &self.arguments.report_dir;
-        self.stored.written.note(folder.join(kind.file));
-        let written = report::write(kind, &told, folder);
-        if let Err(error) = &written {
-            unrecorded(sink, mask, &error.to_string());
-        }
-        written.is_ok()
-    }
-
-    fn search(&self, sink: &Sink, mask: &Mask) -> Result<(), Refusal> {
-        for path in self.stored.written.leaking(mask)? {
-            unrecorded(sink, mask, &format!("{} held a secret and was removed", path.display()));
-        }
-        Ok(())
     }
 
     /// What to tell of a run of every case whose outline is not the stored one of its target.
@@ -394,32 +332,6 @@ impl Prepared<'_> {
     }
 }
 
-/// All that was taken up to a moment, and what it amounts to.
-struct Recorded {
-    records: Vec<Record>,
-    outcome: Outcome,
-}
-
-impl Recorded {
-    fn of(sink: &Sink) -> Result<Self, Refusal> {
-        let records = sink.records();
-        let outcome = outcome::fold(&records).ok_or_else(|| Refusal::new("the run was not recorded"))?;
-        Ok(Self { records, outcome })
-    }
-
-    /// The same, if nothing was taken since.
-    fn renewed(self, sink: &Sink) -> Result<Self, Refusal> {
-        if sink.count() == self.records.len() { Ok(self) } else { Self::of(sink) }
-    }
-}
-
-/// Something was not written whole: the run ends so.
-fn unrecorded(sink: &Sink, mask: &Mask, why: &str) {
-    let why = mask.mask(why);
-    host::tell(&format!("error: {why}\n"));
-    sink.take(Event::Applied { ending: Ending::Unrecorded, why });
-}
-
 /// Unique on its target: the second, and four letters of chance.
 fn run_id() -> String {
     let now = host::now().strftime("%Y%m%d-%H%M%S").to_string();
@@ -432,7 +344,7 @@ fn run_id() -> String {
 
 /// Removes the reports of an earlier run: what this one does not write, or does not come to write, would be taken for its own.
 fn forget_reports(folder: &Path) -> Result<(), FileError> {
-    let others = report::KINDS.iter().filter(|kind| kind.name != RECORD);
+    let others = report::KINDS.iter().filter(|kind| kind.name != reports::RECORD);
     let mut reports = others.map(|kind| folder.join(kind.file)).filter(|path| is_ours(path));
     reports.try_for_each(|path| files::remove(&path))
 }

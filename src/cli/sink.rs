@@ -1,7 +1,7 @@
 //! Where events go: the record on disk, the console, and the memory from which reports are folded.
 
 use super::Refusal;
-use crate::files::{Appender, FileError};
+use crate::files::{self, Appender, FileError};
 use crate::outcome::{self, Event, Record};
 use crate::report::Console;
 use crate::secret::Mask;
@@ -19,6 +19,8 @@ pub(super) struct Sink {
 struct Taken {
     file: Option<Appender>,
     trouble: Option<FileError>,
+    /// The record on disk is no longer written to.
+    is_given_up: bool,
     records: Vec<Record>,
     console: Option<Console>,
 }
@@ -27,9 +29,9 @@ impl Sink {
     /// A sink that writes `run.jsonl` in a folder.
     pub(super) fn new(folder: &Path, console: Option<Console>) -> Result<Self, FileError> {
         let path = folder.join("run.jsonl");
-        crate::files::remove(&path)?;
+        files::remove(&path)?;
         let file = Some(Appender::open(&path)?);
-        let taken = Taken { file, trouble: None, records: vec![], console };
+        let taken = Taken { file, trouble: None, is_given_up: false, records: vec![], console };
         Ok(Self { started: Instant::now(), path, taken: RefCell::new(taken) })
     }
 
@@ -77,26 +79,52 @@ impl Sink {
         taken.file = None;
         let masked = taken.records.iter().map(|record| outcome::masked_anew(record, mask));
         taken.records = masked.collect::<Result<_, _>>()?;
-        crate::files::write_whole(&self.path, taken.lines()?.as_bytes())?;
+        files::write_whole(&self.path, taken.lines()?.as_bytes())?;
         taken.file = Some(Appender::open(&self.path)?);
         Ok(())
     }
 
-    /// The record on disk, made durable.
+    /// Keeps as much of the record on disk as leaves room for the last thing that was taken: whoever reads it must not take it for the
+    /// whole. Without any room it is removed. From now on nothing more is written to it.
+    ///
+    /// # Errors
+    /// If it can be neither cut nor removed.
+    pub(super) fn cut_to_fit(&self) -> Result<(), Refusal> {
+        let mut taken = self.taken.borrow_mut();
+        (taken.file, taken.is_given_up) = (None, true);
+        if !self.path.is_file() {
+            return Ok(());
+        }
+        let last = taken.records.last().map(outcome::line).transpose()?.unwrap_or_default();
+        let mut ends = taken.ends_in(&files::read_bytes(&self.path)?)?;
+        let mut file = Appender::open(&self.path)?;
+        while let Some(end) = ends.pop() {
+            file.cut(end)?;
+            if file.append_durably(&last).is_ok() {
+                return Ok(());
+            }
+        }
+        Ok(files::remove(&self.path)?)
+    }
+
+    /// The record on disk, made durable; `None` if it was given up.
     ///
     /// # Errors
     /// If it could not be written, now or earlier, or is not what was taken: somebody has changed it or taken it away.
-    pub(super) fn kept(&self) -> Result<Vec<u8>, Refusal> {
+    pub(super) fn kept(&self) -> Result<Option<Vec<u8>>, Refusal> {
         let mut taken = self.taken.borrow_mut();
+        if taken.is_given_up {
+            return Ok(None);
+        }
         if let Some(Err(trouble)) = taken.file.as_mut().map(Appender::sync) {
             taken.stop_writing(trouble);
         }
         if let Some(trouble) = taken.trouble.take() {
             return Err(trouble.into());
         }
-        let bytes = crate::files::read_bytes(&self.path)?;
+        let bytes = files::read_bytes(&self.path)?;
         if bytes == taken.lines()?.as_bytes() {
-            return Ok(bytes);
+            return Ok(Some(bytes));
         }
         Err(Refusal::new(format!(
             "{} is not what was written there: somebody has changed it",
@@ -117,6 +145,20 @@ impl Taken {
 
     fn lines(&self) -> Result<String, serde_json::Error> {
         self.records.iter().map(outcome::line).collect()
+    }
+
+    /// Where the lines end in these bytes that are what was taken.
+    fn ends_in(&self, bytes: &[u8]) -> Result<Vec<u64>, serde_json::Error> {
+        let (mut ends, mut end) = (vec![], 0);
+        for record in &self.records {
+            let line = outcome::line(record)?;
+            if !bytes[end..].starts_with(line.as_bytes()) {
+                break;
+            }
+            end += line.len();
+            ends.push(end as u64);
+        }
+        Ok(ends)
     }
 
     fn stop_writing(&mut self, trouble: FileError) {

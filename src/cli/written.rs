@@ -3,7 +3,7 @@
 //! Lives here: which files those are, and that one with a secret is removed. Does not: other files that lie beside them; they are
 //! somebody's own, and may well hold secrets.
 
-use crate::files::{self, FileError};
+use crate::files;
 use crate::secret::Mask;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -19,17 +19,27 @@ impl Written {
         self.0.borrow_mut().insert(path);
     }
 
-    /// The files among them that hold a secret: each is removed.
-    pub(super) fn leaking(&self, mask: &Mask) -> Result<Vec<PathBuf>, FileError> {
-        let mut found = vec![];
-        for path in self.0.borrow().iter().filter(|path| path.is_file()) {
-            if holds_secret(path, &files::read_bytes(path)?, mask) {
-                files::remove(path)?;
-                found.push(path.clone());
-            }
-        }
-        Ok(found)
+    /// The files among them that hold a secret, or of which nobody can tell: each is removed, and named with the reason.
+    pub(super) fn unfit(&self, mask: &Mask) -> Vec<(PathBuf, String)> {
+        let mut written = self.0.borrow_mut();
+        let files = written.iter().filter(|path| path.is_file());
+        let unfit: Vec<_> = files.filter_map(|path| Some((path.clone(), unfit(path, mask)?))).collect();
+        written.retain(|path| !unfit.iter().any(|(one, _)| one == path));
+        unfit
     }
+}
+
+/// Why a file must not stay, if it must not.
+fn unfit(path: &Path, mask: &Mask) -> Option<String> {
+    let why = match files::read_bytes(path) {
+        Ok(bytes) if !holds_secret(path, &bytes, mask) => return None,
+        Ok(_) => format!("{} held a secret", path.display()),
+        Err(error) => format!("{error}, to search it for secrets"),
+    };
+    Some(match files::remove(path) {
+        Ok(()) => format!("{why} and was removed"),
+        Err(stays) => format!("{why}, and it stays: {stays}"),
+    })
 }
 
 /// Snapshots hold no times of ours: what looks like a code there is one.
@@ -56,8 +66,9 @@ mod tests {
         files::write_whole(&path("target.env"), b"token=hunter22").unwrap();
         let mask = Mask::new();
         mask.learn("hunter22");
-        assert_eq!(written.leaking(&mask).unwrap(), [path("bad.txt")]);
+        let told = format!("{} held a secret and was removed", path("bad.txt").display());
+        assert_eq!(written.unfit(&mask), [(path("bad.txt"), told)]);
         assert!(!path("bad.txt").exists() && path("good.txt").exists() && path("target.env").exists());
-        assert!(written.leaking(&mask).unwrap().is_empty());
+        assert_eq!(written.unfit(&mask), []);
     }
 }

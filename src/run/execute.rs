@@ -64,7 +64,7 @@ pub async fn execute(plan: &Plan<'_>, scene: &Scene<'_>, accounts: &Accounts, se
         start: start(plan, scene, settings),
     };
     (scene.events)(Event::RunStarted(Box::new(running.start.clone())));
-    if settings.waited_in_vain.is_none() && plan.cases.iter().any(|planned| planned.unrun.is_none()) {
+    if running.is_going_on() && plan.cases.iter().any(|planned| planned.unrun.is_none()) {
         sign_in_operator(scene).await;
     }
     let (shared, rest) = plan.cases.split_at(plan.cases.partition_point(|it| it.lane == Lane::Shared));

@@ -23,4 +23,4 @@ pub use stall::STOOD_STILL;
 pub use stop::{Level, Stop};
 pub use undo::{Leftover, PATIENCE, put_back};
 pub use unmatched::{Unmatched, unmatched};
-pub use wait::wait_for;
+pub use wait::{Waited, wait_for};

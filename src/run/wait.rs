@@ -12,23 +12,35 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// What a proxy answers whose platform is not there.
 const NOBODY_BEHIND: [u16; 3] = [502, 503, 504];
 
+/// What came of waiting for a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waited {
+    /// It answers.
+    Answered,
+    /// It did not, for as long as was asked for.
+    InVain,
+    /// It did not until the run was told to stop.
+    Stopped,
+}
+
 /// Waits until the API of a target answers anything but that nobody is behind it: at most so long, and no longer than
-/// until the run is told to stop. Whether it answers. Cancel safe.
-pub async fn wait_for(target: &Target, within: Duration, stop: &Stop) -> bool {
+/// until the run is told to stop. Cancel safe.
+pub async fn wait_for(target: &Target, within: Duration, stop: &Stop) -> Waited {
     let began = Instant::now();
     while stop.level() == Level::GoOn {
         if answers(target).await {
-            return true;
+            return Waited::Answered;
         }
-        if began.elapsed() + ASK_EVERY > within {
-            return false;
+        let left = within.saturating_sub(began.elapsed());
+        if left.is_zero() {
+            return Waited::InVain;
         }
         tokio::select! {
-            () = tokio::time::sleep(ASK_EVERY) => {}
+            () = tokio::time::sleep(left.min(ASK_EVERY)) => {}
             () = stop.until(Level::Undo) => {}
         }
     }
-    false
+    Waited::Stopped
 }
 
 async fn answers(target: &Target) -> bool {

@@ -248,6 +248,9 @@ fn a_record_that_cannot_be_written_whole_ends_in_6_and_everything_is_put_back() 
         stderr(&output)
     );
     assert_eq!(bench.state(), before);
+    let record = std::fs::read_to_string(bench.path("reports/run.jsonl")).unwrap();
+    let outcome = muster::outcome::fold(&muster::outcome::read_record(&record).unwrap()).unwrap();
+    assert_eq!(outcome.ending().code(), 6, "as much of it is kept as leaves room for saying so");
 }
 
 #[test]
@@ -340,6 +343,26 @@ fn a_target_that_never_answers_is_not_judged_at_all() {
     let told = "target.down: the target's API did not answer within 600ms";
     assert!(stdout(&output).contains(told), "{}", stdout(&output));
     assert!(summary.to_string().contains(told), "{summary}");
+}
+
+#[test]
+fn a_wait_for_the_target_that_was_cut_short_says_by_what() {
+    for (more, is_told, code_wanted, why) in
+        [(&[][..], true, 143, "a signal"), (&["--timeout", "1s"], false, 3, "the run's time was up")]
+    {
+        let bench = Bench::new();
+        shut_door(&bench);
+        let mut run = bench.muster(&[&["run", "--wait-for-target", "20m", "health"][..], more].concat());
+        let run = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        if is_told {
+            std::thread::sleep(std::time::Duration::from_secs(1));
+            send(&run, "-TERM");
+        }
+        let output = run.wait_with_output().unwrap();
+        assert_eq!(code(&output), code_wanted, "{why}: {}{}", stdout(&output), stderr(&output));
+        let summary = summary(&bench.path("reports")).to_string();
+        assert!(summary.contains(why) && !summary.contains("did not answer within"), "{why}: {summary}");
+    }
 }
 
 #[test]

@@ -19,15 +19,20 @@ fn by_bash(bench: &Bench, arguments: &[&str], after: &str) -> Output {
 
 /// Every report is there and whole: rendered again from the record, each is what was written.
 pub(crate) fn reports_are_whole(bench: &Bench) {
-    for kind in muster::report::KINDS {
-        let again = crate::program::muster()
-            .args(["report", kind.name, "--from"])
-            .arg(bench.path("reports"))
-            .output()
-            .unwrap();
-        let written = std::fs::read_to_string(bench.path("reports").join(kind.file)).unwrap();
-        assert_eq!(stdout(&again), written, "{}", kind.name);
-    }
+    reports_but("").for_each(|kind| is_whole(bench, kind));
+}
+
+/// Every kind of report but one.
+fn reports_but(lost: &str) -> impl Iterator<Item = &'static muster::report::Kind> {
+    muster::report::KINDS.iter().filter(move |kind| kind.name != lost)
+}
+
+/// A report is what is rendered again from the record.
+fn is_whole(bench: &Bench, kind: &muster::report::Kind) {
+    let again = ["report", kind.name, "--from"];
+    let again = crate::program::muster().args(again).arg(bench.path("reports")).output().unwrap();
+    let written = std::fs::read_to_string(bench.path("reports").join(kind.file)).unwrap();
+    assert_eq!(stdout(&again), written, "{}", kind.name);
 }
 
 #[test]
@@ -44,15 +49,57 @@ fn a_closed_or_short_standard_output_changes_neither_the_reports_nor_the_exit_co
     }
 }
 
-/// A server that answers everything with the end of a CDATA section, which takes five times the room in XML.
-fn sections() -> String {
+#[test]
+fn a_run_whose_output_is_lost_ends_in_6_and_every_report_says_so() {
+    let told = "error: cannot write to the standard output: No space left on device (os error 28)\n";
+    for (more, ending) in [(&["--seed", "1"][..], "passed"), (&["--timeout", "1ms"], "undecided")] {
+        let bench = Bench::new();
+        let output = by_bash(&bench, &[&PASSING[..], more].concat(), ">/dev/full");
+        assert_eq!(code(&output), 6, "{ending}: {}", stderr(&output));
+        assert_eq!(stderr(&output).matches(told).count(), 1, "{ending}: {}", stderr(&output));
+        assert_eq!(summary(&bench.path("reports"))["exit_code"], 6, "{ending}");
+        reports_are_whole(&bench);
+    }
+}
+
+/// A pipe that is full as long as its reader, who reads nothing, is there.
+fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut filling = writer.try_clone().unwrap();
+    std::thread::spawn(move || while filling.write_all(&[b'x'; 4096]).is_ok() {});
+    (reader, writer)
+}
+
+#[test]
+fn a_reader_who_reads_nothing_keeps_no_run_from_ending_at_a_signal() {
+    let bench = Bench::new();
+    let (reader, writer) = full_pipe();
+    let mut run = bench.muster(&["run", "--exact", "health-answers-both-ways"]);
+    let mut run = run.stdout(writer).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    while !bench.path("reports/summary.json").exists() {
+        assert!(run.try_wait().unwrap().is_none(), "it ended before it wrote its reports");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert!(Command::new("kill").args(["-TERM", &run.id().to_string()]).status().unwrap().success());
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(code(&output), 6, "{}", stderr(&output));
+    let told = "error: cannot write to the standard output: nobody reads it\n";
+    assert_eq!(stderr(&output).matches(told).count(), 1, "{}", stderr(&output));
+    assert_eq!(summary(&bench.path("reports"))["exit_code"], 6);
+    reports_are_whole(&bench);
+    drop(reader);
+}
+
+/// A server that answers everything with the end of a CDATA section, which takes five times the room in XML, and so many letters
+/// more.
+fn sections(more: usize) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let mut told = BufReader::new(stream.try_clone().unwrap()).lines();
             while told.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
-            let body = "]]>".repeat(1_000);
+            let body = "]]>".repeat(1_000) + &"x".repeat(more);
             let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         }
     });
@@ -66,26 +113,26 @@ cases:
     steps: [{ call: { get: /, expect: { body: { $.a: 1 } } } }]
 ";
 
-#[test]
-fn a_disk_that_is_full_when_reports_are_written_ends_in_6_with_the_record_whole() {
-    let bench = Bench { folder: tempfile::tempdir().unwrap(), fakes: None };
-    std::fs::write(bench.path("target.yaml"), sections()).unwrap();
-    std::fs::create_dir(bench.path("suites")).unwrap();
+/// A run of the one case against that server, after some words to a shell.
+fn run_on_sections(bench: &Bench, more: usize, before: &str) -> Output {
+    std::fs::write(bench.path("target.yaml"), sections(more)).unwrap();
+    std::fs::create_dir_all(bench.path("suites")).unwrap();
     std::fs::write(bench.path("suites/sections.yaml"), WANTS_JSON).unwrap();
     let mut command = Command::new("bash");
     command.current_dir(bench.folder.path()).env("NO_COLOR", "1").env("CI", "1");
-    command.args(["-c", "ulimit -f 5; exec \"$@\"", "bash", env!("CARGO_BIN_EXE_muster"), "run"]);
-    command.args([
-        "--target",
-        "target.yaml",
-        "--suites",
-        "suites",
-        "--state-dir",
-        "state",
-        "--report-dir",
-        "reports",
-    ]);
-    let output = command.output().unwrap();
+    let script = format!("{before} exec \"$@\"");
+    command.args(["-c", &script, "bash", env!("CARGO_BIN_EXE_muster"), "run", "--target", "target.yaml"]);
+    command.args(["--suites", "suites", "--state-dir", "state", "--report-dir", "reports"]).output().unwrap()
+}
+
+fn empty_bench() -> Bench {
+    Bench { folder: tempfile::tempdir().unwrap(), fakes: None }
+}
+
+#[test]
+fn a_disk_that_is_full_when_reports_are_written_ends_in_6_with_the_record_whole() {
+    let bench = empty_bench();
+    let output = run_on_sections(&bench, 0, "ulimit -f 5;");
     assert_eq!(code(&output), 6, "{}{}", stdout(&output), stderr(&output));
     assert!(stderr(&output).contains("junit.xml: File too large"), "{}", stderr(&output));
     assert!(!bench.path("reports/junit.xml").exists(), "half a report is none");
@@ -94,6 +141,67 @@ fn a_disk_that_is_full_when_reports_are_written_ends_in_6_with_the_record_whole(
     assert_eq!(outcome.totals().failed, 1);
     assert_eq!(outcome.ending().code(), 6, "the record says so itself");
     assert_eq!(summary(&bench.path("reports"))["exit_code"], 6);
+}
+
+#[test]
+fn a_report_that_cannot_be_replaced_by_the_true_one_does_not_stay() {
+    let bench = empty_bench();
+    std::fs::create_dir_all(bench.path("reports/summary.json/in-the-way")).unwrap();
+    // The summary is lost, which junit.xml is told of after it was written: then it needs more room, and just finds none.
+    let wanted = run_on_sections(&bench, 0, "");
+    assert_eq!(code(&wanted), 6, "{}", stderr(&wanted));
+    let length = std::fs::metadata(bench.path("reports/junit.xml")).unwrap().len();
+    let kib = length.div_ceil(1024);
+    let more = usize::try_from(kib * 1024 + 100 - length).unwrap();
+    let output = run_on_sections(&bench, more, &format!("ulimit -f {kib};"));
+    assert_eq!(code(&output), 6, "{}{}", stdout(&output), stderr(&output));
+    assert!(stderr(&output).contains("junit.xml: File too large"), "{}", stderr(&output));
+    assert!(!bench.path("reports/junit.xml").exists(), "it said less than how the run ended");
+    let console = std::fs::read_to_string(bench.path("reports/console.txt")).unwrap();
+    assert!(console.contains("exit code 6"), "{console}");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_told_by_every_other() {
+    for lost in muster::report::KINDS {
+        let bench = Bench::new();
+        std::fs::create_dir_all(bench.path("reports").join(lost.file).join("in-the-way")).unwrap();
+        let output = bench.muster(&[&["run"][..], &PASSING].concat()).output().unwrap();
+        if lost.name == "jsonl" {
+            assert_eq!(code(&output), 2, "nothing is run without a record: {}", stderr(&output));
+            continue;
+        }
+        assert_eq!(code(&output), 6, "{}: {}{}", lost.name, stdout(&output), stderr(&output));
+        for kind in reports_but(lost.name) {
+            is_whole(&bench, kind);
+            let text = std::fs::read_to_string(bench.path("reports").join(kind.file)).unwrap();
+            let says_so = kind.name == "outline" || text.contains("unrecorded");
+            assert!(says_so, "{} does not tell that {} is lost", kind.name, lost.name);
+        }
+    }
+}
+
+#[test]
+fn a_process_that_may_write_nothing_says_so() {
+    let bench = Bench::new();
+    let output = by_bash_within(&bench, "ulimit -f 0;", &["run", "--report-dir", "reports"]);
+    assert_eq!(code(&output), 2, "{:?} {}", output.status, stderr(&output));
+    assert!(stderr(&output).contains("File too large"), "{}", stderr(&output));
+    let (_, before) = crate::damaged::killed(&bench);
+    let output = by_bash_within(&bench, "ulimit -f 0;", &["cleanup"]);
+    assert_eq!(code(&output), 5, "{:?} {}", output.status, stderr(&output));
+    assert!(stderr(&output).contains("File too large"), "{}", stderr(&output));
+    let output = by_bash_within(&bench, "", &["cleanup"]);
+    assert_eq!((code(&output), bench.state()), (0, before), "{}", stderr(&output));
+}
+
+/// `muster COMMAND` by bash, after some words to it.
+fn by_bash_within(bench: &Bench, before: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new("bash");
+    command.current_dir(bench.folder.path()).env("NO_COLOR", "1").env("CI", "1");
+    let script = format!("{before} exec \"$@\"");
+    command.args(["-c", &script, "bash", env!("CARGO_BIN_EXE_muster")]).args(arguments);
+    command.args(["--target", "target.yaml", "--state-dir", "state"]).output().unwrap()
 }
 
 /// Folders in which nothing can be made: one of the system, and a closed one unless we are whoever may write there all
