@@ -1,7 +1,8 @@
 //! Text whose lines are put together again: a secret may be broken by them, in a wrapped base64 or in a log.
 //!
-//! Lives here: leaving out line breaks, also those that a quoted text writes as letters, what indents a line, and the beginning
-//! that it shares with the line before (as that of a log: time, level, name). Does not: the search in what comes of it.
+//! Lives here: leaving out line breaks, also those that a quoted text writes as letters, what indents a line, the beginning that it
+//! shares with the line before (as that of a log: time, level, name), and the signs that quote it by itself (as those of a list). Does
+//! not: the search in what comes of it.
 
 use std::ops::Range;
 
@@ -14,23 +15,33 @@ pub(super) struct Joined {
 }
 
 impl Joined {
-    /// The lines of a text put together: those that are lines, once more with those that a quoted text writes as `\n`, and
-    /// once more without the signs that say at the end of a line that it goes on.
+    /// The lines of a text put together: those that are lines, once more with those that a quoted text writes as `\n`, once more
+    /// without the signs that say at the end of a line that it goes on; and, where that makes a difference, once more without
+    /// the signs around what each line says.
     pub(super) fn all(text: &[u8]) -> impl Iterator<Item = Self> {
         let (lines, quoted) = (lines(text), quoted_lines(text));
         let continued = quoted.as_ref().or(lines.as_ref()).and_then(|lines| continued(text, lines));
-        [lines, quoted, continued].into_iter().flatten().map(|lines| Self::of(text, &lines))
+        let begun = [lines, quoted, continued].map(|lines| lines.map(|lines| begun(text, lines)));
+        let bare = begun.iter().flatten().next_back().and_then(|lines| Self::bare(text, lines));
+        let whole = begun.into_iter().flatten().map(|lines| Self::of(text, &lines, Cut::Blank));
+        whole.chain(bare)
     }
 
-    fn of(text: &[u8], lines: &[Range<usize>]) -> Self {
+    /// The lines without the signs around what each says, if there are any.
+    fn bare(text: &[u8], lines: &[Line]) -> Option<Self> {
+        let opened: Vec<Line> = lines.iter().map(|line| line.opened(text)).collect();
+        let is_closed = |(bare, line): (&Line, &Line)| bare.stands != line.stands;
+        let differs = |line: &Line| line.left_out(text, Cut::Blank) != line.left_out(text, Cut::Sign);
+        let is_bare = opened.iter().zip(lines).any(is_closed) || lines.iter().any(differs);
+        is_bare.then(|| Self::of(text, &opened, Cut::Sign))
+    }
+
+    fn of(text: &[u8], lines: &[Line], cut: Cut) -> Self {
         let mut joined = Self { bytes: Vec::with_capacity(text.len()), begins: vec![] };
-        let mut before: &[u8] = &[];
-        for line in lines.iter().filter(|line| !line.is_empty()) {
-            let kept = &text[line.clone()];
-            let left_out = left_out(before, kept);
-            joined.begins.push((joined.bytes.len(), line.start + left_out));
-            joined.bytes.extend_from_slice(&kept[left_out..]);
-            before = unquoted(kept);
+        for line in lines {
+            let from = line.stands.start + line.left_out(text, cut);
+            joined.begins.push((joined.bytes.len(), from));
+            joined.bytes.extend_from_slice(&text[from..line.stands.end]);
         }
         joined
     }
@@ -109,17 +120,79 @@ fn unquoted(line: &[u8]) -> &[u8] {
     memchr::memrchr(b'"', line).map_or(line, |quote| &line[quote + 1..])
 }
 
-/// How much of a line is left out: the beginning that it shares with the line before, digits taken for alike, up to the last
-/// blank in it; and what indents it.
-fn left_out(before: &[u8], line: &[u8]) -> usize {
+/// A line that says anything.
+struct Line {
+    stands: Range<usize>,
+    /// How much of its beginning is that of the line before.
+    shared: usize,
+}
+
+/// The lines that say anything.
+fn begun(text: &[u8], lines: Vec<Range<usize>>) -> Vec<Line> {
+    let mut begun: Vec<Line> = vec![];
+    for stands in lines.into_iter().filter(|line| !line.is_empty()) {
+        let (before, line) = (begun.last().map_or(0..0, |line| line.stands.clone()), &text[stands.clone()]);
+        let before = &text[before];
+        let first = if begun.len() == 1 { shared_with_first(before, line) } else { 0 };
+        let shared = first.max(shared(before, line)).max(shared(unquoted(before), line));
+        begun.push(Line { stands, shared });
+    }
+    begun
+}
+
+impl Line {
+    /// How much of it is left out: the beginning that it shares with the line before, up to the cut; and what indents it.
+    fn left_out(&self, text: &[u8], cut: Cut) -> usize {
+        let line = &text[self.stands.clone()];
+        let shared = &line[..self.shared.min(line.len())];
+        let mut left_out = shared.iter().rposition(|byte| cut.is_behind(*byte)).map_or(0, |last| last + 1);
+        while let Some(len) = blank(&line[left_out..]) {
+            left_out += len;
+        }
+        left_out
+    }
+
+    /// The same without the quotes, brackets and commas that close it.
+    fn opened(&self, text: &[u8]) -> Self {
+        let closes = |byte: &&u8| b"\"'`)]}>,;".contains(byte);
+        let closed = text[self.stands.clone()].iter().rev().take_while(closes).count();
+        Self { stands: self.stands.start..self.stands.end - closed, shared: self.shared }
+    }
+}
+
+/// Where the beginning ends that lines share.
+#[derive(Clone, Copy)]
+enum Cut {
+    /// Behind its last blank.
+    Blank,
+    /// Behind the last sign that is no letter, digit or one of those that base64 has.
+    Sign,
+}
+
+impl Cut {
+    fn is_behind(self, byte: u8) -> bool {
+        match self {
+            Self::Blank => is_blank(byte),
+            Self::Sign => byte.is_ascii() && !byte.is_ascii_alphanumeric() && !b"+/-_".contains(&byte),
+        }
+    }
+}
+
+/// The most words that may stand in the first line before what the second begins like.
+const MOST_WORDS_BEFORE: usize = 64;
+
+/// How long the beginning of the second line is that stands anywhere in the first, from a word on: an error has words of its own
+/// before the log that it shows.
+fn shared_with_first(first: &[u8], second: &[u8]) -> usize {
+    let words = (1..first.len()).filter(|at| is_blank(first[at - 1])).take(MOST_WORDS_BEFORE);
+    words.map(|at| shared(&first[at..], second)).max().unwrap_or_default()
+}
+
+/// How long the beginning is that two texts share, digits taken for alike.
+fn shared(one: &[u8], other: &[u8]) -> usize {
     let is_alike =
         |(one, other): (&u8, &u8)| one == other || (one.is_ascii_digit() && other.is_ascii_digit());
-    let shared = before.iter().zip(line).take_while(|pair| is_alike(*pair)).count();
-    let mut left_out = line[..shared].iter().rposition(|byte| is_blank(*byte)).map_or(0, |last| last + 1);
-    while let Some(len) = blank(&line[left_out..]) {
-        left_out += len;
-    }
-    left_out
+    one.iter().zip(other).take_while(|pair| is_alike(*pair)).count()
 }
 
 fn is_blank(byte: u8) -> bool {
@@ -140,29 +213,49 @@ fn blank(text: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn joined(text: &str) -> String {
-        let last = Joined::all(text.as_bytes()).last();
-        last.map_or("one line".into(), |it| String::from_utf8(it.bytes).unwrap())
+    fn all(text: &str) -> Vec<String> {
+        Joined::all(text.as_bytes()).map(|it| String::from_utf8(it.bytes).unwrap()).collect()
+    }
+
+    fn is_joined(text: &str, wanted: &str) {
+        let all = all(text);
+        assert!(all.iter().any(|it| it == wanted), "{text:?}: {all:#?}");
     }
 
     #[test]
     fn breaks_and_what_lines_begin_with_are_left_out() {
-        assert_eq!(joined("one"), "one line");
-        assert_eq!(joined("hunt\ner22"), "hunter22");
-        assert_eq!(joined("hunt\r\n  \ter22\n"), "hunter22");
+        assert_eq!(all("one"), [""; 0]);
+        is_joined("hunt\ner22", "hunter22");
+        is_joined("hunt\r\n  \ter22\n", "hunter22");
         let log = "2026-11-26T09:08:07Z INFO signup: tokenhunt\n2026-11-26T09:08:11Z INFO signup: er22";
-        assert_eq!(joined(log), "2026-11-26T09:08:07Z INFO signup: tokenhunter22");
-        assert_eq!(joined("web_1 | hunt\nweb_2 | er22"), "web_1 | hunter22");
+        is_joined(log, "2026-11-26T09:08:07Z INFO signup: tokenhunter22");
+        is_joined("web_1 | hunt\nweb_2 | er22", "web_1 | hunter22");
+        is_joined("cannot read 09:01 api hunt\n09:02 api er22", "cannot read 09:01 api hunter22");
         // Without a blank nothing is a beginning that lines share.
-        assert_eq!(joined("aGVsbG8x\naGVsbG8y"), "aGVsbG8xaGVsbG8y");
+        is_joined("aGVsbG8x\naGVsbG8y", "aGVsbG8xaGVsbG8y");
+    }
+
+    #[test]
+    fn signs_around_what_each_line_says_are_left_out() {
+        is_joined("INFO:root:hunt\nINFO:root:er22", "INFO:root:hunter22");
+        is_joined(
+            "time=\"09:01\" level=info msg=hunt\ntime=\"09:02\" level=info msg=er22",
+            "time=\"09:01\" level=info msg=hunter22",
+        );
+        let json = r#"{"at":1,"msg":"hunt"}
+{"at":2,"msg":"er"}
+{"at":3,"msg":"22"}"#;
+        is_joined(json, r#"{"at":1,"msg":"hunter22"#);
+        is_joined("[\n  'hunt',\n  'er22',\n]", "['hunter22");
+        assert_eq!(all("ab:cd:\nab:ef"), ["ab:cd:ab:ef", "ab:cd:ef"], "both, for either may be meant");
     }
 
     #[test]
     fn signs_that_a_line_goes_on_are_left_out() {
-        assert_eq!(joined("hunt=\r\ner22"), "hunter22");
-        assert_eq!(joined("password: >\n  hunt\\\n  er22"), "password: >hunter22");
-        assert_eq!(joined(r#""hunt\\\n  er22""#), r#""hunter22""#);
-        assert_eq!(joined(r#""hunt=\r\ner22""#), r#""hunter22""#);
+        is_joined("hunt=\r\ner22", "hunter22");
+        is_joined("password: >\n  hunt\\\n  er22", "password: >hunter22");
+        is_joined(r#""hunt\\\n  er22""#, r#""hunter22""#);
+        is_joined(r#""hunt=\r\ner22""#, r#""hunter22""#);
     }
 
     #[test]
@@ -177,18 +270,12 @@ mod tests {
 
     #[test]
     fn breaks_that_a_quoted_text_writes_as_letters_are_breaks() {
-        assert_eq!(joined(r#""hunt\ner22""#), r#""hunter22""#);
-        assert_eq!(joined(r#"found "hunt\r\n  \ter22""#), r#"found "hunter22""#);
-        assert_eq!(joined(r#""{\"a\":\"hunt\\r\\n\\ter22\"}""#), r#""{\"a\":\"hunter22\"}""#);
-        let both = |text: &str| {
-            Joined::all(text.as_bytes()).map(|it| String::from_utf8(it.bytes).unwrap()).collect::<Vec<_>>()
-        };
-        assert_eq!(both(r"hunt\\\ner22"), [r"hunt\\er22", "hunter22"], "a backslash before the break");
-        assert_eq!(joined("hunt\\ner\n22"), "hunter22", "breaks of both kinds");
-        assert_eq!(
-            joined(r#"found "09:01 api | hunt\n09:02 api | er22""#),
-            r#"found "09:01 api | hunter22""#
-        );
-        assert_eq!(joined(r"no break: \t \u0041"), "one line");
+        is_joined(r#""hunt\ner22""#, r#""hunter22""#);
+        is_joined(r#"found "hunt\r\n  \ter22""#, r#"found "hunter22""#);
+        is_joined(r#""{\"a\":\"hunt\\r\\n\\ter22\"}""#, r#""{\"a\":\"hunter22\"}""#);
+        assert_eq!(all(r"hunt\\\ner22"), [r"hunt\\er22", "hunter22"], "a backslash before the break");
+        is_joined("hunt\\ner\n22", "hunter22");
+        is_joined(r#"found "09:01 api | hunt\n09:02 api | er22""#, r#"found "09:01 api | hunter22""#);
+        assert_eq!(all(r"no break: \t \u0041"), [""; 0]);
     }
 }

@@ -347,6 +347,19 @@ mod tests {
                 "09:01 api | hunter\n09:02 api | 22-and-\n09:03 api | more",
                 "09:01 api | «secret»\n09:02 api | «secret»\n09:03 api | «secret»",
             ),
+            ("INFO:root:hunter22-an\nINFO:root:d-more", "INFO:root:«secret»\nINFO:root:«secret»"),
+            (
+                "time=\"09:01\" level=info msg=hunter22-an\ntime=\"09:02\" level=info msg=d-more",
+                "time=\"09:01\" level=info msg=«secret»\ntime=\"09:02\" level=info msg=«secret»",
+            ),
+            (
+                "the log says 09:01 api: hunter22-an\n09:02 api: d-more",
+                "the log says 09:01 api: «secret»\n09:02 api: «secret»",
+            ),
+            (
+                "{\"at\":1,\"msg\":\"hunter22-an\"}\n{\"at\":2,\"msg\":\"d-more\"}",
+                "{\"at\":1,\"msg\":\"«secret»\"}\n{\"at\":2,\"msg\":\"«secret»\"}",
+            ),
         ] {
             assert_eq!(mask.mask(text).as_str(), shown);
             assert!(mask.finds_in(text.as_bytes()), "{text}");
@@ -419,6 +432,8 @@ mod tests {
             each(|letter| format!("&#{};", u32::from(letter))),
             each(|letter| format!("&#x{:x};", u32::from(letter))),
             each(|letter| format!("&#X{:X};", u32::from(letter))),
+            each(|letter| format!("&amp;#{};", u32::from(letter))),
+            each(|letter| format!("&amp;amp;#x{:x};", u32::from(letter))),
             each(|letter| format!("\\u0026#{};", u32::from(letter))),
             each(|letter| format!("%5Cu{:04x}", u32::from(letter))),
             secret.replace('q', "\\u0071").replace('-', "%2d").replace('é', "&#233;"),
@@ -462,7 +477,18 @@ mod tests {
     fn a_secret_with_signs_between_its_letters_that_nobody_sees_is_hidden() {
         let mask = mask_of(&["hunter22"]);
         let wide: String = "hunter22".chars().flat_map(|letter| [letter, '\0']).collect();
-        for text in [wide.as_str(), "hun\u{1}ter22", "h\u{7f}unter22", "hunter\\u00002\\u00002"] {
+        for text in [
+            wide.as_str(),
+            "hun\u{1}ter22",
+            "h\u{7f}unter22",
+            "hunter\\u00002\\u00002",
+            "hun\u{200b}ter22",
+            "hu\u{ad}nter\u{2060}22",
+            "hunter\\u200b22",
+            "hun&#8203;ter22",
+            "hun\u{1b}[01;31mter\u{1b}[K22",
+            "hun\\u001b[0mter22",
+        ] {
             assert!(mask.mask(&format!("a {text} b")).as_str().contains(MASK), "{text:?}");
             assert!(mask.finds_in(text.as_bytes()), "{text:?}");
         }

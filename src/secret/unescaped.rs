@@ -1,17 +1,33 @@
 //! Text whose escapes are read: any letter of a secret may be written as one, by whoever likes.
 //!
-//! Lives here: `%61`, `\u0061`, `\u{61}`, `\x61`, `&#97;` and `&#x61;` in either case, also with the backslashes of texts that
-//! are quoted more than once; and signs that nobody sees, which whoever writes a report may leave out. Does not: escapes with names such as `\n` and `&lt;` (`encodings`), the search in what comes of it.
+//! Lives here: `%61`, `\u0061`, `\u{61}`, `\x61`, `&#97;` and `&#x61;` in either case, also with the backslashes and ampersands
+//! (`&amp;#97;`) of texts that are quoted more than once; and signs that nobody sees, which whoever writes a report may leave out. Does
+//! not: escapes with names such as `\n` and `&lt;` (`encodings`), the search in what comes of it.
 
 use std::ops::Range;
 
 /// What escapes begin with.
 const SIGNS: [u8; 3] = [b'%', b'\\', b'&'];
 
-/// What an escape begins with, or a sign that nobody sees: a zero, as UTF-16 has it beside each letter of ASCII, or one that XML does
-/// not allow. Ends of lines and tabs are seen.
+/// Signs of UTF-8 that nobody sees: soft hyphen, joiners, marks and spaces without width, selectors of a variation.
+const UNSEEN: [std::ops::RangeInclusive<char>; 8] = [
+    '\u{ad}'..='\u{ad}',
+    '\u{34f}'..='\u{34f}',
+    '\u{180e}'..='\u{180e}',
+    '\u{200b}'..='\u{200f}',
+    '\u{202a}'..='\u{202e}',
+    '\u{2060}'..='\u{206f}',
+    '\u{fe00}'..='\u{fe0f}',
+    '\u{feff}'..='\u{feff}',
+];
+/// What they begin with in UTF-8.
+const UNSEEN_LEADS: [u8; 5] = [0xC2, 0xCD, 0xE1, 0xE2, 0xEF];
+
+/// What an escape begins with, or what may begin a sign that nobody sees: a zero, as UTF-16 has it beside each letter of ASCII, or one
+/// that XML does not allow. Ends of lines and tabs are seen.
 fn is_sign(byte: u8) -> bool {
-    SIGNS.iter().fold(is_unseen(byte), |is_any, sign| is_any | (byte == *sign))
+    let is_any = SIGNS.iter().fold(is_unseen(byte), |is_any, sign| is_any | (byte == *sign));
+    UNSEEN_LEADS.iter().fold(is_any, |is_any, lead| is_any | (byte == *lead))
 }
 
 fn is_unseen(byte: u8) -> bool {
@@ -97,9 +113,13 @@ impl Unescaped {
 /// What a text begins with, one of the signs: its length, and what it means if it is an escape. An unseen sign means nothing.
 fn escape(text: &[u8]) -> (usize, Option<Vec<u8>>) {
     if is_unseen(text[0]) {
-        return (1, Some(vec![]));
+        return (colours(text).unwrap_or(1), Some(vec![]));
+    }
+    if !text[0].is_ascii() {
+        return unseen(text).map_or((1, None), |len| (len, Some(vec![])));
     }
     let signs = text.iter().take_while(|byte| **byte == b'\\').count().max(1);
+    let signs = signs + ampersands(&text[signs..]).filter(|_| text[0] == b'&').unwrap_or(0);
     let (sign, rest) = (text[0], &text[signs..]);
     let read = match (sign, rest) {
         (b'%', _) => byte(rest),
@@ -113,6 +133,32 @@ fn escape(text: &[u8]) -> (usize, Option<Vec<u8>>) {
         _ => None,
     };
     read.map_or((signs, None), |(len, meant)| (signs + len, Some(meant)))
+}
+
+/// How long the sequence is that a text begins with and that colours what stands behind it on a terminal, or moves it (ECMA-48).
+fn colours(text: &[u8]) -> Option<usize> {
+    let rest = text.strip_prefix(b"\x1b[")?;
+    let last = rest.iter().position(|byte| !(0x20..0x40).contains(byte))?;
+    (0x40..0x7F).contains(&rest[last]).then_some(last + 3)
+}
+
+/// How long the sign of UTF-8 is that a text begins with, if nobody sees it.
+fn unseen(text: &[u8]) -> Option<usize> {
+    let letter = text
+        .get(..2)
+        .into_iter()
+        .chain(text.get(..3))
+        .find_map(|it| str::from_utf8(it).ok())?
+        .chars()
+        .next()?;
+    UNSEEN.iter().any(|signs| signs.contains(&letter)).then(|| letter.len_utf8())
+}
+
+/// How long the names are of ampersands that were escaped again, if there are any.
+fn ampersands(text: &[u8]) -> Option<usize> {
+    const NAME: &[u8] = b"amp;";
+    let names = text.chunks(NAME.len()).take_while(|name| *name == NAME).count();
+    (names > 0 && text[names * NAME.len()..].starts_with(b"#")).then_some(names * NAME.len())
 }
 
 /// What was read: how much of a text it takes, and what it means.
@@ -187,6 +233,9 @@ mod tests {
         for text in ["-&#x61;-", "-&#X61;-", "-&#0097;-"] {
             assert_eq!(read(text), "-a-", "{text}");
         }
+        for text in ["-&amp;#97;-", "-&amp;amp;#x61;-"] {
+            assert_eq!(read(text), "-a-", "{text}");
+        }
         assert_eq!(read("%6a%6A\\u006A\\u006a&#x6a;&#x6A;"), "jjjjjj");
         assert_eq!(read(r"\u00e9 %C3%A9 \xc3\xa9 &#233;"), "é é é é");
         assert_eq!(read(r"\ud83d\ude00 \\ud83d\\ude00 \u{1f600} &#128512;"), "😀 😀 😀 😀");
@@ -201,7 +250,8 @@ mod tests {
             r"C:\users\x",
             "%zz %6",
             r"\u00 \u12g4 \ud83d \u{}",
-            "&#; &#x; &#97 &lt;",
+            "&#; &#x; &#97 &lt; &amp; &amp;# &amp;lt;#",
+            "ä – — … 中文 ﬁ",
         ] {
             assert_eq!(read(text), "nothing", "{text}");
         }
@@ -222,6 +272,21 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_sees_is_left_out() {
+        for text in [
+            "hu\u{200b}nt",
+            "hu\u{ad}nt",
+            "\u{feff}h\u{2060}u\u{200d}n\u{fe0f}t\u{202e}",
+            "h\u{34f}u\u{180e}nt",
+            "hu\x1b[0m\x1b[01;31mnt\x1b[K",
+            "h\0u\0n\0t\0",
+        ] {
+            assert_eq!(read(text), "hunt", "{text:?}");
+        }
+        assert_eq!(read("hu\x1b[1"), "hu[1", "a sequence that does not end is a sign and text");
+    }
+
+    #[test]
     fn a_sign_is_found_in_whichever_block_it_stands() {
         for plain in (0..200).map(|letters| "-".repeat(letters)) {
             assert_eq!(read(&format!("{plain}%61{plain}\0{plain}")), format!("{plain}a{plain}{plain}"));
@@ -230,7 +295,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_and_every_byte_has_its_place(text in r"[%\\&#xu{};0-9a-fA-Fé]{0,60}") {
+        fn any_bytes_are_read_and_every_byte_has_its_place(text in r"[%\\&#xu{};0-9a-fA-Fé\x1b\[mp\u{200b}–]{0,60}") {
+            // Signs that nobody sees mean nothing, and have no byte.
+            let text = text + ".";
             if let Some(it) = Unescaped::of(text.as_bytes()) {
                 let mut last = 0;
                 for at in 0..it.bytes.len() {
