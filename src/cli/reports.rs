@@ -109,9 +109,12 @@ impl<'a> Reports<'a> {
         false
     }
 
-    /// Searches what was written for secrets. A report that is removed for one is lost.
+    /// Searches what was written for secrets. A report that is removed for one is lost, and so is the record.
     fn search(&self) {
         for (path, why) in self.written.unfit(self.mask) {
+            if path == self.sink.path() {
+                self.give_record_up();
+            }
             self.kinds.borrow_mut().retain(|kind| self.folder.join(kind.file) != path);
             self.unrecorded(&why);
         }

@@ -21,7 +21,8 @@ impl Joined {
     pub(super) fn all(text: &[u8]) -> impl Iterator<Item = Self> {
         let (lines, quoted) = (lines(text), quoted_lines(text));
         let continued = quoted.as_ref().or(lines.as_ref()).and_then(|lines| continued(text, lines));
-        let begun = [lines, quoted, continued].map(|lines| lines.map(|lines| begun(text, lines)));
+        let mut begun = [lines, quoted, continued];
+        begun.iter_mut().flatten().for_each(|lines| look_back(text, lines));
         let bare = begun.iter().flatten().next_back().and_then(|lines| Self::bare(text, lines));
         let whole = begun.into_iter().flatten().map(|lines| Self::of(text, &lines, Cut::Blank));
         whole.chain(bare)
@@ -29,19 +30,16 @@ impl Joined {
 
     /// The lines without the signs around what each says, if there are any.
     fn bare(text: &[u8], lines: &[Line]) -> Option<Self> {
-        let opened: Vec<Line> = lines.iter().map(|line| line.opened(text)).collect();
-        let is_closed = |(bare, line): (&Line, &Line)| bare.stands != line.stands;
-        let differs = |line: &Line| line.left_out(text, Cut::Blank) != line.left_out(text, Cut::Sign);
-        let is_bare = opened.iter().zip(lines).any(is_closed) || lines.iter().any(differs);
-        is_bare.then(|| Self::of(text, &opened, Cut::Sign))
+        let differs = |line: &Line| line.said(text, Cut::Sign) != line.said(text, Cut::Blank);
+        lines.iter().any(differs).then(|| Self::of(text, lines, Cut::Sign))
     }
 
     fn of(text: &[u8], lines: &[Line], cut: Cut) -> Self {
-        let mut joined = Self { bytes: Vec::with_capacity(text.len()), begins: vec![] };
-        for line in lines {
-            let from = line.stands.start + line.left_out(text, cut);
-            joined.begins.push((joined.bytes.len(), from));
-            joined.bytes.extend_from_slice(&text[from..line.stands.end]);
+        let mut joined =
+            Self { bytes: Vec::with_capacity(text.len()), begins: Vec::with_capacity(lines.len()) };
+        for said in lines.iter().map(|line| line.said(text, cut)) {
+            joined.begins.push((joined.bytes.len(), said.start));
+            joined.bytes.extend_from_slice(&text[said]);
         }
         joined
     }
@@ -60,14 +58,14 @@ impl Joined {
 }
 
 /// Where the lines of a text stand; `None` if there is but one.
-fn lines(text: &[u8]) -> Option<Vec<Range<usize>>> {
+fn lines(text: &[u8]) -> Option<Vec<Line>> {
     if !text.contains(&b'\n') {
         return None;
     }
     let mut from = 0;
     let line = |end: usize| {
         let kept = text[from..end].strip_suffix(b"\r").unwrap_or(&text[from..end]);
-        let line = from..from + kept.len();
+        let line = Line::new(from..from + kept.len());
         from = end + 1;
         line
     };
@@ -75,7 +73,7 @@ fn lines(text: &[u8]) -> Option<Vec<Range<usize>>> {
 }
 
 /// The same, if the text has breaks that are written `\n` or `\r`, or, quoted once more, `\\n`; `None` if it has none.
-fn quoted_lines(text: &[u8]) -> Option<Vec<Range<usize>>> {
+fn quoted_lines(text: &[u8]) -> Option<Vec<Line>> {
     if !text.contains(&b'\\') || !text.windows(2).any(|pair| matches!(pair, b"\\n" | b"\\r")) {
         return None;
     }
@@ -87,22 +85,22 @@ fn quoted_lines(text: &[u8]) -> Option<Vec<Range<usize>>> {
             _ => continue,
         };
         if len > 0 || matches!(text[at], b'\n' | b'\r') {
-            found.push(from..at - len);
+            found.push(Line::new(from..at - len));
             from = at + 1;
         }
     }
-    found.push(from..text.len());
+    found.push(Line::new(from..text.len()));
     Some(found)
 }
 
 /// The same lines without `=` (as in mails: quoted-printable) and backslashes (as in YAML) at their ends; `None` if none has any.
-fn continued(text: &[u8], lines: &[Range<usize>]) -> Option<Vec<Range<usize>>> {
+fn continued(text: &[u8], lines: &[Line]) -> Option<Vec<Line>> {
     let goes_on = |byte: &u8| matches!(byte, b'=' | b'\\');
-    let without = |line: &Range<usize>| {
-        let signs = text[line.clone()].iter().rev().take_while(|byte| goes_on(byte)).count();
-        line.start..line.end - signs
+    let without = |line: &Line| {
+        let signs = text[line.stands.clone()].iter().rev().take_while(|byte| goes_on(byte)).count();
+        Line::new(line.stands.start..line.stands.end - signs)
     };
-    let any = lines.iter().any(|line| text[line.clone()].last().is_some_and(goes_on));
+    let any = lines.iter().any(|line| text[line.stands.clone()].last().is_some_and(goes_on));
     any.then(|| lines.iter().map(without).collect())
 }
 
@@ -116,47 +114,44 @@ fn quoted_by(before: &[u8]) -> usize {
 }
 
 /// What a line holds behind a quote that opens in it: there the first line of a quoted text begins.
-fn unquoted(line: &[u8]) -> &[u8] {
-    memchr::memrchr(b'"', line).map_or(line, |quote| &line[quote + 1..])
+fn unquoted(line: &[u8]) -> Option<&[u8]> {
+    memchr::memrchr(b'"', line).map(|quote| &line[quote + 1..])
 }
 
-/// A line that says anything.
+/// A line.
 struct Line {
     stands: Range<usize>,
     /// How much of its beginning is that of the line before.
     shared: usize,
 }
 
-/// The lines that say anything.
-fn begun(text: &[u8], lines: Vec<Range<usize>>) -> Vec<Line> {
-    let mut begun: Vec<Line> = vec![];
-    for stands in lines.into_iter().filter(|line| !line.is_empty()) {
-        let (before, line) = (begun.last().map_or(0..0, |line| line.stands.clone()), &text[stands.clone()]);
-        let before = &text[before];
-        let first = if begun.len() == 1 { shared_with_first(before, line) } else { 0 };
-        let shared = first.max(shared(before, line)).max(shared(unquoted(before), line));
-        begun.push(Line { stands, shared });
+/// Sees how much each line has of the one before. Those that say nothing are left out.
+fn look_back(text: &[u8], lines: &mut Vec<Line>) {
+    lines.retain(|line| !line.stands.is_empty());
+    for at in 1..lines.len() {
+        let [before, line] = [at - 1, at].map(|at| &text[lines[at].stands.clone()]);
+        let first = if at == 1 { shared_with_first(before, line) } else { 0 };
+        let quoted = unquoted(before).map_or(0, |quoted| shared(quoted, line));
+        lines[at].shared = first.max(quoted).max(shared(before, line));
     }
-    begun
 }
 
 impl Line {
-    /// How much of it is left out: the beginning that it shares with the line before, up to the cut; and what indents it.
-    fn left_out(&self, text: &[u8], cut: Cut) -> usize {
-        let line = &text[self.stands.clone()];
-        let shared = &line[..self.shared.min(line.len())];
-        let mut left_out = shared.iter().rposition(|byte| cut.is_behind(*byte)).map_or(0, |last| last + 1);
-        while let Some(len) = blank(&line[left_out..]) {
-            left_out += len;
-        }
-        left_out
+    fn new(stands: Range<usize>) -> Self {
+        Self { stands, shared: 0 }
     }
 
-    /// The same without the quotes, brackets and commas that close it.
-    fn opened(&self, text: &[u8]) -> Self {
-        let closes = |byte: &&u8| b"\"'`)]}>,;".contains(byte);
-        let closed = text[self.stands.clone()].iter().rev().take_while(closes).count();
-        Self { stands: self.stands.start..self.stands.end - closed, shared: self.shared }
+    /// Where what it says stands: not the beginning that it shares with the line before, up to the cut, nor what indents it, nor,
+    /// where signs are cut, the quotes, brackets and commas that close it.
+    fn said(&self, text: &[u8], cut: Cut) -> Range<usize> {
+        let line = &text[self.stands.clone()];
+        let shared = &line[..self.shared];
+        let mut from = shared.iter().rposition(|byte| cut.is_behind(*byte)).map_or(0, |last| last + 1);
+        while let Some(len) = blank(&line[from..]) {
+            from += len;
+        }
+        let closed = line[from..].iter().rev().take_while(|byte| cut.closes(**byte)).count();
+        self.stands.start + from..self.stands.end - closed
     }
 }
 
@@ -175,6 +170,10 @@ impl Cut {
             Self::Blank => is_blank(byte),
             Self::Sign => byte.is_ascii() && !byte.is_ascii_alphanumeric() && !b"+/-_".contains(&byte),
         }
+    }
+
+    fn closes(self, byte: u8) -> bool {
+        matches!(self, Self::Sign) && b"\"'`)]}>,;".contains(&byte)
     }
 }
 

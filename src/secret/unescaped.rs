@@ -23,11 +23,15 @@ const UNSEEN: [std::ops::RangeInclusive<char>; 8] = [
 /// What they begin with in UTF-8.
 const UNSEEN_LEADS: [u8; 5] = [0xC2, 0xCD, 0xE1, 0xE2, 0xEF];
 
-/// What an escape begins with, or what may begin a sign that nobody sees: a zero, as UTF-16 has it beside each letter of ASCII, or one
-/// that XML does not allow. Ends of lines and tabs are seen.
+/// What an escape begins with, or a sign that nobody sees: a zero, as UTF-16 has it beside each letter of ASCII, or one that XML does
+/// not allow. Ends of lines and tabs are seen.
+fn is_ascii_sign(byte: u8) -> bool {
+    SIGNS.iter().fold(is_unseen(byte), |is_any, sign| is_any | (byte == *sign))
+}
+
+/// The same, or what may begin a sign that nobody sees.
 fn is_sign(byte: u8) -> bool {
-    let is_any = SIGNS.iter().fold(is_unseen(byte), |is_any, sign| is_any | (byte == *sign));
-    UNSEEN_LEADS.iter().fold(is_any, |is_any, lead| is_any | (byte == *lead))
+    UNSEEN_LEADS.iter().fold(is_ascii_sign(byte), |is_any, lead| is_any | (byte == *lead))
 }
 
 fn is_unseen(byte: u8) -> bool {
@@ -36,7 +40,7 @@ fn is_unseen(byte: u8) -> bool {
 
 /// Where the first sign stands. Most texts have few: so whole blocks are looked through without a branch in between, which a
 /// processor does for many bytes at once.
-fn first_sign(text: &[u8]) -> Option<usize> {
+fn first_sign(text: &[u8], is_sign: impl Fn(u8) -> bool) -> Option<usize> {
     const BLOCK: usize = 64;
     let has_sign = |block: &&[u8]| block.iter().fold(false, |has, byte| has | is_sign(*byte));
     let blocks = text.chunks(BLOCK).take_while(|block| !has_sign(block)).count();
@@ -62,11 +66,16 @@ struct Escape {
 impl Unescaped {
     /// A text with its escapes read; `None` if it has none.
     pub(super) fn of(text: &[u8]) -> Option<Self> {
+        // Most texts are ASCII, in which fewer signs are sought.
+        if text.is_ascii() { Self::read(text, is_ascii_sign) } else { Self::read(text, is_sign) }
+    }
+
+    fn read(text: &[u8], is_sign: impl Fn(u8) -> bool + Copy) -> Option<Self> {
         // Most texts have none of these signs, which is quickly seen, and need no copy.
-        let mut at = first_sign(text)?;
+        let mut at = first_sign(text, is_sign)?;
         let mut read = Self { bytes: Vec::with_capacity(text.len()), escapes: vec![] };
         let mut taken = 0;
-        while let Some(sign) = first_sign(&text[at..]) {
+        while let Some(sign) = first_sign(&text[at..], is_sign) {
             at += sign;
             let (len, meant) = escape(&text[at..]);
             if let Some(meant) = meant {

@@ -151,7 +151,9 @@ fn rolling_out(bench: &Bench) -> Child {
     suite(bench, ROLLOUT, "100s");
     let mut run = bench.muster(&RUN).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     while image(bench) != "micro:next" {
-        assert!(run.try_wait().unwrap().is_none(), "the run ended before the image was another");
+        if run.try_wait().unwrap().is_some() {
+            panic!("the run ended before the image was another: {}", stdout(&run.wait_with_output().unwrap()));
+        }
     }
     run
 }
