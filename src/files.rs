@@ -187,6 +187,15 @@ pub fn remove(path: &Path) -> Result<(), FileError> {
     }
 }
 
+/// Takes everything out of a file.
+///
+/// # Errors
+/// If it is not there or cannot be written.
+pub fn empty(path: &Path) -> Result<(), FileError> {
+    let emptied = OpenOptions::new().write(true).truncate(true).open(path);
+    emptied.map(drop).map_err(|why| FileError::new("empty", path, why))
+}
+
 /// Removes a folder and all in it; that it is not there is no error.
 ///
 /// # Errors
@@ -309,9 +318,10 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     Ok((here.dev(), here.ino()) == (there.dev(), there.ino()))
 }
 
-/// Whether a process has locked a file. One that is not there or cannot be opened is locked by nobody.
+/// Whether a process has locked a file. What is none, is not there, or cannot be opened is locked by nobody.
 pub fn is_locked(path: &Path) -> bool {
-    File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    path.is_file()
+        && File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// A lock that ends with its holder, however it dies.

@@ -6,16 +6,16 @@
 use super::Refusal;
 use super::sink::Sink;
 use super::written::Written;
-use crate::files;
+use crate::files::{self, FileError};
 use crate::host;
 use crate::outcome::{self, Ending, Event, Outcome, Record};
 use crate::report::{self, Kind, Told};
-use crate::secret::Mask;
+use crate::secret::{Mask, Masked};
 use std::cell::{Cell, RefCell};
 use std::path::Path;
 
 /// The report that is the record itself.
-pub(super) const RECORD: &str = "jsonl";
+const RECORD: &str = "jsonl";
 /// A record that somebody changes again and again is written anew no more than so often.
 const MOST_RECORD_TROUBLES: u8 = 3;
 
@@ -29,6 +29,9 @@ pub(super) struct Reports<'a> {
     kinds: RefCell<Vec<&'static Kind>>,
     /// How often the record was not what it should have been.
     record_troubles: Cell<u8>,
+    has_noted_signal: Cell<bool>,
+    /// How many records the reports on the disk tell of.
+    told: Cell<usize>,
 }
 
 impl<'a> Reports<'a> {
@@ -40,7 +43,16 @@ impl<'a> Reports<'a> {
     ) -> Self {
         let is_asked = |kind: &&Kind| asked.is_empty() || asked.iter().any(|name| name == kind.name);
         let kinds = report::KINDS.iter().filter(|kind| kind.name != RECORD).filter(is_asked).collect();
-        Self { folder, written, sink, mask, kinds: RefCell::new(kinds), record_troubles: Cell::new(0) }
+        Self {
+            folder,
+            written,
+            sink,
+            mask,
+            kinds: RefCell::new(kinds),
+            record_troubles: Cell::new(0),
+            has_noted_signal: Cell::new(false),
+            told: Cell::new(0),
+        }
     }
 
     /// Writes every report. What keeps one from it is no refusal any more, for something was run: the run ends in 6, which every
@@ -52,9 +64,26 @@ impl<'a> Reports<'a> {
             let recorded = Recorded::of(self.sink)?;
             self.kinds.borrow_mut().retain(|kind| self.is_written(kind, &recorded));
             self.search();
+            self.told.set(recorded.records.len());
             if self.sink.count() == recorded.records.len() {
                 return Ok(recorded.outcome);
             }
+        }
+    }
+
+    /// The reports once more, if anything was taken or lost since they told of this outcome.
+    pub(super) fn renewed(&self, outcome: Outcome) -> Result<Outcome, Refusal> {
+        let count = self.told.get();
+        self.keep_record();
+        if self.sink.count() == count { Ok(outcome) } else { self.write() }
+    }
+
+    /// The first signal that asked the run to stop is one of its endings.
+    pub(super) fn note_signal(&self, signal: Option<u8>) {
+        if let Some(number) = signal.filter(|_| !self.has_noted_signal.get()) {
+            self.has_noted_signal.set(true);
+            let why = Masked::fixed("a signal asked muster to stop");
+            self.sink.take(Event::Applied { ending: Ending::of_signal(number), why });
         }
     }
 
@@ -103,8 +132,9 @@ impl<'a> Reports<'a> {
         self.written.note(path.clone());
         let Err(error) = report::write(kind, &told, self.folder) else { return true };
         self.unrecorded(&error.to_string());
-        if let Err(stays) = if path.is_file() { files::remove(&path) } else { Ok(()) } {
-            self.unrecorded(&format!("{stays}, and it says less than how this run ended"));
+        let is_gone = !path.is_file() || files::remove(&path).is_ok() || files::empty(&path).is_ok();
+        if !is_gone {
+            self.unrecorded(&format!("{} stays, and says less than how this run ended", path.display()));
         }
         false
     }
@@ -133,4 +163,21 @@ impl Recorded {
         let outcome = outcome::fold(&records).ok_or_else(|| Refusal::new("the run was not recorded"))?;
         Ok(Self { records, outcome })
     }
+}
+
+/// Removes the reports of an earlier run, except where another one is at work: what this one does not write, or does not come to
+/// write, would be taken for its own.
+pub(super) fn forget_earlier(folder: &Path) -> Result<(), FileError> {
+    if files::is_locked(&folder.join(super::sink::RECORD)) {
+        return Ok(());
+    }
+    let others = report::KINDS.iter().filter(|kind| kind.name != RECORD);
+    let mut reports = others.map(|kind| folder.join(kind.file)).filter(|path| is_ours(path));
+    reports.try_for_each(|path| files::remove(&path))
+}
+
+/// Whether a file seems to be a report of muster's: other tools have files of these names too.
+fn is_ours(path: &Path) -> bool {
+    path.is_file()
+        && files::read_text(path).is_ok_and(|text| text.contains("muster") || text.contains("exit code"))
 }

@@ -9,20 +9,18 @@ use super::snapshots::Stored;
 use super::state::State;
 use super::written::Written;
 use super::{Ended, Refusal, open, signals};
-use crate::files::{self, FileError};
 use crate::host;
 use crate::ledger::{Journal, Keys};
 use crate::outcome::{Ending, Event, Outcome};
 use crate::report::{self, Console, Told};
 use crate::run::{self, Accounts, Plan, Selection, Settings, Stop, Waited};
-use crate::secret::{Mask, Masked};
+use crate::secret::Mask;
 use crate::source::Source;
 use crate::step::Scene;
 use crate::suite::{self, Suites};
 use crate::target::Target;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Runs what was asked for.
@@ -47,6 +45,9 @@ pub(super) enum Performed {
 /// Carries a run out.
 pub(super) fn perform(arguments: &RunArguments, tells: bool) -> Result<Performed, Refusal> {
     check_reports(&arguments.reports)?;
+    if !arguments.dry_run {
+        reports::forget_earlier(&arguments.report_dir)?;
+    }
     let sources = open::sources(&arguments.suites)?;
     let suites = suite::load(&sources)?;
     let selection = &arguments.selection;
@@ -174,7 +175,7 @@ impl Prepared<'_> {
         });
         let sink = Sink::new(folder, console)?;
         self.stored.written.note(sink.path().to_owned());
-        forget_reports(folder)?;
+        reports::forget_earlier(folder)?;
         let stop = signals::listen()?;
         let mask = Mask::new();
         self.target.secrets.all().for_each(|secret| mask.learn(secret.reveal()));
@@ -214,16 +215,13 @@ impl Prepared<'_> {
             Ok(false) => {}
             Err(told) => reports.unrecorded(&told),
         }
-        if let Some(number) = stop.signal() {
-            let why = Masked::fixed("a signal asked muster to stop");
-            sink.take(Event::Applied { ending: Ending::of_signal(number), why });
-        }
+        reports.note_signal(stop.signal());
         sink.end_console();
-        self.reported(&reports)
+        self.reported(&reports, &stop)
     }
 
-    /// Writes the reports and prints the summary. If that is lost, the reports say so too.
-    fn reported(&self, reports: &Reports<'_>) -> Result<Outcome, Refusal> {
+    /// Writes the reports and prints the summary. What comes in between, such as that it is lost, the reports say too.
+    fn reported(&self, reports: &Reports<'_>, stop: &Stop) -> Result<Outcome, Refusal> {
         reports.keep_record();
         let differs = self.outline_differs(&reports.outcome()?).unwrap_or_else(|refusal| {
             reports.unrecorded(refusal.said());
@@ -236,13 +234,11 @@ impl Prepared<'_> {
         host::print(&report::console_summary(&outcome, host::wants_colors()));
         host::print(&differs.unwrap_or_default());
         host::print(&format!("reports: {}\n", self.arguments.report_dir.display()));
-        match super::lost_output() {
-            None => Ok(outcome),
-            Some(told) => {
-                reports.unrecorded(&told);
-                reports.write()
-            }
+        if let Some(told) = super::lost_output() {
+            reports.unrecorded(&told);
         }
+        reports.note_signal(stop.signal());
+        reports.renewed(outcome)
     }
 
     /// Waits for the target, if that was asked for, and no longer than the run may take.
@@ -340,17 +336,4 @@ fn run_id() -> String {
         .map(|index| char::from(b'a' + u8::try_from((chance >> (index * 8)) % 26).unwrap_or(0)))
         .collect();
     format!("{now}-{letters}")
-}
-
-/// Removes the reports of an earlier run: what this one does not write, or does not come to write, would be taken for its own.
-fn forget_reports(folder: &Path) -> Result<(), FileError> {
-    let others = report::KINDS.iter().filter(|kind| kind.name != reports::RECORD);
-    let mut reports = others.map(|kind| folder.join(kind.file)).filter(|path| is_ours(path));
-    reports.try_for_each(|path| files::remove(&path))
-}
-
-/// Whether a file seems to be a report of muster's: other tools have files of these names too.
-fn is_ours(path: &Path) -> bool {
-    path.is_file()
-        && files::read_text(path).is_ok_and(|text| text.contains("muster") || text.contains("exit code"))
 }

@@ -9,6 +9,9 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+/// The record's file.
+pub(super) const RECORD: &str = "run.jsonl";
+
 /// Takes every event of a run.
 pub(super) struct Sink {
     started: Instant,
@@ -27,10 +30,19 @@ struct Taken {
 
 impl Sink {
     /// A sink that writes `run.jsonl` in a folder.
-    pub(super) fn new(folder: &Path, console: Option<Console>) -> Result<Self, FileError> {
-        let path = folder.join("run.jsonl");
+    ///
+    /// # Errors
+    /// If it cannot be written, or another run writes its own there.
+    pub(super) fn new(folder: &Path, console: Option<Console>) -> Result<Self, Refusal> {
+        let path = folder.join(RECORD);
+        if files::is_locked(&path) {
+            return Err(Refusal::new(format!(
+                "another run writes its reports into {}\nhint: --report-dir names another folder",
+                folder.display()
+            )));
+        }
         files::remove(&path)?;
-        let file = Some(Appender::open(&path)?);
+        let file = Some(locked(&path)?);
         let taken = Taken { file, trouble: None, is_given_up: false, records: vec![], console };
         Ok(Self { started: Instant::now(), path, taken: RefCell::new(taken) })
     }
@@ -80,7 +92,7 @@ impl Sink {
         let masked = taken.records.iter().map(|record| outcome::masked_anew(record, mask));
         taken.records = masked.collect::<Result<_, _>>()?;
         files::write_whole(&self.path, taken.lines()?.as_bytes())?;
-        taken.file = Some(Appender::open(&self.path)?);
+        taken.file = Some(locked(&self.path)?);
         Ok(())
     }
 
@@ -122,6 +134,8 @@ impl Sink {
         if let Some(trouble) = taken.trouble.take() {
             return Err(trouble.into());
         }
+        // Another file, or what is none, may have no end.
+        taken.file.as_ref().map_or(Ok(()), Appender::stands)?;
         let bytes = files::read_bytes(&self.path)?;
         if bytes == taken.lines()?.as_bytes() {
             return Ok(Some(bytes));
@@ -131,6 +145,13 @@ impl Sink {
             self.path.display()
         )))
     }
+}
+
+/// The record, opened and kept from other runs.
+fn locked(path: &Path) -> Result<Appender, FileError> {
+    let file = Appender::open(path)?;
+    file.lock()?;
+    Ok(file)
 }
 
 impl Taken {

@@ -21,25 +21,22 @@ impl Joined {
     pub(super) fn all(text: &[u8]) -> impl Iterator<Item = Self> {
         let (lines, quoted) = (lines(text), quoted_lines(text));
         let continued = quoted.as_ref().or(lines.as_ref()).and_then(|lines| continued(text, lines));
-        let mut begun = [lines, quoted, continued];
-        begun.iter_mut().flatten().for_each(|lines| look_back(text, lines));
-        let bare = begun.iter().flatten().next_back().and_then(|lines| Self::bare(text, lines));
-        let whole = begun.into_iter().flatten().map(|lines| Self::of(text, &lines, Cut::Blank));
-        whole.chain(bare)
+        [lines, quoted, continued].into_iter().flatten().flat_map(|lines| {
+            let looked = looked_back(text, lines);
+            let bare = looked
+                .iter()
+                .any(|line| line.bare != line.said)
+                .then(|| Self::of(text, &looked, |line| &line.bare));
+            [Some(Self::of(text, &looked, |line| &line.said)), bare].into_iter().flatten()
+        })
     }
 
-    /// The lines without the signs around what each says, if there are any.
-    fn bare(text: &[u8], lines: &[Line]) -> Option<Self> {
-        let differs = |line: &Line| line.said(text, Cut::Sign) != line.said(text, Cut::Blank);
-        lines.iter().any(differs).then(|| Self::of(text, lines, Cut::Sign))
-    }
-
-    fn of(text: &[u8], lines: &[Line], cut: Cut) -> Self {
+    fn of(text: &[u8], lines: &[Line], part: fn(&Line) -> &Range<usize>) -> Self {
         let mut joined =
             Self { bytes: Vec::with_capacity(text.len()), begins: Vec::with_capacity(lines.len()) };
-        for said in lines.iter().map(|line| line.said(text, cut)) {
-            joined.begins.push((joined.bytes.len(), said.start));
-            joined.bytes.extend_from_slice(&text[said]);
+        for part in lines.iter().map(part) {
+            joined.begins.push((joined.bytes.len(), part.start));
+            joined.bytes.extend_from_slice(&text[part.clone()]);
         }
         joined
     }
@@ -58,14 +55,14 @@ impl Joined {
 }
 
 /// Where the lines of a text stand; `None` if there is but one.
-fn lines(text: &[u8]) -> Option<Vec<Line>> {
+fn lines(text: &[u8]) -> Option<Vec<Range<usize>>> {
     if !text.contains(&b'\n') {
         return None;
     }
     let mut from = 0;
     let line = |end: usize| {
         let kept = text[from..end].strip_suffix(b"\r").unwrap_or(&text[from..end]);
-        let line = Line::new(from..from + kept.len());
+        let line = from..from + kept.len();
         from = end + 1;
         line
     };
@@ -73,7 +70,7 @@ fn lines(text: &[u8]) -> Option<Vec<Line>> {
 }
 
 /// The same, if the text has breaks that are written `\n` or `\r`, or, quoted once more, `\\n`; `None` if it has none.
-fn quoted_lines(text: &[u8]) -> Option<Vec<Line>> {
+fn quoted_lines(text: &[u8]) -> Option<Vec<Range<usize>>> {
     if !text.contains(&b'\\') || !text.windows(2).any(|pair| matches!(pair, b"\\n" | b"\\r")) {
         return None;
     }
@@ -85,22 +82,22 @@ fn quoted_lines(text: &[u8]) -> Option<Vec<Line>> {
             _ => continue,
         };
         if len > 0 || matches!(text[at], b'\n' | b'\r') {
-            found.push(Line::new(from..at - len));
+            found.push(from..at - len);
             from = at + 1;
         }
     }
-    found.push(Line::new(from..text.len()));
+    found.push(from..text.len());
     Some(found)
 }
 
 /// The same lines without `=` (as in mails: quoted-printable) and backslashes (as in YAML) at their ends; `None` if none has any.
-fn continued(text: &[u8], lines: &[Line]) -> Option<Vec<Line>> {
+fn continued(text: &[u8], lines: &[Range<usize>]) -> Option<Vec<Range<usize>>> {
     let goes_on = |byte: &u8| matches!(byte, b'=' | b'\\');
-    let without = |line: &Line| {
-        let signs = text[line.stands.clone()].iter().rev().take_while(|byte| goes_on(byte)).count();
-        Line::new(line.stands.start..line.stands.end - signs)
+    let without = |line: &Range<usize>| {
+        let signs = text[line.clone()].iter().rev().take_while(|byte| goes_on(byte)).count();
+        line.start..line.end - signs
     };
-    let any = lines.iter().any(|line| text[line.stands.clone()].last().is_some_and(goes_on));
+    let any = lines.iter().any(|line| text[line.clone()].last().is_some_and(goes_on));
     any.then(|| lines.iter().map(without).collect())
 }
 
@@ -118,80 +115,96 @@ fn unquoted(line: &[u8]) -> Option<&[u8]> {
     memchr::memrchr(b'"', line).map(|quote| &line[quote + 1..])
 }
 
-/// A line.
+/// A line that says something.
 struct Line {
-    stands: Range<usize>,
-    /// How much of its beginning is that of the line before.
-    shared: usize,
+    /// Where that stands: behind the beginning that it shares with the line before, up to a blank, and behind what indents it.
+    said: Range<usize>,
+    /// The same up to any sign; and before the quotes, brackets and commas that close it, and what is alike behind them in the
+    /// line before or after.
+    bare: Range<usize>,
 }
 
-/// Sees how much each line has of the one before. Those that say nothing are left out.
-fn look_back(text: &[u8], lines: &mut Vec<Line>) {
-    lines.retain(|line| !line.stands.is_empty());
-    for at in 1..lines.len() {
-        let [before, line] = [at - 1, at].map(|at| &text[lines[at].stands.clone()]);
-        let first = if at == 1 { shared_with_first(before, line) } else { 0 };
+/// What each line says that says anything.
+fn looked_back(text: &[u8], lines: Vec<Range<usize>>) -> Vec<Line> {
+    let mut looked: Vec<Line> = vec![];
+    let (mut before, mut alike_before): (&[u8], usize) = (&[], 0);
+    let mut lines = lines.into_iter().filter(|line| !line.is_empty()).peekable();
+    while let Some(stands) = lines.next() {
+        let line = &text[stands.clone()];
+        let first = if looked.len() == 1 { shared_with_first(before, line) } else { 0 };
         let quoted = unquoted(before).map_or(0, |quoted| shared(quoted, line));
-        lines[at].shared = first.max(quoted).max(shared(before, line));
+        let begins = &line[..first.max(quoted).max(shared(before, line))];
+        let alike = lines.peek().map_or(0, |next| alike_at_end(line, &text[next.clone()]));
+        let ends = alike.max(alike_before);
+        let (said, bare) = (begun(line, begins, is_blank), begun(line, begins, is_sign));
+        let bare = bare..closed(line, ends).max(bare);
+        looked.push(Line {
+            said: stands.start + said..stands.end,
+            bare: stands.start + bare.start..stands.start + bare.end,
+        });
+        (before, alike_before) = (line, alike);
     }
+    looked
 }
 
-impl Line {
-    fn new(stands: Range<usize>) -> Self {
-        Self { stands, shared: 0 }
+/// Where what a line says begins: behind the last such sign in the beginning that it shares, and what indents it.
+fn begun(line: &[u8], shared: &[u8], is_cut: fn(u8) -> bool) -> usize {
+    let mut begun = shared.iter().rposition(|byte| is_cut(*byte)).map_or(0, |last| last + 1);
+    while let Some(len) = blank(&line[begun..]) {
+        begun += len;
     }
-
-    /// Where what it says stands: not the beginning that it shares with the line before, up to the cut, nor what indents it, nor,
-    /// where signs are cut, the quotes, brackets and commas that close it.
-    fn said(&self, text: &[u8], cut: Cut) -> Range<usize> {
-        let line = &text[self.stands.clone()];
-        let shared = &line[..self.shared];
-        let mut from = shared.iter().rposition(|byte| cut.is_behind(*byte)).map_or(0, |last| last + 1);
-        while let Some(len) = blank(&line[from..]) {
-            from += len;
-        }
-        let closed = line[from..].iter().rev().take_while(|byte| cut.closes(**byte)).count();
-        self.stands.start + from..self.stands.end - closed
-    }
+    begun
 }
 
-/// Where the beginning ends that lines share.
-#[derive(Clone, Copy)]
-enum Cut {
-    /// Behind its last blank.
-    Blank,
-    /// Behind the last sign that is no letter, digit or one of those that base64 has.
-    Sign,
+/// A sign that is none of those that base64 has, or that escapes of letters are made of.
+fn is_sign(byte: u8) -> bool {
+    byte.is_ascii() && !byte.is_ascii_alphanumeric() && !b"+/-_\\%&#;".contains(&byte)
 }
 
-impl Cut {
-    fn is_behind(self, byte: u8) -> bool {
-        match self {
-            Self::Blank => is_blank(byte),
-            Self::Sign => byte.is_ascii() && !byte.is_ascii_alphanumeric() && !b"+/-_".contains(&byte),
-        }
-    }
+/// Where what a line says is closed, if so much of its end is alike in another line.
+fn closed(line: &[u8], alike: usize) -> usize {
+    let from = line.len() - alike;
+    let closes = |at: &usize| is_closing(line[*at]) || is_quoted_closing(&line[*at..]);
+    let end = (from..line.len()).find(closes).unwrap_or(line.len());
+    let quotes = line[..end].iter().rev().take_while(|byte| is_closing(**byte)).count();
+    let is_quoted = quotes > 0 && line[..end - quotes].ends_with(b"\\");
+    end - quotes - usize::from(is_quoted)
+}
 
-    fn closes(self, byte: u8) -> bool {
-        matches!(self, Self::Sign) && b"\"'`)]}>,;".contains(&byte)
+fn is_closing(byte: u8) -> bool {
+    b"\"'`)]}>,".contains(&byte)
+}
+
+/// Whether a text begins with a quote, or the end of a line, that is quoted itself.
+fn is_quoted_closing(text: &[u8]) -> bool {
+    matches!(text, [b'\\', b'"' | b'\'' | b'n' | b'r' | b'\\', ..])
+}
+
+/// How long the end is that two lines share, digits taken for alike; nothing if they do not end in a sign that closes.
+fn alike_at_end(one: &[u8], other: &[u8]) -> usize {
+    if !one.last().is_some_and(|last| is_closing(*last)) {
+        return 0;
     }
+    one.iter().rev().zip(other.iter().rev()).take_while(|pair| is_alike(*pair)).count()
 }
 
 /// The most words that may stand in the first line before what the second begins like.
-const MOST_WORDS_BEFORE: usize = 64;
+const MOST_WORDS_BEFORE: usize = 256;
 
 /// How long the beginning of the second line is that stands anywhere in the first, from a word on: an error has words of its own
 /// before the log that it shows.
 fn shared_with_first(first: &[u8], second: &[u8]) -> usize {
-    let words = (1..first.len()).filter(|at| is_blank(first[at - 1])).take(MOST_WORDS_BEFORE);
+    let words = (1..first.len()).filter(|at| !first[at - 1].is_ascii_alphanumeric()).take(MOST_WORDS_BEFORE);
     words.map(|at| shared(&first[at..], second)).max().unwrap_or_default()
 }
 
 /// How long the beginning is that two texts share, digits taken for alike.
 fn shared(one: &[u8], other: &[u8]) -> usize {
-    let is_alike =
-        |(one, other): (&u8, &u8)| one == other || (one.is_ascii_digit() && other.is_ascii_digit());
     one.iter().zip(other).take_while(|pair| is_alike(*pair)).count()
+}
+
+fn is_alike((one, other): (&u8, &u8)) -> bool {
+    one == other || (one.is_ascii_digit() && other.is_ascii_digit())
 }
 
 fn is_blank(byte: u8) -> bool {
@@ -246,6 +259,21 @@ mod tests {
 {"at":3,"msg":"22"}"#;
         is_joined(json, r#"{"at":1,"msg":"hunter22"#);
         is_joined("[\n  'hunt',\n  'er22',\n]", "['hunter22");
+        is_joined(
+            r#"{"out": "{\"msg\": \"hunt\"}\n{\"msg\": \"er22\"}\n"}"#,
+            r#"{"out": "{\"msg\": \"hunter22"#,
+        );
+        is_joined(r#"{"out": "[\n  \"hunt\",\n  \"er22\"\n]"}"#, r#"{"out": "[\"hunter22"#);
+        let docker = r#"{"log":"hunt\n","stream":"stdout","time":"09:01"}
+{"log":"er22\n","stream":"stdout","time":"09:02"}"#;
+        is_joined(docker, r#"{"log":"hunter22"#);
+        is_joined("[INFO:root:hunt\nINFO:root:er22", "[INFO:root:hunter22");
+        is_joined("INFO:root:&#104;&#117;\nINFO:root:&#110;&#116;", "INFO:root:&#104;&#117;&#110;&#116;");
+        is_joined(
+            r"msg=\u0068\u0075
+msg=\u006e\u0074",
+            r"msg=\u0068\u0075\u006e\u0074",
+        );
         assert_eq!(all("ab:cd:\nab:ef"), ["ab:cd:ab:ef", "ab:cd:ef"], "both, for either may be meant");
     }
 

@@ -9,8 +9,9 @@ use std::ops::Range;
 /// What escapes begin with.
 const SIGNS: [u8; 3] = [b'%', b'\\', b'&'];
 
-/// Signs of UTF-8 that nobody sees: soft hyphen, joiners, marks and spaces without width, selectors of a variation.
-const UNSEEN: [std::ops::RangeInclusive<char>; 8] = [
+/// Signs of UTF-8 that nobody sees: the second set of control characters, soft hyphen, joiners, marks and spaces without width, selectors of a variation.
+const UNSEEN: [std::ops::RangeInclusive<char>; 9] = [
+    '\u{80}'..='\u{9f}',
     '\u{ad}'..='\u{ad}',
     '\u{34f}'..='\u{34f}',
     '\u{180e}'..='\u{180e}',
@@ -125,30 +126,48 @@ fn escape(text: &[u8]) -> (usize, Option<Vec<u8>>) {
         return (colours(text).unwrap_or(1), Some(vec![]));
     }
     if !text[0].is_ascii() {
-        return unseen(text).map_or((1, None), |len| (len, Some(vec![])));
+        let len = colours(text).or_else(|| unseen(text));
+        return len.map_or((1, None), |len| (len, Some(vec![])));
     }
     let signs = text.iter().take_while(|byte| **byte == b'\\').count().max(1);
     let signs = signs + ampersands(&text[signs..]).filter(|_| text[0] == b'&').unwrap_or(0);
     let (sign, rest) = (text[0], &text[signs..]);
     let read = match (sign, rest) {
         (b'%', _) => byte(rest),
+        (b'&', _) if unseen_name(rest).is_some() => unseen_name(rest),
+        (b'\\', [b'a' | b'b' | b'f' | b'v', ..]) => Some((1, vec![])),
+        (b'\\', [b'e', ..]) => Some((1, vec![0x1B])),
         (b'&', [b'#', b'x' | b'X', digits @ ..]) => {
             referred(digits, 16).map(|(len, letter)| (len + 2, letter))
         }
         (b'&', [b'#', digits @ ..]) => referred(digits, 10).map(|(len, letter)| (len + 1, letter)),
         (b'\\', [b'x', digits @ ..]) => byte(digits).map(|(len, byte)| (len + 1, byte)),
-        (b'\\', [b'u', b'{', digits @ ..]) => closed(digits, b'}', 16).map(|(len, letter)| (len + 2, letter)),
+        (b'\\', [b'u', b'{', digits @ ..]) => braced(digits).map(|(len, letter)| (len + 2, letter)),
         (b'\\', [b'u', digits @ ..]) => units(digits, signs).map(|(len, letter)| (len + 1, letter)),
         _ => None,
     };
     read.map_or((signs, None), |(len, meant)| (signs + len, Some(meant)))
 }
 
-/// How long the sequence is that a text begins with and that colours what stands behind it on a terminal, or moves it (ECMA-48).
+/// How long the sequence is that a text begins with and that colours what stands behind it on a terminal, moves it, or links it
+/// (ECMA-48: CSI with seven or eight bits, OSC up to its end).
 fn colours(text: &[u8]) -> Option<usize> {
-    let rest = text.strip_prefix(b"\x1b[")?;
+    const MOST_OF_A_LINK: usize = 4_096;
+    if let Some(rest) = text.strip_prefix(b"\x1b]") {
+        let ends = |at: &usize| rest[*at] == 7 || rest[*at..].starts_with(b"\x1b\\");
+        let end = (0..rest.len().min(MOST_OF_A_LINK)).find(ends)?;
+        return Some(2 + end + if rest[end] == 7 { 1 } else { 2 });
+    }
+    let rest = text.strip_prefix(b"\x1b[").or_else(|| text.strip_prefix("\u{9b}".as_bytes()))?;
     let last = rest.iter().position(|byte| !(0x20..0x40).contains(byte))?;
     (0x40..0x7F).contains(&rest[last]).then_some(last + 3)
+}
+
+/// Names of HTML for signs that nobody sees.
+const UNSEEN_NAMES: [&[u8]; 5] = [b"shy;", b"ZeroWidthSpace;", b"zwj;", b"zwnj;", b"NoBreak;"];
+
+fn unseen_name(text: &[u8]) -> Option<Read> {
+    UNSEEN_NAMES.iter().find(|name| text.starts_with(name)).map(|name| (name.len(), vec![]))
 }
 
 /// How long the sign of UTF-8 is that a text begins with, if nobody sees it.
@@ -178,16 +197,20 @@ fn byte(text: &[u8]) -> Option<Read> {
     Some((2, vec![u8::try_from(number(text.get(..2)?, 16)?).ok()?]))
 }
 
-/// A reference of HTML and XML, which ends with `;`.
+/// A reference of HTML and XML. It ends with `;`, and browsers do without.
 fn referred(digits: &[u8], base: u32) -> Option<Read> {
-    closed(digits, b';', base)
+    const MOST_DIGITS: usize = 10;
+    let is_digit = |byte: &&u8| char::from(**byte).is_digit(base);
+    let len = digits.iter().take(MOST_DIGITS).take_while(is_digit).count();
+    let meant = letter(number(&digits[..len], base)?)?;
+    Some((len + usize::from(digits.get(len) == Some(&b';')), meant))
 }
 
-/// The number of a letter, up to a sign.
-fn closed(text: &[u8], end: u8, base: u32) -> Option<Read> {
+/// The number of a letter, up to the brace.
+fn braced(text: &[u8]) -> Option<Read> {
     const MOST_DIGITS: usize = 10;
-    let digits = text.iter().take(MOST_DIGITS + 1).position(|byte| *byte == end)?;
-    Some((digits + 1, letter(number(&text[..digits], base)?)?))
+    let digits = text.iter().take(MOST_DIGITS + 1).position(|byte| *byte == b'}')?;
+    Some((digits + 1, letter(number(&text[..digits], 16)?)?))
 }
 
 /// Four hexadecimal digits, and the other half of a letter that takes two of such escapes, with as many backslashes.
@@ -242,7 +265,7 @@ mod tests {
         for text in ["-&#x61;-", "-&#X61;-", "-&#0097;-"] {
             assert_eq!(read(text), "-a-", "{text}");
         }
-        for text in ["-&amp;#97;-", "-&amp;amp;#x61;-"] {
+        for text in ["-&amp;#97;-", "-&amp;amp;#x61;-", "-&#97-", "-&#x61-"] {
             assert_eq!(read(text), "-a-", "{text}");
         }
         assert_eq!(read("%6a%6A\\u006A\\u006a&#x6a;&#x6A;"), "jjjjjj");
@@ -259,7 +282,7 @@ mod tests {
             r"C:\users\x",
             "%zz %6",
             r"\u00 \u12g4 \ud83d \u{}",
-            "&#; &#x; &#97 &lt; &amp; &amp;# &amp;lt;#",
+            "&#; &#x; &lt; &amp; &amp;# &amp;lt;#",
             "ä – — … 中文 ﬁ",
         ] {
             assert_eq!(read(text), "nothing", "{text}");
@@ -289,6 +312,10 @@ mod tests {
             "h\u{34f}u\u{180e}nt",
             "hu\x1b[0m\x1b[01;31mnt\x1b[K",
             "h\0u\0n\0t\0",
+            "hu\u{9b}31mnt\u{85}",
+            "hu\x1b]8;;http://a.test\x07nt\x1b]8;;\x1b\\",
+            r"h\bu\fn\vt",
+            "hu&shy;n&ZeroWidthSpace;t",
         ] {
             assert_eq!(read(text), "hunt", "{text:?}");
         }

@@ -152,7 +152,10 @@ fn rolling_out(bench: &Bench) -> Child {
     let mut run = bench.muster(&RUN).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     while image(bench) != "micro:next" {
         if run.try_wait().unwrap().is_some() {
-            panic!("the run ended before the image was another: {}", stdout(&run.wait_with_output().unwrap()));
+            panic!(
+                "the run ended before the image was another: {}",
+                stdout(&run.wait_with_output().unwrap())
+            );
         }
     }
     run

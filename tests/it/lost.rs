@@ -61,6 +61,35 @@ fn a_record_in_whose_place_a_folder_stands_ends_in_6_with_every_other_report() {
 }
 
 #[test]
+fn a_record_in_whose_place_something_without_an_end_stands_is_not_read() {
+    let bench = Bench::new();
+    stopped_after(&bench, |reports| {
+        std::fs::remove_file(reports.join("run.jsonl")).unwrap();
+        assert!(Command::new("mkfifo").arg(reports.join("run.jsonl")).status().unwrap().success());
+    });
+    assert_eq!(summary(&bench.path("reports"))["exit_code"], 6);
+    reports_are_whole(&bench);
+}
+
+#[test]
+fn a_folder_into_which_another_run_reports_is_left_to_it() {
+    let (bench, other) = (Bench::new(), Bench::new());
+    waiting_suites(&bench);
+    let mut run = started(&bench);
+    let theirs = bench.path("reports").display().to_string();
+    let output =
+        other.muster(&["run", "--report-dir", &theirs, "--exact", "store-is-healthy"]).output().unwrap();
+    let told = format!(
+        "error: another run writes its reports into {theirs}\nhint: --report-dir names another folder\n"
+    );
+    assert_eq!((code(&output), stderr(&output)), (2, told));
+    (0..2).for_each(|_| send(&run, "-TERM"));
+    assert_eq!(run.wait().unwrap().code(), Some(143));
+    assert_eq!(summary(&bench.path("reports"))["exit_code"], 143);
+    reports_are_whole(&bench);
+}
+
+#[test]
 fn an_outline_that_cannot_be_written_ends_in_6() {
     let bench = Bench::new();
     let case = "title: One

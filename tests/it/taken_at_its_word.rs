@@ -182,6 +182,17 @@ fn reports_of_an_earlier_run_are_not_taken_for_those_of_this_one() {
     own.cases(&[("reads", "", "      - call: { get: /items/none }")]);
     assert_eq!(code(&own.muster(&["run", "--report", "summary"])), 1);
     assert!(!own.path("reports/junit.xml").exists() && own.path("reports/summary.json").exists());
+    for (refused, ending) in [("nonesuch", 4), ("--report=nonesuch", 2), ("--timeout=soon", 2)] {
+        own.cases(&[("reads", "", "      - call: { get: /items/one }")]);
+        assert_eq!(own.run().0, 0);
+        assert_eq!(code(&own.muster(&["run", refused])), ending, "{refused}");
+        let stays = own.path("reports/junit.xml").exists();
+        assert_eq!(
+            stays,
+            refused.starts_with("--"),
+            "{refused}: what no command line asks for touches nothing"
+        );
+    }
 }
 
 #[test]

@@ -80,12 +80,18 @@ fn a_reader_who_reads_nothing_keeps_no_run_from_ending_at_a_signal() {
         assert!(run.try_wait().unwrap().is_none(), "it ended before it wrote its reports");
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
+    std::fs::remove_file(bench.path("reports/run.jsonl")).unwrap();
     assert!(Command::new("kill").args(["-TERM", &run.id().to_string()]).status().unwrap().success());
     let output = run.wait_with_output().unwrap();
     assert_eq!(code(&output), 6, "{}", stderr(&output));
     let told = "error: cannot write to the standard output: nobody reads it\n";
     assert_eq!(stderr(&output).matches(told).count(), 1, "{}", stderr(&output));
-    assert_eq!(summary(&bench.path("reports"))["exit_code"], 6);
+    let summary = summary(&bench.path("reports"));
+    assert_eq!(
+        (&summary["exit_code"], &summary["endings"]),
+        (&6.into(), &serde_json::json!(["terminated", "unrecorded"]))
+    );
+    assert!(stderr(&output).contains("cannot append to reports/run.jsonl"), "{}", stderr(&output));
     reports_are_whole(&bench);
     drop(reader);
 }
