@@ -19,9 +19,10 @@ impl Joined {
     /// without the signs that say at the end of a line that it goes on; and, where that makes a difference, once more without
     /// the signs around what each line says.
     pub(super) fn all(text: &[u8]) -> impl Iterator<Item = Self> {
-        let (lines, quoted) = (lines(text), quoted_lines(text));
+        let (lines, quoted, outer) = (lines(text), quoted_lines(text, 2), quoted_lines(text, 1));
+        let outer = outer.filter(|outer| quoted.as_ref().is_some_and(|quoted| outer.len() < quoted.len()));
         let continued = quoted.as_ref().or(lines.as_ref()).and_then(|lines| continued(text, lines));
-        [lines, quoted, continued].into_iter().flatten().flat_map(|lines| {
+        [lines, quoted, outer, continued].into_iter().flatten().flat_map(|lines| {
             let looked = looked_back(text, lines);
             let bare = looked
                 .iter()
@@ -69,8 +70,9 @@ fn lines(text: &[u8]) -> Option<Vec<Range<usize>>> {
     Some(memchr::memchr_iter(b'\n', text).chain([text.len()]).map(line).collect())
 }
 
-/// The same, if the text has breaks that are written `\n` or `\r`, or, quoted once more, `\\n`; `None` if it has none.
-fn quoted_lines(text: &[u8]) -> Option<Vec<Range<usize>>> {
+/// The same, if the text has breaks that are written `\n` or `\r`, or, quoted once more, `\\n`, with so many backslashes at most;
+/// `None` if it has none.
+fn quoted_lines(text: &[u8], most: usize) -> Option<Vec<Range<usize>>> {
     if !text.contains(&b'\\') || !text.windows(2).any(|pair| matches!(pair, b"\\n" | b"\\r")) {
         return None;
     }
@@ -81,7 +83,7 @@ fn quoted_lines(text: &[u8]) -> Option<Vec<Range<usize>>> {
             b'n' | b'r' => quoted_by(&text[from..at]),
             _ => continue,
         };
-        if len > 0 || matches!(text[at], b'\n' | b'\r') {
+        if (1..=most).contains(&len) || matches!(text[at], b'\n' | b'\r') {
             found.push(from..at - len);
             from = at + 1;
         }
@@ -131,12 +133,14 @@ fn looked_back(text: &[u8], lines: Vec<Range<usize>>) -> Vec<Line> {
     let mut lines = lines.into_iter().filter(|line| !line.is_empty()).peekable();
     while let Some(stands) = lines.next() {
         let line = &text[stands.clone()];
-        let first = if looked.len() == 1 { shared_with_first(before, line) } else { 0 };
         let quoted = unquoted(before).map_or(0, |quoted| shared(quoted, line));
-        let begins = &line[..first.max(quoted).max(shared(before, line))];
+        let likewise = quoted.max(shared(before, line));
+        let from_a_word = if likewise < ALIKE_BYTES { shared_from_a_word(before, line) } else { 0 };
+        let begins = &line[..likewise.max(from_a_word)];
         let alike = lines.peek().map_or(0, |next| alike_at_end(line, &text[next.clone()]));
         let ends = alike.max(alike_before);
-        let (said, bare) = (begun(line, begins, is_blank), begun(line, begins, is_sign));
+        let said = begun(line, begins, is_blank);
+        let bare = opened(line, begun(line, begins, is_sign));
         let bare = bare..closed(line, ends).max(bare);
         looked.push(Line {
             said: stands.start + said..stands.end,
@@ -154,6 +158,16 @@ fn begun(line: &[u8], shared: &[u8], is_cut: fn(u8) -> bool) -> usize {
         begun += len;
     }
     begun
+}
+
+/// Where what a line says begins from there on behind what opens it, be that quoted itself.
+fn opened(line: &[u8], from: usize) -> usize {
+    let is_opening = |byte: &&u8| b"\"'`([{<".contains(byte) || is_blank(**byte);
+    let opened = line[from..].iter().take_while(is_opening).count();
+    match &line[from + opened..] {
+        [b'\\', b'"' | b'\'', ..] => from + opened + 2,
+        _ => from + opened,
+    }
 }
 
 /// A sign that is none of those that base64 has, or that escapes of letters are made of.
@@ -188,14 +202,17 @@ fn alike_at_end(one: &[u8], other: &[u8]) -> usize {
     one.iter().rev().zip(other.iter().rev()).take_while(|pair| is_alike(*pair)).count()
 }
 
-/// The most words that may stand in the first line before what the second begins like.
-const MOST_WORDS_BEFORE: usize = 256;
+/// Lines that share so much begin alike; those that share less may do so from a later word on.
+const ALIKE_BYTES: usize = 8;
+/// The most words that may stand in a line before what the next begins like.
+const MOST_WORDS_BEFORE: usize = 64;
 
-/// How long the beginning of the second line is that stands anywhere in the first, from a word on: an error has words of its own
-/// before the log that it shows.
-fn shared_with_first(first: &[u8], second: &[u8]) -> usize {
-    let words = (1..first.len()).filter(|at| !first[at - 1].is_ascii_alphanumeric()).take(MOST_WORDS_BEFORE);
-    words.map(|at| shared(&first[at..], second)).max().unwrap_or_default()
+/// How long the beginning of a line is that stands anywhere in the one before, from a word on: an error has words of its own before
+/// the log that it shows.
+fn shared_from_a_word(before: &[u8], line: &[u8]) -> usize {
+    let words =
+        (1..before.len()).filter(|at| !before[at - 1].is_ascii_alphanumeric()).take(MOST_WORDS_BEFORE);
+    words.map(|at| shared(&before[at..], line)).max().unwrap_or_default()
 }
 
 /// How long the beginning is that two texts share, digits taken for alike.
@@ -231,7 +248,7 @@ mod tests {
 
     fn is_joined(text: &str, wanted: &str) {
         let all = all(text);
-        assert!(all.iter().any(|it| it == wanted), "{text:?}: {all:#?}");
+        assert!(all.iter().any(|it| it.contains(wanted)), "{text:?}: {all:#?}");
     }
 
     #[test]
@@ -257,17 +274,24 @@ mod tests {
         let json = r#"{"at":1,"msg":"hunt"}
 {"at":2,"msg":"er"}
 {"at":3,"msg":"22"}"#;
-        is_joined(json, r#"{"at":1,"msg":"hunter22"#);
-        is_joined("[\n  'hunt',\n  'er22',\n]", "['hunter22");
-        is_joined(
-            r#"{"out": "{\"msg\": \"hunt\"}\n{\"msg\": \"er22\"}\n"}"#,
-            r#"{"out": "{\"msg\": \"hunter22"#,
-        );
-        is_joined(r#"{"out": "[\n  \"hunt\",\n  \"er22\"\n]"}"#, r#"{"out": "[\"hunter22"#);
+        is_joined(json, "hunter22");
+        is_joined("[\n  'hunt',\n  'er22',\n]", "hunter22");
+        is_joined(r#"{"out": "{\"msg\": \"hunt\"}\n{\"msg\": \"er22\"}\n"}"#, "hunter22");
+        is_joined(r#"{"out": "[\n  \"hunt\",\n  \"er22\"\n]"}"#, "hunter22");
         let docker = r#"{"log":"hunt\n","stream":"stdout","time":"09:01"}
 {"log":"er22\n","stream":"stdout","time":"09:02"}"#;
-        is_joined(docker, r#"{"log":"hunter22"#);
-        is_joined("[INFO:root:hunt\nINFO:root:er22", "[INFO:root:hunter22");
+        is_joined(docker, "hunter22");
+        is_joined(
+            r#"status 500
+{"out": "{\"msg\": \"hunt\"}\n{\"msg\": \"er\"}\n{\"msg\": \"22\"}"}"#,
+            "hunter22",
+        );
+        is_joined("status 500\n['hunt',\n 'er',\n '22']", "hunter22");
+        is_joined(
+            r#"{"out": "{\"log\": \"hunt\\n\", \"at\": 1}\n{\"log\": \"er22\\n\", \"at\": 2}\n"}"#,
+            "hunter22",
+        );
+        is_joined("[INFO:root:hunt\nINFO:root:er22", "INFO:root:hunter22");
         is_joined("INFO:root:&#104;&#117;\nINFO:root:&#110;&#116;", "INFO:root:&#104;&#117;&#110;&#116;");
         is_joined(
             r"msg=\u0068\u0075

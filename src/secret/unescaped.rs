@@ -9,20 +9,24 @@ use std::ops::Range;
 /// What escapes begin with.
 const SIGNS: [u8; 3] = [b'%', b'\\', b'&'];
 
-/// Signs of UTF-8 that nobody sees: the second set of control characters, soft hyphen, joiners, marks and spaces without width, selectors of a variation.
-const UNSEEN: [std::ops::RangeInclusive<char>; 9] = [
+/// Signs of UTF-8 that nobody sees: the second set of control characters, soft hyphen, breaks of lines and paragraphs, fillers, tags, joiners, marks and spaces without width, selectors of a variation.
+const UNSEEN: [std::ops::RangeInclusive<char>; 13] = [
     '\u{80}'..='\u{9f}',
     '\u{ad}'..='\u{ad}',
     '\u{34f}'..='\u{34f}',
+    '\u{115f}'..='\u{1160}',
     '\u{180e}'..='\u{180e}',
     '\u{200b}'..='\u{200f}',
-    '\u{202a}'..='\u{202e}',
+    '\u{2028}'..='\u{202e}',
     '\u{2060}'..='\u{206f}',
+    '\u{3164}'..='\u{3164}',
     '\u{fe00}'..='\u{fe0f}',
     '\u{feff}'..='\u{feff}',
+    '\u{ffa0}'..='\u{ffa0}',
+    '\u{e0000}'..='\u{e01ef}',
 ];
 /// What they begin with in UTF-8.
-const UNSEEN_LEADS: [u8; 5] = [0xC2, 0xCD, 0xE1, 0xE2, 0xEF];
+const UNSEEN_LEADS: [u8; 7] = [0xC2, 0xCD, 0xE1, 0xE2, 0xE3, 0xEF, 0xF3];
 
 /// What an escape begins with, or a sign that nobody sees: a zero, as UTF-16 has it beside each letter of ASCII, or one that XML does
 /// not allow. Ends of lines and tabs are seen.
@@ -146,7 +150,9 @@ fn escape(text: &[u8]) -> (usize, Option<Vec<u8>>) {
         (b'\\', [b'u', digits @ ..]) => units(digits, signs).map(|(len, letter)| (len + 1, letter)),
         _ => None,
     };
-    read.map_or((signs, None), |(len, meant)| (signs + len, Some(meant)))
+    // The break of a line that is written by its number stands between two parts of what is meant.
+    let shown = |meant: Vec<u8>| if matches!(meant[..], [b'\n' | b'\r']) { vec![] } else { meant };
+    read.map_or((signs, None), |(len, meant)| (signs + len, Some(shown(meant))))
 }
 
 /// How long the sequence is that a text begins with and that colours what stands behind it on a terminal, moves it, or links it
@@ -172,13 +178,8 @@ fn unseen_name(text: &[u8]) -> Option<Read> {
 
 /// How long the sign of UTF-8 is that a text begins with, if nobody sees it.
 fn unseen(text: &[u8]) -> Option<usize> {
-    let letter = text
-        .get(..2)
-        .into_iter()
-        .chain(text.get(..3))
-        .find_map(|it| str::from_utf8(it).ok())?
-        .chars()
-        .next()?;
+    let letter =
+        (2..=4).filter_map(|len| text.get(..len)).find_map(|it| str::from_utf8(it).ok())?.chars().next()?;
     UNSEEN.iter().any(|signs| signs.contains(&letter)).then(|| letter.len_utf8())
 }
 
@@ -313,6 +314,9 @@ mod tests {
             "hu\x1b[0m\x1b[01;31mnt\x1b[K",
             "h\0u\0n\0t\0",
             "hu\u{9b}31mnt\u{85}",
+            "hu\u{2028}n\u{3164}t\u{e0041}",
+            "hu&#13;&#10;nt",
+            "hu%0D%0Ant",
             "hu\x1b]8;;http://a.test\x07nt\x1b]8;;\x1b\\",
             r"h\bu\fn\vt",
             "hu&shy;n&ZeroWidthSpace;t",
