@@ -318,6 +318,20 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     Ok((here.dev(), here.ino()) == (there.dev(), there.ino()))
 }
 
+/// What of a file changes when it is written to, or when another takes its place.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Mark([u64; 2], [i64; 4]);
+
+/// How a file stands.
+///
+/// # Errors
+/// If it is not there.
+pub fn mark(path: &Path) -> Result<Mark, FileError> {
+    let seen = std::fs::metadata(path).map_err(|why| FileError::new("look at", path, why))?;
+    let times = [seen.mtime(), seen.mtime_nsec(), seen.ctime(), seen.ctime_nsec()];
+    Ok(Mark([seen.ino(), seen.len()], times))
+}
+
 /// Whether a process has locked a file. What is none, is not there, or cannot be opened is locked by nobody.
 pub fn is_locked(path: &Path) -> bool {
     path.is_file()

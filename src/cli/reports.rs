@@ -13,6 +13,7 @@ use crate::report::{self, Kind, Told};
 use crate::secret::{Mask, Masked};
 use std::cell::{Cell, RefCell};
 use std::path::Path;
+use std::rc::Rc;
 
 /// The report that is the record itself.
 const RECORD: &str = "jsonl";
@@ -32,6 +33,8 @@ pub(super) struct Reports<'a> {
     has_noted_signal: Cell<bool>,
     /// How many records the reports on the disk tell of.
     told: Cell<usize>,
+    /// What was taken when it was last asked for.
+    recorded: RefCell<Option<Rc<Recorded>>>,
 }
 
 impl<'a> Reports<'a> {
@@ -52,6 +55,7 @@ impl<'a> Reports<'a> {
             record_troubles: Cell::new(0),
             has_noted_signal: Cell::new(false),
             told: Cell::new(0),
+            recorded: RefCell::new(None),
         }
     }
 
@@ -61,12 +65,13 @@ impl<'a> Reports<'a> {
     pub(super) fn write(&self) -> Result<Outcome, Refusal> {
         loop {
             self.keep_record();
-            let recorded = Recorded::of(self.sink)?;
+            let recorded = self.recorded()?;
             self.kinds.borrow_mut().retain(|kind| self.is_written(kind, &recorded));
             self.search();
             self.told.set(recorded.records.len());
             if self.sink.count() == recorded.records.len() {
-                return Ok(recorded.outcome);
+                self.recorded.take();
+                return Ok(Rc::unwrap_or_clone(recorded).outcome);
             }
         }
     }
@@ -87,9 +92,12 @@ impl<'a> Reports<'a> {
         }
     }
 
-    /// The outcome as it is recorded by now.
-    pub(super) fn outcome(&self) -> Result<Outcome, Refusal> {
-        Ok(Recorded::of(self.sink)?.outcome)
+    /// All that was taken up to now.
+    pub(super) fn recorded(&self) -> Result<Rc<Recorded>, Refusal> {
+        let known = self.recorded.take().filter(|known| known.records.len() == self.sink.count());
+        let recorded = known.map_or_else(|| Recorded::of(self.sink).map(Rc::new), Ok)?;
+        self.recorded.replace(Some(recorded.clone()));
+        Ok(recorded)
     }
 
     /// Something was not written whole: the run ends so.
@@ -111,6 +119,8 @@ impl<'a> Reports<'a> {
                 self.record_troubles.set(self.record_troubles.get() + 1);
             }
         }
+        // What is masked anew is another text.
+        self.recorded.take();
         let is_worth_it = self.record_troubles.get() <= MOST_RECORD_TROUBLES;
         let anew = if is_worth_it { self.sink.write_anew(self.mask) } else { self.sink.cut_to_fit() };
         if let Err(refusal) = anew {
@@ -152,9 +162,10 @@ impl<'a> Reports<'a> {
 }
 
 /// All that was taken up to a moment, and what it amounts to.
-struct Recorded {
+#[derive(Clone)]
+pub(super) struct Recorded {
     records: Vec<Record>,
-    outcome: Outcome,
+    pub(super) outcome: Outcome,
 }
 
 impl Recorded {

@@ -223,7 +223,7 @@ impl Prepared<'_> {
     /// Writes the reports and prints the summary. What comes in between, such as that it is lost, the reports say too.
     fn reported(&self, reports: &Reports<'_>, stop: &Stop) -> Result<Outcome, Refusal> {
         reports.keep_record();
-        let differs = self.outline_differs(&reports.outcome()?).unwrap_or_else(|refusal| {
+        let differs = self.outline_differs(&reports.recorded()?.outcome).unwrap_or_else(|refusal| {
             reports.unrecorded(refusal.said());
             None
         });

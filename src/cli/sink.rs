@@ -1,7 +1,7 @@
 //! Where events go: the record on disk, the console, and the memory from which reports are folded.
 
 use super::Refusal;
-use crate::files::{self, Appender, FileError};
+use crate::files::{self, Appender, FileError, Mark};
 use crate::outcome::{self, Event, Record};
 use crate::report::Console;
 use crate::secret::Mask;
@@ -24,6 +24,8 @@ struct Taken {
     trouble: Option<FileError>,
     /// The record on disk is no longer written to.
     is_given_up: bool,
+    /// How the record stood on disk, and how many were taken, when it was last found to be what was taken.
+    compared: Option<(Mark, usize)>,
     records: Vec<Record>,
     console: Option<Console>,
 }
@@ -43,7 +45,8 @@ impl Sink {
         }
         files::remove(&path)?;
         let file = Some(locked(&path)?);
-        let taken = Taken { file, trouble: None, is_given_up: false, records: vec![], console };
+        let taken =
+            Taken { file, trouble: None, is_given_up: false, compared: None, records: vec![], console };
         Ok(Self { started: Instant::now(), path, taken: RefCell::new(taken) })
     }
 
@@ -119,7 +122,7 @@ impl Sink {
         Ok(files::remove(&self.path)?)
     }
 
-    /// The record on disk, made durable; `None` if it was given up.
+    /// The record on disk, made durable; `None` if it was given up, or is what it was when it was last asked for.
     ///
     /// # Errors
     /// If it could not be written, now or earlier, or is not what was taken: somebody has changed it or taken it away.
@@ -136,8 +139,13 @@ impl Sink {
         }
         // Another file, or what is none, may have no end.
         taken.file.as_ref().map_or(Ok(()), Appender::stands)?;
+        let now = (files::mark(&self.path)?, taken.records.len());
+        if taken.compared.as_ref() == Some(&now) {
+            return Ok(None);
+        }
         let bytes = files::read_bytes(&self.path)?;
         if bytes == taken.lines()?.as_bytes() {
+            taken.compared = Some(now);
             return Ok(Some(bytes));
         }
         Err(Refusal::new(format!(
