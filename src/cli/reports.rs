@@ -152,11 +152,12 @@ impl<'a> Reports<'a> {
     /// Searches what was written for secrets. A report that is removed for one is lost, and so is the record.
     fn search(&self) {
         for (path, why) in self.written.unfit(self.mask) {
+            self.kinds.borrow_mut().retain(|kind| self.folder.join(kind.file) != path);
+            self.unrecorded(&why);
+            // Its last line is what was just said: a record that could not be removed is cut and ends so.
             if path == self.sink.path() {
                 self.give_record_up();
             }
-            self.kinds.borrow_mut().retain(|kind| self.folder.join(kind.file) != path);
-            self.unrecorded(&why);
         }
     }
 }

@@ -243,14 +243,11 @@ impl Prepared<'_> {
 
     /// Waits for the target, if that was asked for, and no longer than the run may take.
     async fn waited(&self, stop: &Stop) -> Waited {
-        match (self.arguments.wait_for_target, self.arguments.timeout) {
-            (None, _) => Waited::Answered,
-            (Some(within), Some(most)) if most < within => match run::wait_for(self.target, most, stop).await
-            {
-                Waited::InVain => Waited::Stopped,
-                waited => waited,
-            },
-            (Some(within), _) => run::wait_for(self.target, within, stop).await,
+        let Some(within) = self.arguments.wait_for_target else { return Waited::Answered };
+        let cut = self.arguments.timeout.filter(|most| *most < within);
+        match run::wait_for(self.target, cut.unwrap_or(within), stop).await {
+            Waited::InVain if cut.is_some() => Waited::Stopped,
+            waited => waited,
         }
     }
 

@@ -114,7 +114,7 @@ fn with_few_files(bench: &Bench, files: u32, arguments: &[&str]) -> Output {
 }
 
 /// `muster ARGUMENTS` in the folder of a bench, after `ulimit LIMIT`.
-fn with_limit(bench: &Bench, limit: &str, arguments: &[&str]) -> Output {
+pub(crate) fn with_limit(bench: &Bench, limit: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new("bash");
     command.current_dir(bench.folder.path()).env("NO_COLOR", "1").env("CI", "1");
     let limited = format!("ulimit {limit}; exec \"$@\"");

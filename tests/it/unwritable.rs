@@ -1,6 +1,7 @@
 //! What muster writes to is closed, full, or not there: what it cannot write is said, and nothing stays behind.
 
 use crate::interrupt::{started, waiting_suites};
+use crate::lost::with_limit;
 use crate::program::{Bench, code, stderr, stdout, summary};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -190,24 +191,15 @@ fn a_report_that_cannot_be_written_is_told_by_every_other() {
 #[test]
 fn a_process_that_may_write_nothing_says_so() {
     let bench = Bench::new();
-    let output = by_bash_within(&bench, "ulimit -f 0;", &["run", "--report-dir", "reports"]);
+    let output = with_limit(&bench, "-f 0", &["run", "--target", "target.yaml", "--state-dir", "state"]);
     assert_eq!(code(&output), 2, "{:?} {}", output.status, stderr(&output));
     assert!(stderr(&output).contains("File too large"), "{}", stderr(&output));
     let (_, before) = crate::damaged::killed(&bench);
-    let output = by_bash_within(&bench, "ulimit -f 0;", &["cleanup"]);
+    let output = with_limit(&bench, "-f 0", &["cleanup", "--target", "target.yaml", "--state-dir", "state"]);
     assert_eq!(code(&output), 5, "{:?} {}", output.status, stderr(&output));
     assert!(stderr(&output).contains("File too large"), "{}", stderr(&output));
-    let output = by_bash_within(&bench, "", &["cleanup"]);
+    let output = bench.muster(&["cleanup"]).output().unwrap();
     assert_eq!((code(&output), bench.state()), (0, before), "{}", stderr(&output));
-}
-
-/// `muster COMMAND` by bash, after some words to it.
-fn by_bash_within(bench: &Bench, before: &str, arguments: &[&str]) -> Output {
-    let mut command = Command::new("bash");
-    command.current_dir(bench.folder.path()).env("NO_COLOR", "1").env("CI", "1");
-    let script = format!("{before} exec \"$@\"");
-    command.args(["-c", &script, "bash", env!("CARGO_BIN_EXE_muster")]).args(arguments);
-    command.args(["--target", "target.yaml", "--state-dir", "state"]).output().unwrap()
 }
 
 /// Folders in which nothing can be made: one of the system, and a closed one unless we are whoever may write there all
