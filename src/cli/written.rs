@@ -1,6 +1,7 @@
 //! What a run has written, searched for secrets before the exit.
 //!
-//! Lives here: which files those are, and that one with a secret is removed. Does not: other files that lie beside them; they are
+//! Lives here: which files those are, and that one with a secret is removed, or, where that is
+//! impossible, emptied. Does not: other files that lie beside them; they are
 //! somebody's own, and may well hold secrets.
 
 use crate::files;
@@ -19,7 +20,7 @@ impl Written {
         self.0.borrow_mut().insert(path);
     }
 
-    /// The files among them that hold a secret, or of which nobody can tell: each is removed, and named with the reason.
+    /// The files among them that hold a secret, or of which nobody can tell: each is removed or emptied, and named with the reason.
     pub(super) fn unfit(&self, mask: &Mask) -> Vec<(PathBuf, String)> {
         let mut written = self.0.borrow_mut();
         let files = written.iter().filter(|path| path.is_file());
@@ -36,8 +37,9 @@ fn unfit(path: &Path, mask: &Mask) -> Option<String> {
         Ok(_) => format!("{} held a secret", path.display()),
         Err(error) => format!("{error}, to search it for secrets"),
     };
-    Some(match files::remove(path) {
-        Ok(()) => format!("{why} and was removed"),
+    let removed = files::remove(path).map(|()| "removed");
+    Some(match removed.or_else(|stays| files::empty(path).map(|()| "emptied").map_err(|_| stays)) {
+        Ok(done) => format!("{why} and was {done}"),
         Err(stays) => format!("{why}, and it stays: {stays}"),
     })
 }
@@ -70,5 +72,41 @@ mod tests {
         assert_eq!(written.unfit(&mask), [(path("bad.txt"), told)]);
         assert!(!path("bad.txt").exists() && path("good.txt").exists() && path("target.env").exists());
         assert_eq!(written.unfit(&mask), []);
+    }
+
+    /// A folder in which nothing can be made or removed, until this is dropped.
+    struct Fixed<'a>(&'a Path);
+
+    impl<'a> Fixed<'a> {
+        /// `None` where we may not fix it.
+        fn new(folder: &'a Path) -> Option<Self> {
+            chattr("+i", folder).then_some(Self(folder))
+        }
+    }
+
+    impl Drop for Fixed<'_> {
+        fn drop(&mut self) {
+            assert!(chattr("-i", self.0), "{} stays", self.0.display());
+        }
+    }
+
+    fn chattr(change: &str, folder: &Path) -> bool {
+        let mut command = std::process::Command::new("chattr");
+        command.arg(change).arg(folder).output().is_ok_and(|output| output.status.success())
+    }
+
+    #[test]
+    fn a_written_file_that_holds_a_secret_and_cannot_be_removed_is_emptied() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bad.txt");
+        files::write_whole(&path, b"token=hunter22").unwrap();
+        // Only the superuser can fix a folder so that he himself cannot remove what is in it.
+        let Some(_fixed) = Fixed::new(folder.path()) else { return };
+        let (mask, written) = (Mask::new(), Written::default());
+        mask.learn("hunter22");
+        written.note(path.clone());
+        let told = format!("{} held a secret and was emptied", path.display());
+        assert_eq!(written.unfit(&mask), [(path.clone(), told)]);
+        assert_eq!(files::read_bytes(&path).unwrap(), b"");
     }
 }

@@ -34,6 +34,7 @@ mod snapshot;
 mod sql;
 mod stage;
 mod standing;
+mod steady;
 mod template;
 mod watching;
 mod writing;

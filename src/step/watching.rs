@@ -1,7 +1,7 @@
 //! Everything that watches during a disruption: probes, the watch of pods, the registry; and the three clocks.
 //!
-//! Lives here: waiting for a steady state, following a recovery, and what is told of it. Does not: breaking anything, or
-//! deciding what it means (`disrupt`).
+//! Lives here: following a recovery, and what is told of it. Does not: waiting for the steady state before (`steady`),
+//! breaking anything, or deciding what it means (`disrupt`).
 
 use super::disrupt::Clock;
 use super::following::{Follower, are_back, renewed, stands};
@@ -14,8 +14,6 @@ use crate::fault::Traits;
 use crate::judge::Reply;
 use crate::judge::clock::{Nodes, Pods};
 use crate::judge::recovery::{Observation, Reader, observe};
-use crate::judge::sample::Sample;
-use crate::judge::steady::{Steady, Tolerance, steady};
 use crate::outcome::{Failure, Outage, Recovery};
 use crate::probe::Probe;
 use crate::source::{At, Place};
@@ -24,9 +22,9 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// How long one look of the watching loop is.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// A sample that starts this much later than its beat proves nothing for its time.
-const LATE_BY: Duration = Duration::from_millis(20);
+pub(super) const LATE_BY: Duration = Duration::from_millis(20);
 /// No sample of a probe may wait longer than this for its answer.
 pub(super) const PROBE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -109,37 +107,6 @@ impl Observed {
 }
 
 impl Watching {
-    /// Waits until every probe has been served for the stable time.
-    pub(super) async fn await_steady(&self, stage: &Stage<'_>) -> Result<(), Vec<Failure>> {
-        let wanted =
-            usize::try_from(self.stable_for.as_micros() / self.beat.as_micros().max(1)).unwrap_or(usize::MAX);
-        let wanted = wanted.max(3);
-        let tolerance = Tolerance {
-            judged_at_least: wanted / 2,
-            failed_at_most: 0,
-            blind_at_most: wanted,
-            late_by: LATE_BY,
-        };
-        let started = Instant::now();
-        loop {
-            let states: Vec<(String, Steady)> = self
-                .probes
-                .iter()
-                .map(|one| (one.name.clone(), last_window(&one.probe.so_far(), wanted, &tolerance)))
-                .collect();
-            if states.iter().all(|(_, state)| *state == Steady::Yes) {
-                return Ok(());
-            }
-            if started.elapsed() > self.within {
-                let unsteady = states.iter().find(|(_, state)| *state != Steady::Yes);
-                let text = unsteady
-                    .map(|(name, state)| format!("probe {name} was not steady before: {}", described(state)));
-                return Err(vec![stage.doubt("steady.before", &text.unwrap_or_default())]);
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    }
-
     pub(super) async fn until_recovered(
         &mut self,
         injected_at: Instant,
@@ -332,27 +299,6 @@ fn listed(reply: &Reply, nodes: &str) -> Result<BTreeSet<String>, String> {
 
 fn said(failures: &[Failure]) -> String {
     failures.iter().map(|failure| failure.message.to_string()).collect::<Vec<_>>().join("; ")
-}
-
-fn last_window(samples: &[Sample], wanted: usize, tolerance: &Tolerance) -> Steady {
-    let from = samples.len().saturating_sub(wanted);
-    if samples.len() < wanted {
-        return Steady::Unknown { judged: samples.len(), blind: 0, why: None };
-    }
-    steady(&samples[from..], tolerance)
-}
-
-fn described(state: &Steady) -> String {
-    match state {
-        Steady::Yes => "steady".into(),
-        Steady::No { failed, of, kind, .. } => format!("{failed} of {of} samples failed ({kind})"),
-        Steady::Unknown { judged, blind, why } => {
-            format!(
-                "{judged} samples could be judged and {blind} could not{}",
-                why.as_ref().map_or(String::new(), |why| format!(" ({why})"))
-            )
-        }
-    }
 }
 
 pub(super) fn micros(time: Duration) -> u64 {
