@@ -159,11 +159,13 @@ fn is_same_platform(one: &str, other: &str) -> bool {
     one == other || origin(one, one).is_some_and(|place| Some(place) == origin(other, other))
 }
 
-/// A place that a run may have changed and that is another one now: its name, and where it was and is.
-fn moved(reading: &Reading, now: &BTreeMap<String, String>) -> Option<(String, String, String)> {
-    let others = reading.places()?.iter().filter_map(|(name, then)| Some((name, then, now.get(name)?)));
-    let mut moved = others.filter(|(_, then, now)| then != now);
-    moved.next().map(|(name, then, now)| (name.clone(), then.clone(), now.clone()))
+/// A place that a run may have changed and that is another one now, or that nobody names any more: how both are said.
+fn moved(reading: &Reading, now: &BTreeMap<String, String>) -> Option<String> {
+    let mut moved = reading.places()?.iter().filter(|(name, then)| now.get(*name) != Some(*then));
+    moved.next().map(|(name, then)| match now.get(name) {
+        Some(now) => format!("its {name} was {then}, and now it is {now}"),
+        None => format!("its {name} was {then}, and now the target file names none"),
+    })
 }
 
 /// How to let go of a run that muster itself never forgets.
@@ -263,6 +265,13 @@ impl Earlier<'_> {
                 return Err(Put::left(summary, &let_go(&folder)));
             }
         };
+        if let Some(other) = reading.run().filter(|other| *other != run) {
+            let summary = format!(
+                "the folder of run {run} holds the journal of run {other}: it is a copy, or was given another name, and \
+                 nothing is put back"
+            );
+            return Err(Put::left(summary, &let_go(&folder)));
+        }
         let (name, here) = (self.target.name(), &self.target.file.api.value);
         match reading.platform() {
             None => Err(Put::left(
@@ -277,10 +286,8 @@ impl Earlier<'_> {
                  hint: muster cleanup with the target file of that run\n"
             ))),
             Some(_) => match moved(&reading, &self.target.file.places()) {
-                Some((place, then, now)) => Err(Put::left(
-                    format!(
-                        "run {run} changed the target `{name}` where its {place} was {then}, and now it is {now}: it is left as it is"
-                    ),
+                Some(moved) => Err(Put::left(
+                    format!("run {run} changed the target `{name}` where {moved}: it is left as it is"),
                     &format!("hint: muster cleanup with the target file of that run\n{}", let_go(&folder)),
                 )),
                 None => Ok(reading),

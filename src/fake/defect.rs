@@ -48,6 +48,7 @@ defects! {
     AccountsListShowsSecrets "accounts-list-shows-secrets" false "listed accounts carry the hash of their secret";
     AccountsDeleteOpen "accounts-delete-open" false "any account may delete accounts of any namespace";
     RulesListOpen "rules-list-open" false "any account may list the rules of any namespace";
+    DeletedRuleStays "deleted-rule-stays" false "a deleted rule is confirmed and stays";
     RulesCreateOpen "rules-create-open" false "any account may create rules in any namespace";
     GenerateOpen "generate-open" false "anybody may generate accounts in any namespace";
     DefaultAdminBack "default-admin-back" false "the account admin with password micro is back in namespace micro";
@@ -106,6 +107,7 @@ defects! {
     ConfigSecretInPlain "config-secret-in-plain" false "a secret config value is shown to whoever asks for it plainly";
     ConfigReadsAnyNamespace "config-reads-any-namespace" false "any account may read the config of any namespace";
     ConfigSetLost "config-set-lost" false "a config value is confirmed and not set";
+    DeletedSettingStays "deleted-setting-stays" false "a deleted config value is confirmed and stays";
     ConfigMergeReplaces "config-merge-replaces" false "setting an object replaces its siblings instead of merging";
     RuntimeReadOpen "runtime-read-open" false "any account may list the services of any namespace";
     RuntimeWriteOpen "runtime-write-open" false "any account may run, update and delete services in any namespace";

@@ -20,10 +20,18 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Where the cluster and the databases were that the run may have changed, by name.
+    /// Where all else was that the run may have changed, or changed by way of, by name.
     pub fn places(&self) -> Option<&BTreeMap<String, String>> {
         match self.entries.first() {
             Some(Entry::Run { places, .. }) => Some(places),
+            _ => None,
+        }
+    }
+
+    /// Which run wrote it: `None` if the first line, which says it, is lost.
+    pub fn run(&self) -> Option<&str> {
+        match self.entries.first() {
+            Some(Entry::Run { run, .. }) => Some(run),
             _ => None,
         }
     }
@@ -96,11 +104,17 @@ pub fn read_journal(bytes: &[u8]) -> Reading {
 
 /// Whether a line is the beginning of one, whose writer died. Its text has no zeros: those are of a damaged disk.
 fn is_torn(line: &[u8]) -> bool {
-    !line.ends_with(b"\n") && !line.contains(&0)
+    !line.ends_with(b"\n") && !line.contains(&0) && entry(line).is_none()
 }
 
+/// What a line says. The last one says it also without its break, or with what damage has made of that.
 fn entry(line: &[u8]) -> Option<Entry> {
-    let (checksum, json) = std::str::from_utf8(line).ok()?.strip_suffix('\n')?.split_once(' ')?;
+    let (last, rest) = line.split_last()?;
+    if *last == b'\n' { said(rest) } else { said(line).or_else(|| said(rest)) }
+}
+
+fn said(text: &[u8]) -> Option<Entry> {
+    let (checksum, json) = std::str::from_utf8(text).ok()?.split_once(' ')?;
     let is_right = u32::from_str_radix(checksum, 16).ok()? == crc32fast::hash(json.as_bytes());
     is_right.then(|| serde_json::from_str(json).ok())?
 }
@@ -175,10 +189,13 @@ mod tests {
         let first = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
         for cut in first..bytes.len() {
             let reading = read_journal(&bytes[..cut]);
-            let lines = bytes[..cut].iter().filter(|byte| **byte == b'\n').count();
+            // A line says what it says without its break too.
+            let is_unended = bytes[cut] == b'\n';
+            let lines = bytes[..cut].iter().filter(|byte| **byte == b'\n').count() + usize::from(is_unended);
             let end = bytes[..cut].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
+            let end = if is_unended { cut } else { end };
             assert_eq!((reading.entries.len(), reading.whole), (lines, end as u64), "cut at {cut}");
-            assert_eq!((reading.damaged, reading.is_unended), (0, false), "cut at {cut}");
+            assert_eq!((reading.damaged, reading.is_unended), (0, is_unended), "cut at {cut}");
         }
     }
 
@@ -187,7 +204,7 @@ mod tests {
         let bytes = written();
         let first = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
         assert_eq!(read_journal(&bytes).platform(), Some(Some("http://a")));
-        for cut in 0..first {
+        for cut in 0..first - 1 {
             let reading = read_journal(&bytes[..cut]);
             assert_eq!((reading.damaged, reading.platform()), (1, None), "cut at {cut}");
         }
@@ -205,6 +222,18 @@ mod tests {
             assert_eq!(reading.platform().is_some(), line != 0, "line {line}");
         }
         assert_eq!(open_changes(&with_lines(|lines| lines[5][3] ^= 1).entries).len(), 2);
+    }
+
+    #[test]
+    fn no_bit_that_is_flipped_anywhere_takes_a_line_away_unseen() {
+        let bytes = written();
+        let whole = read_journal(&bytes);
+        for at in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[at / 8] ^= 1 << (at % 8);
+            let reading = read_journal(&flipped);
+            assert!(reading.damaged > 0 || reading.entries == whole.entries, "bit {at}");
+        }
     }
 
     #[test]

@@ -204,15 +204,22 @@ fn alike_at_end(one: &[u8], other: &[u8]) -> usize {
 
 /// Lines that share so much begin alike; those that share less may do so from a later word on.
 const ALIKE_BYTES: usize = 8;
-/// The most words that may stand in a line before what the next begins like.
+/// The most words with the same first letter that may stand in a line before what the next begins like.
 const MOST_WORDS_BEFORE: usize = 64;
 
 /// How long the beginning of a line is that stands anywhere in the one before, from a word on: an error has words of its own before
 /// the log that it shows.
 fn shared_from_a_word(before: &[u8], line: &[u8]) -> usize {
-    let words =
-        (1..before.len()).filter(|at| !before[at - 1].is_ascii_alphanumeric()).take(MOST_WORDS_BEFORE);
-    words.map(|at| shared(&before[at..], line)).max().unwrap_or_default()
+    let is_word = |at: &usize| *at > 0 && !before[at - 1].is_ascii_alphanumeric();
+    let longest = |alike: &mut dyn Iterator<Item = usize>| {
+        let words = alike.filter(is_word).take(MOST_WORDS_BEFORE);
+        words.map(|at| shared(&before[at..], line)).max().unwrap_or_default()
+    };
+    match line.first() {
+        Some(b'0'..=b'9') => longest(&mut (0..before.len()).filter(|at| before[*at].is_ascii_digit())),
+        Some(first) => longest(&mut memchr::memchr_iter(*first, before)),
+        None => 0,
+    }
 }
 
 /// How long the beginning is that two texts share, digits taken for alike.

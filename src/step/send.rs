@@ -161,7 +161,7 @@ impl Stage<'_> {
         let written = match reply.status {
             CONFLICT if !is_ours() => journal.undone(number),
             // Whoever stands in between gave up, or it was taken on to be done later.
-            202 | 408 | 502..=504 => Ok(()),
+            202 | 408 | 499 | 502..=599 => Ok(()),
             _ => journal.done(number),
         };
         noted(written, self)

@@ -259,14 +259,16 @@ impl TargetFile {
         self.groups.values().map(|group| group.namespace.as_str()).min()
     }
 
-    /// The cluster and the databases that a run may change, by name.
+    /// What a run may change beside the platform's `api`, or change by way of: proxy, cluster and databases, by name.
     pub fn places(&self) -> BTreeMap<String, String> {
+        let proxy = self.proxy.as_ref().and_then(|at| client::origin(&as_url(at), ""));
+        let proxy = proxy.map(|origin| ("proxy".to_owned(), origin));
         let cluster = self.kubernetes.as_ref().and_then(|place| place.cluster_uid.clone());
-        let databases = self.databases.iter();
-        let databases = databases.map(|(name, it)| {
+        let cluster = cluster.map(|uid| ("kubernetes".to_owned(), uid));
+        let databases = self.databases.iter().map(|(name, it)| {
             (format!("database {}", name.value), format!("{}/{}", it.postgres.value, it.database))
         });
-        cluster.map(|uid| ("kubernetes".to_owned(), uid)).into_iter().chain(databases).collect()
+        [proxy, cluster].into_iter().flatten().chain(databases).collect()
     }
 
     /// Whether an origin (scheme, host and port) is that of an address which this file names.

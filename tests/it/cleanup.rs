@@ -1,7 +1,8 @@
 //! `muster cleanup` of one run of several, from a place that the run did not know, and of what was never there.
 
+use crate::faults::cluster;
 use crate::interrupt::{send, started, waiting_suites};
-use crate::program::{Bench, code, muster, stderr, stdout};
+use crate::program::{Bench, code, get, muster, patched, stderr, stdout, summary};
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -110,4 +111,70 @@ cases:
     let output = bench.muster(&["run", "--suites", "suites"]).output().unwrap();
     assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
     assert_eq!(bench.state(), before);
+}
+
+#[test]
+fn a_folder_that_holds_the_journal_of_another_run_is_left_as_it_is() {
+    let bench = Bench::new();
+    waiting_suites(&bench);
+    let before = bench.state();
+    let run = killed(&bench);
+    let runs = runs_of(&bench.path("state"));
+    std::fs::rename(runs.join(&run), runs.join("another")).unwrap();
+    let left = bench.state();
+    let output = cleanup(&bench, "state", &[]);
+    assert_eq!((code(&output), bench.state()), (5, left), "{}", stderr(&output));
+    let told = format!(
+        "the folder of run another holds the journal of run {run}: it is a copy, or was given another name"
+    );
+    assert!(stderr(&output).contains(&told), "{}", stderr(&output));
+    std::fs::rename(runs.join("another"), runs.join(&run)).unwrap();
+    assert_eq!((code(&cleanup(&bench, "state", &[])), bench.state()), (0, before));
+}
+
+/// Scales the Deployment of the customers, and waits until the platform knows of it.
+fn customers_scaled_to(bench: &Bench, replicas: u64) {
+    let deployment = "/apis/apps/v1/namespaces/micro/deployments/customers-latest";
+    patched(&cluster(bench), deployment, &format!(r#"{{"spec":{{"replicas":{replicas}}}}}"#));
+    let target = std::fs::read_to_string(bench.path("target.yaml")).unwrap();
+    let admin = target.lines().find_map(|line| line.strip_prefix("admin: http://")).unwrap();
+    let nodes = || -> serde_json::Value { serde_json::from_str(&get(admin, "/state")).unwrap() };
+    while nodes()["registry"]["micro/customers"].as_u64().unwrap_or_default() != replicas {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_service_that_is_away_does_not_say_that_what_it_keeps_is_gone() {
+    let bench = Bench::new();
+    waiting_suites(&bench);
+    let kept = || bench.state()["databases"].clone();
+    let before = kept();
+    let run = killed(&bench);
+    customers_scaled_to(&bench, 0);
+    let output = cleanup(&bench, "state", &[]);
+    assert_eq!(code(&output), 5, "{}{}", stdout(&output), stderr(&output));
+    let told = ["service not found", "route not found"].iter().any(|it| stderr(&output).contains(it));
+    assert!(told, "{}", stderr(&output));
+    assert_ne!(kept(), before);
+    customers_scaled_to(&bench, 1);
+    let output = cleanup(&bench, "state", &[]);
+    assert_eq!((code(&output), stdout(&output)), (0, format!("run {run}: everything is put back\n")));
+    assert_eq!(kept(), before);
+}
+
+#[test]
+fn an_undo_that_was_confirmed_and_not_done_is_a_leftover() {
+    for (defect, case) in [
+        ("deleted-rule-stays", "rules-agree-both-ways"),
+        ("deleted-setting-stays", "config-is-set-merged-and-deleted"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut run = muster();
+        run.current_dir(folder.path()).args(["run", "--defect", defect, "--report-dir", "reports", case]);
+        let output = run.output().unwrap();
+        let leftovers = summary(&folder.path().join("reports"))["leftovers"].clone();
+        assert_ne!(leftovers, serde_json::json!([]), "{defect}: {}", stdout(&output));
+        assert_eq!(code(&output), 5, "{defect}: {}", stdout(&output));
+    }
 }

@@ -136,7 +136,7 @@ const ROLLOUT: &str = "          fault: { set_image: $(pod) }\n          image: 
 const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/micro/deployments/alert-latest";
 
 /// Where the bench's cluster is: host and port.
-fn cluster(bench: &Bench) -> String {
+pub(crate) fn cluster(bench: &Bench) -> String {
     let target = std::fs::read_to_string(bench.path("target.yaml")).unwrap();
     target.split("server: \"http://").nth(1).unwrap().split('"').next().unwrap().to_owned()
 }

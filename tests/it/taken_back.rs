@@ -237,7 +237,7 @@ fn what_an_earlier_run_has_left_is_not_changed_again_and_later_runs_are_put_back
 
 #[test]
 fn a_write_that_a_gateway_gave_up_or_took_on_is_put_back_once_more() {
-    for status in ["504 Gateway Timeout", "202 Accepted"] {
+    for status in ["504 Gateway Timeout", "202 Accepted", "524 A Timeout Occurred", "499 Closed"] {
         let own = Own::answering(move |asked, state| {
             if asked.what == "POST /items/late" {
                 let state = state.clone();
@@ -270,7 +270,28 @@ fn a_run_on_another_cluster_or_database_is_left_as_it_is() {
         "{}",
         stderr(&output)
     );
+    own.target("pace: 0.01\n");
+    let output = own.muster(&["cleanup"]);
+    assert_eq!((code(&output), own.item("one")), (5, Some(json!(1))));
+    let unnamed = "where its kubernetes was of-then, and now the target file names none";
+    assert!(stderr(&output).contains(unnamed), "{}", stderr(&output));
     own.target(&places("of-then"));
+    assert_eq!((code(&own.muster(&["cleanup"])), own.item("one")), (0, None));
+}
+
+#[test]
+fn a_run_by_way_of_another_proxy_is_left_as_it_is() {
+    let own = Own::answering(stubborn);
+    own.target("pace: 0.01\nproxy: http://127.0.0.1:8\n");
+    own.cases(&[("makes", "", "      - call: { op: item.make, with: { id: one }, json: { value: 1 } }")]);
+    assert_eq!(own.run().0, 5);
+    own.set("mended", json!(true));
+    own.target("pace: 0.01\nproxy: http://127.0.0.1:9\n");
+    let output = own.muster(&["cleanup"]);
+    assert_eq!((code(&output), own.item("one")), (5, Some(json!(1))));
+    let moved = "where its proxy was http://127.0.0.1:8, and now it is http://127.0.0.1:9";
+    assert!(stderr(&output).contains(moved), "{}", stderr(&output));
+    own.target("pace: 0.01\nproxy: 'http://127.0.0.1:8/'\n");
     assert_eq!((code(&own.muster(&["cleanup"])), own.item("one")), (0, None));
 }
 

@@ -81,7 +81,9 @@ fn delete(state: &mut State, request: &Request) -> Reply {
     }
     let namespace = named_namespace(request);
     authorize(request, &namespace, &id)?;
-    state.records.remove(MICRO, TABLE, &format!("rules/{namespace}/{}", request.text("id")));
+    if !state.has(Defect::DeletedRuleStays) {
+        state.records.remove(MICRO, TABLE, &format!("rules/{namespace}/{}", request.text("id")));
+    }
     empty()
 }
 
