@@ -103,6 +103,7 @@ fn misbehaviour(defects: &Defects, first: &[Deployment]) -> Misbehaviour {
     };
     Misbehaviour {
         never_replaced: all(Defect::PodNeverReplaced),
+        ready_for_a_moment: all(Defect::PodReadyForAMoment),
         node_not_ready: defects.has(Defect::NodeNotReady),
         silent_watches: defects.has(Defect::WatchSilent),
         refuses_evictions: defects.has(Defect::EvictionRefused),

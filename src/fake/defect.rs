@@ -145,8 +145,10 @@ defects! {
     TraceEmpty "trace-empty" false "a service that was called has no spans";
     RpcIgnoresRules "rpc-ignores-rules" false "the gRPC proxy does not ask the rules";
     PodNeverReady "pod-never-ready" false "a replaced pod never becomes ready";
+    PodReadyForAMoment "pod-ready-for-a-moment" false "a replaced pod becomes ready and is not any more, for good";
     PodSlow "pod-slow" false "a replaced pod is ready only after its budget";
     PodNotServed "pod-not-served" false "a replaced pod is ready and registered, and refuses connections for too long";
+    NodeListedAgain "node-listed-again" false "a dead pod's node is listed once more, beside its successor's";
     GhostNodeStays "ghost-node-stays" false "a dead pod's node stays in the registry for ever";
     PodNeverReplaced "pod-never-replaced" false "a deleted pod is not replaced";
     PodsEndFirst "pods-end-first" false "a deployment ends its pods before their successors are there";

@@ -38,6 +38,13 @@ pub enum Pods {
         /// How long the watch had said nothing when a list showed them; none if a list at the deadline did.
         silent_for: Option<Duration>,
     },
+    /// They were seen to become Ready too near to the deadline to have stayed.
+    Unsettled {
+        /// How long before the deadline.
+        lasted: Duration,
+        /// How long they must stay.
+        wanted: Duration,
+    },
     /// A list at the deadline shows fewer.
     Missing {
         /// So many are Ready.
@@ -57,6 +64,13 @@ pub enum Pods {
 pub enum Nodes {
     /// As many nodes as before, and the victim's is gone.
     Live,
+    /// So it is too near to the deadline to have stayed.
+    Unsettled {
+        /// How long before the deadline.
+        lasted: Duration,
+        /// How long it must stay.
+        wanted: Duration,
+    },
     /// Something else.
     Other {
         /// So many it listed before.
@@ -83,6 +97,12 @@ pub fn ready(pods: &Pods, within: Duration) -> Option<Ruling> {
             "recovery.ready",
             format!("not as many pods were Ready as before within {within:.1?}: {ready} of {before}"),
         ),
+        Pods::Unsettled { lasted, wanted } => Ruling::fail(
+            "recovery.ready",
+            format!(
+                "as many pods as before were Ready only for the last {lasted:.1?} of {within:.1?}, and must be for {wanted:.1?}"
+            ),
+        ),
         Pods::BackUnseen { silent_for: Some(silent) } => {
             let text =
                 format!("the watch of pods said nothing for {silent:.1?}: when they were Ready is not known");
@@ -103,6 +123,12 @@ pub fn ready(pods: &Pods, within: Duration) -> Option<Ruling> {
 pub fn registry(nodes: &Nodes, within: Duration) -> Option<Ruling> {
     Some(match nodes {
         Nodes::Live => return None,
+        Nodes::Unsettled { lasted, wanted } => Ruling::fail(
+            "recovery.registry",
+            format!(
+                "the registry listed exactly the live nodes only for the last {lasted:.1?} of {within:.1?}, and must for {wanted:.1?}"
+            ),
+        ),
         Nodes::Other { before, now, kept, victims } => {
             let stay = before.saturating_sub(*victims);
             let wanted = format!("wanted {before}, {stay} of them from before");

@@ -59,6 +59,38 @@ pub fn unkept<'t>(number: &Number, text: &'t [u8]) -> Option<&'t str> {
     written(text).filter(became).find(|written| decimal(written) != kept)
 }
 
+/// What stands behind a number in the text that takes its place.
+const LOST: &str = ", whose last digits are lost";
+
+/// Whether a text stands in the place of a number of more than 64 bits.
+pub(super) fn is_lost(text: &str) -> bool {
+    text.ends_with(LOST)
+}
+
+/// JSON in which each number that is not kept as it is written in its text is a text that says how it is.
+pub fn as_written(json: Value, text: &[u8]) -> Value {
+    let lost: Vec<&str> = written(text).filter(|number| is_unkept(number)).collect();
+    if lost.is_empty() { json } else { written_out(json, &lost) }
+}
+
+fn is_unkept(written: &str) -> bool {
+    let number = serde_json::from_str::<Number>(written).ok();
+    number.is_some_and(|number| number.is_f64() && decimal(&number.to_string()) != decimal(written))
+}
+
+fn written_out(json: Value, lost: &[&str]) -> Value {
+    match json {
+        Value::Number(number) if number.is_f64() => {
+            let became = |written: &&&str| written.parse().ok() == number.as_f64();
+            let all: Vec<&str> = lost.iter().filter(became).copied().collect();
+            if all.is_empty() { number.into() } else { format!("the number {}", all.join(" or ")).into() }
+        }
+        Value::Array(list) => list.into_iter().map(|one| written_out(one, lost)).collect(),
+        Value::Object(map) => map.into_iter().map(|(key, one)| (key, written_out(one, lost))).collect(),
+        other => other,
+    }
+}
+
 /// JSON whose numbers of more than 64 bits are texts where they stand whole in its text: they equal no number.
 pub(super) fn blurred(json: Value, text: &[u8]) -> Value {
     let fits = |number: &str| number.parse::<u64>().is_ok() || number.parse::<i64>().is_ok();
@@ -70,7 +102,7 @@ pub(super) fn blurred(json: Value, text: &[u8]) -> Value {
 fn without(json: Value, lost: &[f64]) -> Value {
     match json {
         Value::Number(number) if number.is_f64() && number.as_f64().is_some_and(|it| lost.contains(&it)) => {
-            Value::from(format!("{number}, whose last digits are lost"))
+            Value::from(format!("{number}{LOST}"))
         }
         Value::Array(list) => list.into_iter().map(|one| without(one, lost)).collect(),
         Value::Object(map) => map.into_iter().map(|(key, one)| (key, without(one, lost))).collect(),
@@ -99,6 +131,16 @@ mod tests {
                 lost,
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn numbers_that_are_not_kept_are_shown_as_they_are_written() {
+        let read = |text: &str| as_written(serde_json::from_str(text).unwrap(), text.as_bytes());
+        assert_eq!(read("[1e3, 18446744073709551615, -1.5]"), json!([1e3, u64::MAX, -1.5]));
+        for lost in ["18446744073709551617", "-9999999999999999999999", "3.141592653589793238"] {
+            let shown = format!("the number {lost}");
+            assert_eq!(read(&format!(r#"[{{"n":{lost}}},2.5]"#)), json!([{ "n": shown }, 2.5]));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Records in, failures out: pure functions, tested without sockets or sleeps.
 //!
-//! Lives here: what a reply must be (`reply`), which bytes are JSON (`json`), what rows must be (`rows`), which
+//! Lives here: what a reply must be (`reply`), which bytes are JSON (`json`), what stands at a path (`found`), what rows must be (`rows`), which
 //! replies are refusals (`refusal`), who may
 //! call what (`access`), which message is meant (`message`), what samples say of a service (`sample`, `steady`,
 //! `recovery`), the verdicts on a recovery (`clock`), whether clocks go together (`skew`). Does not:
@@ -10,6 +10,7 @@ mod access;
 mod check;
 pub mod clock;
 mod decimal;
+mod found;
 mod json;
 pub mod message;
 pub mod recovery;
@@ -22,7 +23,8 @@ pub mod steady;
 
 pub use access::{Around, Cell, Seen, allowed, denied};
 pub use check::{Check, JsonType, instant};
-pub use decimal::unkept;
+pub use decimal::{as_written, unkept};
+pub use found::found;
 pub use json::{MOST_VALUES, NoJson, read as read_json};
 pub use refusal::{Form, Refusals};
 pub use reply::{Expectation, Mismatch, Reply, Transport, select};

@@ -1,6 +1,7 @@
 //! What a reply must be.
 
 use super::decimal::blurred;
+use super::found::found;
 use super::{Check, NoJson, read_json};
 use crate::secret::Mask;
 use serde_json::Value;
@@ -193,8 +194,10 @@ impl Expectation {
 /// Every condition that the values at its path do not meet.
 pub(super) fn wrong_values(body: &[(JsonPath, Vec<Check>)], json: &Value, mask: &Mask) -> Vec<Mismatch> {
     let wrong_at = |(path, checks): &(JsonPath, Vec<Check>)| {
-        let found = path.query(json).all();
-        let wrong: Vec<String> = checks.iter().filter_map(|check| check.wrong_with(&found, mask)).collect();
+        let wrong: Vec<String> = match found(path, json) {
+            Ok(found) => checks.iter().filter_map(|check| check.wrong_with(&found, mask)).collect(),
+            Err(why) => vec![why],
+        };
         wrong.into_iter().map(|wrong| format!("{path}: {wrong}")).collect::<Vec<_>>()
     };
     body.iter().flat_map(wrong_at).map(|message| Mismatch { kind: "expect.body", message }).collect()
@@ -230,9 +233,9 @@ fn wrong_header(name: &str, checks: &[Check], (reply, mask): (&Reply, &Mask)) ->
         .collect()
 }
 
-/// The first value at a path of a reply.
+/// The first value at a path of a reply; none if [`found`] cannot say.
 pub fn select(reply: &Reply, path: &JsonPath) -> Option<Value> {
-    path.query(&reply.json()?).first().cloned()
+    found(path, &reply.json()?).ok()?.first().copied().cloned()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::json_path::json_path;
 use super::look::Look;
 use super::stage::Stage;
 use super::{Data, Names};
-use crate::judge::{Check, Expectation, JsonType, NoJson, Refusals, instant};
+use crate::judge::{Check, Expectation, JsonType, NoJson, Refusals, found, instant};
 use crate::outcome::{Evidence, Failure};
 use crate::source::{At, Place, Problem, Span};
 use jiff::Timestamp;
@@ -256,14 +256,14 @@ pub struct CaptureFrom {
 }
 
 impl CaptureFrom {
-    /// The value at its path, or the one for when nothing stands there. Null is nothing.
+    /// The value at its path, or the one for when nothing stands there. Null is nothing. None where [`found`] cannot say.
     pub(crate) fn value_in(&self, json: &Value) -> Option<Value> {
-        self.found_by(&json_path(&self.path).ok()?, json)
+        self.found_by(&json_path(&self.path).ok()?, json).ok()?
     }
 
-    fn found_by(&self, path: &JsonPath, json: &Value) -> Option<Value> {
-        let found = path.query(json).first().cloned();
-        found.filter(|found| !found.is_null()).or_else(|| self.or.clone())
+    fn found_by(&self, path: &JsonPath, json: &Value) -> Result<Option<Value>, String> {
+        let first = found(path, json)?.first().copied().cloned();
+        Ok(first.filter(|found| !found.is_null()).or_else(|| self.or.clone()))
     }
 
     /// Looks over where it is sought.
@@ -377,7 +377,11 @@ pub(crate) fn capture(
             let text = format!("capture `{}`: wanted JSON, found {why}", name.value);
             vec![stage.fail("expect.capture", &text)]
         })?;
-        let Some(value) = from.found_by(&path, json) else {
+        let found = from.found_by(&path, json).map_err(|why| {
+            let text = format!("capture `{}`: {}: {why}", name.value, from.path.value);
+            vec![stage.fail("expect.capture", &text)]
+        })?;
+        let Some(value) = found else {
             let text = format!("capture `{}`: nothing stands at {}, or null", name.value, from.path.value);
             return Err(vec![stage.fail("expect.capture", &text)]);
         };

@@ -20,6 +20,7 @@ mod leased;
 mod look;
 mod mailbox;
 mod member;
+mod nodes;
 mod objects;
 mod operation;
 mod pause;

@@ -5,7 +5,7 @@ use super::call::{leaked, shown};
 use super::look::Look;
 use super::request::with_request;
 use super::stage::Stage;
-use crate::judge::Reply;
+use crate::judge::{Reply, as_written};
 use crate::outcome::Failure;
 use crate::source::{At, Place};
 use std::collections::BTreeMap;
@@ -73,13 +73,8 @@ impl Snapshot {
     /// Status and body with what differs each time replaced, keys sorted, secrets masked.
     fn text(&self, reply: &Reply, stage: &Stage<'_>) -> Result<String, Vec<Failure>> {
         let Some(mut json) = reply.json() else {
-            return Ok(stage
-                .scene
-                .mask
-                .mask(&format!("status: {}\n{}", reply.status, reply.shown_text()))
-                .as_str()
-                .trim_end_matches('\n')
-                .to_owned());
+            let text = stage.scene.mask.mask(&format!("status: {}\n{}", reply.status, exact(&reply.body)));
+            return Ok(text.as_str().trim_end_matches('\n').to_owned());
         };
         for (path, data) in &self.redact {
             let instead = stage.rendered(data)?;
@@ -95,8 +90,36 @@ impl Snapshot {
                 }
             }
         }
+        let mut json = as_written(json, &reply.body);
         json.sort_all_objects();
         let body = serde_json::to_string_pretty(&json).unwrap_or_default();
         Ok(stage.scene.mask.mask(&format!("status: {}\n{body}", reply.status)).to_string())
+    }
+}
+
+/// A body that is no JSON, so that others read otherwise: a stored text ends in no line breaks, and has no bytes but UTF-8.
+fn exact(body: &[u8]) -> String {
+    let Ok(text) = std::str::from_utf8(body) else { return format!("bytes: {}", body.escape_ascii()) };
+    match text.len() - text.trim_end_matches('\n').len() {
+        0 => text.to_owned(),
+        breaks => format!("{}\n(and {breaks} line breaks)", text.trim_end_matches('\n')),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_that_are_no_json_are_compared_to_the_byte() {
+        for (body, text) in [
+            (&b"ab"[..], "ab"),
+            (b"ab\n\n", "ab\n(and 2 line breaks)"),
+            (b"", ""),
+            (b"\xff\xfeab", r"bytes: \xff\xfeab"),
+            (b"\xc0\xc1ab\n", r"bytes: \xc0\xc1ab\n"),
+        ] {
+            assert_eq!(exact(body), text);
+        }
     }
 }

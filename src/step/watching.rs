@@ -1,28 +1,24 @@
-//! Everything that watches during a disruption: probes, the watch of pods, the registry; and the three clocks.
+//! Everything that watches during a disruption: probes and the watch of pods; and the three clocks.
 //!
-//! Lives here: following a recovery, and what is told of it. Does not: waiting for the steady state before (`steady`),
-//! breaking anything, or deciding what it means (`disrupt`).
+//! Lives here: following a recovery, and what is told of it. Does not: waiting for the steady state before (`steady`), what
+//! the registry lists (`nodes`), breaking anything, or deciding what it means (`disrupt`).
 
 use super::disrupt::Clock;
 use super::following::{Follower, are_back, renewed, stands};
-use super::request::Request;
 use super::stage::Stage;
-use super::{Data, Names};
-use crate::client::Connection;
-use crate::client::kube::{Kube, PodWatch, Victim};
+use crate::client::kube::{Kube, PodWatch, Seen, Sight, Victim};
 use crate::fault::Traits;
-use crate::judge::Reply;
 use crate::judge::clock::{Nodes, Pods};
 use crate::judge::recovery::{Observation, Reader, observe};
-use crate::outcome::{Failure, Outage, Recovery};
+use crate::outcome::{Outage, Recovery};
 use crate::probe::Probe;
-use crate::source::{At, Place};
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// How long one look of the watching loop is.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// How long it takes until a cluster that could not say which pods there are is asked again.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// A sample that starts this much later than its beat proves nothing for its time.
 pub(super) const LATE_BY: Duration = Duration::from_millis(20);
 /// No sample of a probe may wait longer than this for its answer.
@@ -56,6 +52,23 @@ pub(super) struct Watching {
     pub(super) beat: Duration,
 }
 
+/// Which clocks a case waits for.
+#[derive(Clone, Copy)]
+struct Wanted {
+    /// Those of the registry too: it lists the pods that are back.
+    pods: bool,
+    served: bool,
+    registry: bool,
+}
+
+impl Wanted {
+    fn of(clocks: &BTreeSet<Clock>) -> Self {
+        let has = |clock| clocks.contains(&clock);
+        let registry = has(Clock::Registry);
+        Self { pods: registry || has(Clock::Ready), served: has(Clock::Served), registry }
+    }
+}
+
 /// When each clock stopped, counted from the injection, and what is known of those that did not.
 #[derive(Default)]
 pub(super) struct Clocks {
@@ -66,6 +79,8 @@ pub(super) struct Clocks {
     pub(super) registry: Option<Duration>,
     /// What is known of the pods, once something is.
     pub(super) pods: Option<Pods>,
+    /// Since when they are back without a break.
+    back_since: Option<Duration>,
     /// What the registry said last, if it was asked.
     pub(super) nodes: Option<Nodes>,
     /// Whether every victim stood at the deadline as it did before: nothing has come of the fault.
@@ -84,6 +99,24 @@ impl Clocks {
 
     fn are_pods_back(&self) -> bool {
         matches!(self.pods, Some(Pods::Back | Pods::BackUnseen { .. }))
+    }
+
+    /// Takes in whether the pods are back. If they were and are not any more, they have not stayed, and the clock goes on.
+    fn take(&mut self, back: Option<Pods>, at: Duration) {
+        match back {
+            None => (self.pods, self.ready, self.back_since) = (None, None, None),
+            Some(_) if self.back_since.is_some() => {}
+            Some(back) => {
+                self.ready = (back == Pods::Back).then_some(at);
+                (self.pods, self.back_since) = (Some(back), Some(at));
+            }
+        }
+    }
+
+    /// The same of what the registry lists.
+    pub(super) fn take_nodes(&mut self, nodes: Nodes, at: Duration) {
+        self.registry = (nodes == Nodes::Live).then(|| self.registry.unwrap_or(at));
+        self.nodes = Some(nodes);
     }
 }
 
@@ -107,6 +140,7 @@ impl Observed {
 }
 
 impl Watching {
+    /// Watches until all that is wanted has come back and stayed for the stable time, or until the deadline.
     pub(super) async fn until_recovered(
         &mut self,
         injected_at: Instant,
@@ -115,26 +149,79 @@ impl Watching {
     ) -> Clocks {
         let mut clocks = Clocks::default();
         let mut follower = Follower::new(&self.victims, self.present);
-        let asks_registry = wanted.contains(&Clock::Registry);
-        let waits_for_pods = asks_registry || wanted.contains(&Clock::Ready);
+        let wanted = Wanted::of(wanted);
         while injected_at.elapsed() < self.within {
             self.look_at_pods(&mut follower, &mut clocks, injected_at).await;
-            let mut have_stopped =
-                follower.has_lost_a_victim() && (!waits_for_pods || clocks.are_pods_back());
-            if have_stopped && asks_registry && clocks.registry.is_none() {
-                self.look_at_registry(&mut clocks, injected_at, stage).await;
-            }
-            have_stopped &= !asks_registry || clocks.registry.is_some();
-            if have_stopped {
-                clocks.served = self.served_since(injected_at);
-            }
-            if have_stopped && (clocks.served.is_some() || !wanted.contains(&Clock::Served)) {
+            if follower.has_lost_a_victim()
+                && self.have_stayed(&mut clocks, wanted, injected_at, stage).await
+                && self.are_confirmed(&mut follower, &mut clocks, wanted, injected_at, stage).await
+            {
                 return clocks;
             }
         }
         clocks.is_unseen = !follower.has_lost_a_victim();
-        self.look_once_more(&mut clocks, injected_at, asks_registry, stage).await;
+        self.look_once_more(&mut clocks, injected_at, wanted, stage).await;
         clocks
+    }
+
+    /// Takes in what the watch of pods says, until it says nothing for as long as one look.
+    async fn look_at_pods(&mut self, follower: &mut Follower, clocks: &mut Clocks, injected_at: Instant) {
+        while injected_at.elapsed() < self.within
+            && let Ok(Some(seen)) = tokio::time::timeout(LOOK_EVERY, self.pods.next()).await
+        {
+            let at = seen.at.saturating_duration_since(injected_at);
+            clocks.take(follower.take(seen), at);
+            if clocks.noticed.is_none() && follower.has_lost_a_victim() {
+                clocks.noticed = Some(at);
+            }
+        }
+    }
+
+    /// Whether all that is wanted is there, and has been for the stable time, as far as was seen.
+    async fn have_stayed(
+        &self,
+        clocks: &mut Clocks,
+        wanted: Wanted,
+        injected_at: Instant,
+        stage: &mut Stage<'_>,
+    ) -> bool {
+        if wanted.pods && !clocks.are_pods_back() {
+            return false;
+        }
+        if wanted.registry && clocks.registry.is_none() {
+            self.look_at_registry(clocks, injected_at, stage).await;
+        }
+        clocks.served = self.served_since(injected_at);
+        let now = injected_at.elapsed();
+        let stays = |since: Option<Duration>| since.is_some_and(|since| since + self.stable_for <= now);
+        (!wanted.pods || stays(clocks.back_since))
+            && (!wanted.registry || stays(clocks.registry))
+            && (!wanted.served || clocks.served.is_some())
+    }
+
+    /// Asks once more for what has stayed: a watch may have kept something back, and what a registry listed at two moments
+    /// is more than what it listed at one.
+    async fn are_confirmed(
+        &self,
+        follower: &mut Follower,
+        clocks: &mut Clocks,
+        wanted: Wanted,
+        injected_at: Instant,
+        stage: &mut Stage<'_>,
+    ) -> bool {
+        if wanted.registry {
+            self.look_at_registry(clocks, injected_at, stage).await;
+        }
+        if wanted.pods {
+            let Ok(pods) = self.kube.pods(&self.namespace, &self.selector).await else {
+                tokio::time::sleep(ASK_AGAIN_AFTER).await;
+                return false;
+            };
+            let seen = Seen { at: Instant::now(), sight: Sight::Listed(pods) };
+            let at = seen.at.saturating_duration_since(injected_at);
+            clocks.take(follower.take(seen), at);
+        }
+        (!wanted.pods || clocks.are_pods_back()) && (!wanted.registry || clocks.registry.is_some())
     }
 
     /// At the deadline: what no watch has shown is asked for, so that silence is not taken for *nothing happened*.
@@ -142,95 +229,46 @@ impl Watching {
         &self,
         clocks: &mut Clocks,
         injected_at: Instant,
-        asks_registry: bool,
+        wanted: Wanted,
         stage: &mut Stage<'_>,
     ) {
-        if clocks.pods.is_none() {
-            let listed = self.kube.pods(&self.namespace, &self.selector).await;
-            clocks.pods = Some(match listed {
-                Ok(pods) if are_back(&pods, &self.victims, self.present) => {
-                    clocks.is_unseen = false;
-                    Pods::BackUnseen { silent_for: None }
-                }
-                Ok(pods) => {
-                    clocks.is_unseen &= self.victims.iter().all(|victim| stands(&pods, victim));
-                    Pods::Missing { ready: renewed(&pods, &self.victims), before: self.present }
-                }
-                Err(error) => {
-                    clocks.is_unseen = false;
-                    Pods::Unknown { why: error.to_string() }
-                }
-            });
+        let listed = self.kube.pods(&self.namespace, &self.selector).await;
+        clocks.is_unseen &= listed.as_ref().is_ok_and(|pods| {
+            self.victims.iter().all(|victim| stands(pods, victim))
+                && !are_back(pods, &self.victims, self.present)
+        });
+        clocks.pods = Some(match listed {
+            Ok(pods) if are_back(&pods, &self.victims, self.present) => self.back_at_last(clocks),
+            Ok(pods) => Pods::Missing { ready: renewed(&pods, &self.victims), before: self.present },
+            Err(error) => Pods::Unknown { why: error.to_string() },
+        });
+        if clocks.pods != Some(Pods::Back) {
+            clocks.ready = None;
         }
-        if asks_registry && clocks.nodes.is_none() {
+        if wanted.registry {
+            let since = clocks.registry;
             self.look_at_registry(clocks, injected_at, stage).await;
-        }
-    }
-
-    /// Takes in what the watch of pods says, for as long as one look.
-    async fn look_at_pods(&mut self, follower: &mut Follower, clocks: &mut Clocks, injected_at: Instant) {
-        let Ok(Some(seen)) = tokio::time::timeout(LOOK_EVERY, self.pods.next()).await else { return };
-        let at = seen.at;
-        let back = follower.take(seen);
-        if clocks.noticed.is_none() && follower.has_lost_a_victim() {
-            clocks.noticed = Some(at.saturating_duration_since(injected_at));
-        }
-        if clocks.pods.is_none() {
-            clocks.ready = (back == Some(Pods::Back)).then(|| at.saturating_duration_since(injected_at));
-            clocks.pods = back;
-        }
-    }
-
-    /// The third clock: as many nodes as before, and one of those before is gone.
-    async fn look_at_registry(&self, clocks: &mut Clocks, injected_at: Instant, stage: &mut Stage<'_>) {
-        let nodes = match self.nodes(stage).await {
-            Ok(now) => compared(&self.registered, &now, self.victims.len(), self.traits.restarts_in_place),
-            Err(why) => Nodes::Unanswered { why },
-        };
-        if nodes == Nodes::Live {
-            clocks.registry = Some(injected_at.elapsed());
-        }
-        clocks.nodes = Some(nodes);
-    }
-
-    /// The nodes before anything is broken.
-    pub(super) async fn look_before(&mut self, stage: &mut Stage<'_>) -> Result<(), Vec<Failure>> {
-        const ATTEMPTS: usize = 3;
-        let mut nodes = self.nodes(stage).await;
-        for _ in 1..ATTEMPTS {
-            if nodes.is_err() {
-                nodes = self.nodes(stage).await;
+            if let Some(lasted) = clocks.registry.and(since).and_then(|since| self.unsettled(since)) {
+                clocks.nodes = Some(Nodes::Unsettled { lasted, wanted: self.stable_for });
+                clocks.registry = None;
             }
         }
-        let nodes = nodes.map_err(|why| {
-            let text = format!("which nodes the registry lists before is not known: {why}");
-            vec![stage.doubt("registry.unanswered", &text)]
-        })?;
-        self.registered = nodes;
-        Ok(())
     }
 
-    /// The registered nodes of the service, as the target file says how to ask for them; a service that is not found has
-    /// none.
-    async fn nodes(&self, stage: &mut Stage<'_>) -> Result<BTreeSet<String>, String> {
-        let registry =
-            stage.scene.target.file.registry.as_ref().ok_or("the target file names no `registry`")?;
-        let json = registry.json.as_ref().map(|whole| Data::new(&whole.0)).transpose();
-        let json = json.map_err(|problem| problem.text)?;
-        let mut names = Names::new();
-        names.insert("service".into(), Value::from(self.service.as_str()));
-        let aside = stage.aside(names);
-        let operator = At { value: "operator".to_owned(), at: Place::default() };
-        let request = Request {
-            op: Some(&registry.op),
-            identity: Some(registry.identity.as_ref().unwrap_or(&operator)),
-            json: json.as_ref(),
-            ..Request::nothing()
-        };
-        let prepared = request.prepared(&aside).map_err(|failures| said(&failures))?;
-        let target = stage.scene.target;
-        let sent = prepared.send(&target.http, target.rpc.as_ref(), Connection::New, PROBE_WITHIN).await;
-        listed(&sent.map_err(|error| error.to_string())?, &registry.nodes)
+    /// What is known of pods that a list at the deadline shows to be back.
+    fn back_at_last(&self, clocks: &Clocks) -> Pods {
+        let unsettled = clocks.ready.and_then(|since| self.unsettled(since));
+        match (unsettled, &clocks.pods) {
+            (Some(lasted), _) => Pods::Unsettled { lasted, wanted: self.stable_for },
+            (None, Some(back)) => back.clone(),
+            (None, None) => Pods::BackUnseen { silent_for: None },
+        }
+    }
+
+    /// How long before the deadline something came back, if that is less than the stable time.
+    fn unsettled(&self, since: Duration) -> Option<Duration> {
+        let lasted = self.within.saturating_sub(since);
+        (lasted < self.stable_for).then_some(lasted)
     }
 
     /// Since when every probe is served for good, counted from the injection.
@@ -262,43 +300,6 @@ impl Watching {
         }
         all
     }
-}
-
-/// Whether the registry lists as many nodes as before, of which the victims' are gone (or back, where a victim keeps its
-/// address); where there was none, none.
-fn compared(
-    before: &BTreeSet<String>,
-    now: &BTreeSet<String>,
-    victims: usize,
-    restarts_in_place: bool,
-) -> Nodes {
-    let kept = before.intersection(now).count();
-    let are_gone = kept == before.len().saturating_sub(victims);
-    let are_back = restarts_in_place && kept == before.len();
-    if now.len() == before.len() && (are_gone || are_back) {
-        Nodes::Live
-    } else {
-        Nodes::Other { before: before.len(), now: now.len(), kept, victims }
-    }
-}
-
-/// The nodes in a reply of the registry.
-fn listed(reply: &Reply, nodes: &str) -> Result<BTreeSet<String>, String> {
-    const NOT_FOUND: u16 = 404;
-    if reply.status == NOT_FOUND {
-        return Ok(BTreeSet::new());
-    }
-    if !reply.is_success() {
-        return Err(format!("the registry answered status {}", reply.status));
-    }
-    let json = reply.json();
-    let json = json.ok_or_else(|| format!("the registry answered status {}, and no JSON", reply.status))?;
-    let path = super::json_path::json_path(nodes)?;
-    Ok(path.query(&json).all().into_iter().map(Value::to_string).collect())
-}
-
-fn said(failures: &[Failure]) -> String {
-    failures.iter().map(|failure| failure.message.to_string()).collect::<Vec<_>>().join("; ")
 }
 
 pub(super) fn micros(time: Duration) -> u64 {
@@ -340,62 +341,5 @@ fn outage(one: &Observed) -> Outage {
         longest_us: observation.longest_outage().map_or(0, |outage| micros(outage.length())),
         error_us: micros(one.beat),
         budget_us: one.budget.map(micros),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::judge::Transport;
-
-    fn set(nodes: &[&str]) -> BTreeSet<String> {
-        nodes.iter().map(|node| (*node).to_owned()).collect()
-    }
-
-    #[test]
-    fn the_registry_lists_live_nodes_if_those_of_the_victims_are_replaced() {
-        let other = |before, now, kept, victims| Nodes::Other { before, now, kept, victims };
-        for (before, now, victims, in_place, expected) in [
-            (vec!["a"], vec!["b"], 1, false, Nodes::Live),
-            (vec!["a", "b"], vec!["b", "c"], 1, false, Nodes::Live),
-            (vec!["a", "b"], vec!["b", "c"], 2, false, other(2, 2, 1, 2)),
-            (vec!["a", "b"], vec!["c", "d"], 2, false, Nodes::Live),
-            (vec![], vec![], 1, false, Nodes::Live),
-            (vec!["a"], vec!["a"], 1, false, other(1, 1, 1, 1)),
-            (vec!["a"], vec!["a"], 1, true, Nodes::Live),
-            (vec!["a"], vec!["a", "b"], 1, true, other(1, 2, 1, 1)),
-            (vec!["a"], vec!["a", "b"], 1, false, other(1, 2, 1, 1)),
-            (vec!["a"], vec![], 1, true, other(1, 0, 0, 1)),
-            (vec!["a", "b"], vec!["c", "d"], 1, false, other(2, 2, 0, 1)),
-            (vec![], vec!["a"], 1, false, other(0, 1, 0, 1)),
-        ] {
-            let found = compared(&set(&before), &set(&now), victims, in_place);
-            assert_eq!(found, expected, "{before:?} {now:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_found_has_no_nodes_and_what_is_no_answer_is_not_taken_for_one() {
-        for (status, body, expected) in [
-            (200, r#"{"nodes":["a"]}"#, Ok(set(&["\"a\""]))),
-            (200, "{}", Ok(set(&[]))),
-            (404, "not found", Ok(set(&[]))),
-            (401, "{}", Err("the registry answered status 401".to_owned())),
-            (500, "", Err("the registry answered status 500".to_owned())),
-            (200, "<html>", Err("the registry answered status 200, and no JSON".to_owned())),
-        ] {
-            let reply = Reply {
-                transport: Transport::Http,
-                status,
-                grpc_status: None,
-                headers: vec![],
-                elsewhere: None,
-                aside: vec![],
-                is_withheld: false,
-                body: body.into(),
-                took: Duration::ZERO,
-            };
-            assert_eq!(listed(&reply, "$.nodes[*]"), expected, "{status} {body}");
-        }
     }
 }

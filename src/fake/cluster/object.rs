@@ -202,11 +202,20 @@ pub(super) fn crashed(pod: &Value, at: &str) -> Value {
 
 /// The same pod, Ready.
 pub(super) fn ready(pod: &Value, at: &str) -> Value {
+    with_readiness(pod, true, at)
+}
+
+/// The same pod, not Ready any more.
+pub(super) fn unready(pod: &Value, at: &str) -> Value {
+    with_readiness(pod, false, at)
+}
+
+fn with_readiness(pod: &Value, is_ready: bool, at: &str) -> Value {
     let mut pod = pod.clone();
     for kind in ["ContainersReady", "Ready"] {
-        set_condition(&mut pod, condition(kind, "True", at));
+        set_condition(&mut pod, condition(kind, if is_ready { "True" } else { "False" }, at));
     }
-    pod["status"]["containerStatuses"][0]["ready"] = json!(true);
+    pod["status"]["containerStatuses"][0]["ready"] = json!(is_ready);
     pod
 }
 

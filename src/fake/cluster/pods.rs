@@ -15,6 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
+/// How long a pod stays Ready that is Ready for a moment.
+const A_MOMENT: Duration = Duration::from_millis(20);
 /// How many of the newest log lines of a pod are kept.
 const LOG_LIMIT_LINES: usize = 1_000;
 
@@ -42,6 +44,7 @@ pub(super) enum When {
 pub(super) enum Act {
     Start,
     BecomeReady,
+    BecomeUnready,
     Remove,
     /// Not of a pod: what runs by the clock.
     RunJobs,
@@ -63,6 +66,9 @@ impl State {
             (Act::RunJobs, _) => self.run_cron_jobs(),
             (Act::Start, Some(pod)) if !is_leaving(&pod) => self.start(&pod),
             (Act::BecomeReady, Some(pod)) if !is_leaving(&pod) => self.become_ready(&pod),
+            (Act::BecomeUnready, Some(pod)) if !is_leaving(&pod) => {
+                drop(self.store.put(Kind::Pod, object::unready(&pod, &self.now())));
+            }
             (Act::Remove, Some(_)) => drop(self.store.remove(Kind::Pod, namespace, name)),
             _ => {}
         }
@@ -105,8 +111,12 @@ impl State {
 
     fn become_ready(&mut self, pod: &Value) {
         self.log(text(pod, "/metadata/uid"), "Server [grpc] Listening on [::]:8080");
-        let ready = object::ready(pod, &self.now());
-        self.store.put(Kind::Pod, ready);
+        let ready = self.store.put(Kind::Pod, object::ready(pod, &self.now()));
+        let is_for_a_moment =
+            self.settings.defects.ready_for_a_moment.iter().any(|it| it == self.service_of(pod));
+        if is_for_a_moment && !self.is_first(pod) {
+            self.due_after(A_MOMENT, Act::BecomeUnready, &ready);
+        }
     }
 
     /// The pod that is to go, if it is the very one that is meant.

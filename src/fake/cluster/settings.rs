@@ -103,6 +103,8 @@ pub struct Budget {
 pub struct Defects {
     /// Later pods of these services run but never become Ready.
     pub never_ready: Vec<String>,
+    /// Later pods of these services become Ready, and a moment later they are not any more.
+    pub ready_for_a_moment: Vec<String>,
     /// Pods of these services are not replaced once they are deleted.
     pub never_replaced: Vec<String>,
     /// Later pods of these services are called Ready before they serve.

@@ -22,6 +22,8 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 const WORN_OUT_AFTER: u32 = 1500;
 /// How long a server may finish what it has begun.
 const FINISH_WITHIN: Duration = Duration::from_millis(200);
+/// How long the registry lists the live nodes alone before a dead one is back.
+const A_MOMENT: Duration = Duration::from_millis(20);
 /// Longer than any budget of a pod, before `pace`.
 const TOO_LONG_MS: f64 = 130_000.0;
 
@@ -68,9 +70,12 @@ impl PodDoors {
             return;
         }
         if has(Defect::PodNotServed) {
-            self.open_late(pod).await;
+            self.open_late(pod.clone()).await;
         } else {
-            self.open_door(pod).await;
+            self.open_door(pod.clone()).await;
+        }
+        if has(Defect::NodeListedAgain) {
+            tokio::spawn(listed_again(self.shared.clone(), pod));
         }
         let delay = if has(Defect::PodSlow) { self.too_long() } else { Duration::ZERO };
         tokio::spawn(say_ready(ready, delay));
@@ -154,6 +159,11 @@ fn finish(server: MockServer) {
 
 fn is_replacement(state: &mut State, pod: &Pod) -> bool {
     state.replaced.contains_key(&(namespace_of(pod), pod.service.clone()))
+}
+
+async fn listed_again(shared: Arc<Shared>, pod: Pod) {
+    tokio::time::sleep(A_MOMENT).await;
+    shared.with(|state| state.nodes.listed_again(&pod));
 }
 
 async fn say_ready(ready: oneshot::Sender<()>, delay: Duration) {

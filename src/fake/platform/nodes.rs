@@ -116,6 +116,14 @@ impl Nodes {
         nodes.push(node);
     }
 
+    /// A dead node of a pod's service is listed once more; what is sent there arrives all the same.
+    pub(crate) fn listed_again(&mut self, pod: &Pod) {
+        let key = (namespace_of(pod), pod.service.clone());
+        let Some(live) = self.of(&key.0, &key.1).first().cloned() else { return };
+        let id = format!("{}-of-before", pod.service);
+        self.register(key, Node { id, address: "127.0.0.1:9".to_owned(), pod: String::new(), ..live });
+    }
+
     /// Takes a node out.
     pub(crate) fn deregister(&mut self, key: &Key, id: &str) {
         if let Some(nodes) = self.listed.get_mut(key) {
