@@ -46,9 +46,9 @@ with_request! {
 /// When the platform counts as recovered.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 pub(crate) struct Recovered {
-    /// Which clocks must have stopped.
+    /// Which clocks must have stopped. `registry` waits for the pods that it lists, as `ready` does.
     when: BTreeSet<Clock>,
-    /// How long no probe may fail. Scaled by the target's pace.
+    /// How long each of them must hold without a break before the deadline. Scaled by the target's pace; at least three beats.
     stable_for: Span,
     /// The deadline, from the injection. Scaled by the target's pace.
     within: Span,
