@@ -14,7 +14,7 @@ use crate::outcome::Ending;
 use crate::source::Source;
 use crate::target::as_url;
 use crate::{client, files, host, target};
-use shown::{Group, Shown};
+use shown::{Group, Shown, text_of_yaml};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -86,7 +86,11 @@ fn next(arguments: &InitArguments, is_other: bool) -> String {
 fn begin(folder: &Path, groups: &[Group]) -> Result<(), Refusal> {
     let pods: String = groups
         .iter()
-        .map(|group| include_str!("init/starter/pod.yaml").replace("{group}", &group.name))
+        .map(|group| {
+            let member = format!("pod: {} }}", text_of_yaml(&group.name));
+            let text = include_str!("init/starter/pod.yaml").replace("pod: {group} }", &member);
+            text.replace("{group}", &group.name)
+        })
         .collect();
     let pods = format!("{}{pods}", include_str!("init/starter/pods.yaml"));
     let mut all = vec![

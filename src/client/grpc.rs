@@ -115,7 +115,8 @@ async fn answer(response: reqwest::Response, started: Instant) -> Result<Answer,
 /// Refuses what clients of gRPC take for another error: whoever answers is no service then.
 fn is_grpc(head: &::http::response::Parts) -> Result<(), SendError> {
     let kind = head.headers.get("content-type").map_or(&b""[..], ::http::HeaderValue::as_bytes);
-    if head.status.as_u16() == 200 && kind.starts_with(b"application/grpc") {
+    let is_kind = |rest: &[u8]| rest.is_empty() || matches!(rest[0], b'+' | b';' | b' ');
+    if head.status.as_u16() == 200 && kind.strip_prefix(b"application/grpc").is_some_and(is_kind) {
         return Ok(());
     }
     Err(SendError::Broken(format!("HTTP status {}, and no answer of gRPC", head.status.as_u16())))

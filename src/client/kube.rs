@@ -14,23 +14,28 @@ mod objects;
 mod pods;
 mod review;
 mod rollout;
+mod strict;
 mod unseen;
 mod watch;
 
 pub use credentials::{Credentials, forms};
 pub use exec::Execution;
 pub use lease::{Claim, Hold};
+pub use objects::Told;
 pub use pods::{BudgetFact, Deletion, Eviction, Owner, PodFact, Victim};
 pub use review::Right;
 pub use rollout::{DeploymentFact, RESTARTED_AT, is_image};
 pub use watch::{PodWatch, Seen, Sight};
 
+use super::http::{BODY_LIMIT_BYTES, SendError};
 use crate::secret::Mask;
 use ::kube::api::{Api, Patch, PatchParams};
-use ::kube::client::AuthError;
+use ::kube::client::{AuthError, ClientBuilder};
 use ::kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use ::kube::core::ObjectList;
 use ::kube::{Client, Config, Error};
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -91,6 +96,22 @@ pub enum KubeError {
         /// The server's sentence.
         message: String,
     },
+    /// A redirect. It is not followed.
+    #[error("{what}: answered with status {status}, which leads elsewhere")]
+    Led {
+        /// The call.
+        what: String,
+        /// The HTTP status.
+        status: u16,
+        /// Where it leads, if it says so.
+        location: Option<String>,
+    },
+    /// An answer of more than 16 MiB, of which no more was read.
+    #[error("{what}: the answer is longer than {BODY_LIMIT_BYTES} bytes, and the rest of it was not read")]
+    TooLarge {
+        /// The call.
+        what: String,
+    },
     /// An answer that is not what the API promises.
     #[error("{what}: cannot read the answer: {why}")]
     Unreadable {
@@ -118,7 +139,8 @@ impl KubeError {
                 vec![why]
             }
             KubeError::Refused { reason, message, .. } => vec![reason, message],
-            KubeError::TimedOut { .. } => vec![],
+            KubeError::Led { location, .. } => location.iter_mut().collect(),
+            KubeError::TimedOut { .. } | KubeError::TooLarge { .. } => vec![],
         };
         texts.into_iter().for_each(|text| *text = mask.mask(text).as_str().to_owned());
         self
@@ -130,11 +152,24 @@ impl KubeError {
             Error::Api(status) => {
                 KubeError::Refused { what, code: status.code, reason: status.reason, message: status.message }
             }
-            Error::Service(error) => KubeError::Unreachable { what, why: chain(error.as_ref()) },
+            Error::Service(error) => KubeError::of_service(what, error.as_ref()),
             Error::HyperError(error) => KubeError::Unreachable { what, why: chain(&error) },
             Error::ReadEvents(error) => KubeError::Unreachable { what, why: chain(&error) },
             Error::Auth(error) => KubeError::Unusable { why: uncredited(&error) },
             other => KubeError::Unreadable { what, why: chain(&other) },
+        }
+    }
+
+    /// What went wrong below the API: with the connection, or with an answer that was not let through.
+    fn of_service(what: String, error: &(dyn std::error::Error + 'static)) -> KubeError {
+        if let Some(strict::Led { status, location }) = error.downcast_ref() {
+            return KubeError::Led { what, status: *status, location: location.clone() };
+        }
+        match error.downcast_ref::<SendError>() {
+            Some(SendError::Malformed(why)) => KubeError::Unreadable { what, why: why.clone() },
+            Some(other) => KubeError::Unreadable { what, why: other.to_string() },
+            None if error.is::<http_body_util::LengthLimitError>() => KubeError::TooLarge { what },
+            None => KubeError::Unreachable { what, why: chain(error) },
         }
     }
 }
@@ -172,10 +207,11 @@ impl Kube {
         config.connect_timeout = Some(call_within);
         let credentials =
             Credentials::of(&config).map_err(|error| KubeError::Unusable { why: chain(&error) })?;
-        let client = Client::try_from(config).map_err(|error| match error {
+        let builder = ClientBuilder::try_from(config).map_err(|error| match error {
             Error::Auth(error) => KubeError::Unusable { why: uncredited(&error) },
             other => KubeError::Unusable { why: chain(&other) },
         })?;
+        let client = builder.with_layer(&tower::util::AndThenLayer::new(strict::strictly)).build();
         Ok(Kube { client, call_within, credentials: Arc::new(credentials) })
     }
 
@@ -190,7 +226,12 @@ impl Kube {
     /// As every call: see [`KubeError`].
     pub async fn cluster_uid(&self) -> Result<String, KubeError> {
         let namespace = self.namespace("kube-system").await?;
-        Ok(namespace.metadata.uid.unwrap_or_default())
+        let uid = namespace.metadata.uid.unwrap_or_default();
+        if uid.chars().all(|sign| sign.is_ascii_alphanumeric() || sign == '-') {
+            return Ok(uid);
+        }
+        let why = "the UID of `kube-system` has signs that no UID has".into();
+        Err(KubeError::Unreadable { what: "read namespace kube-system".into(), why })
     }
 
     /// The labels of a namespace.
@@ -228,9 +269,28 @@ impl Kube {
 
     /// What went wrong in a call, without what was shown to the cluster: a server may say it back.
     fn told(&self, what: &str, error: Error) -> KubeError {
+        KubeError::of(what, error).masked(&self.mask())
+    }
+
+    /// What was shown to the cluster.
+    fn mask(&self) -> Mask {
         let mask = Mask::new();
         self.credentials.secrets.iter().for_each(|secret| mask.learn(secret.reveal()));
-        KubeError::of(what, error).masked(&mask)
+        mask
+    }
+
+    /// Awaits a list, which was asked for as a whole.
+    async fn listed<K: Clone>(
+        &self,
+        what: &str,
+        call: impl Future<Output = ::kube::Result<ObjectList<K>>>,
+    ) -> Result<ObjectList<K>, KubeError> {
+        let list = self.call(what, call).await?;
+        if is_whole(&list.metadata) {
+            return Ok(list);
+        }
+        let why = "it is a part of a list of which the whole was asked for".into();
+        Err(KubeError::Unreadable { what: what.to_owned(), why })
     }
 
     /// Awaits a call, no longer than the limit.
@@ -244,6 +304,11 @@ impl Kube {
             Err(_) => Err(KubeError::TimedOut { what: what.to_owned(), limit: self.call_within }),
         }
     }
+}
+
+/// Whether a list is not said to go on.
+fn is_whole(list: &ListMeta) -> bool {
+    list.continue_.as_ref().is_none_or(String::is_empty)
 }
 
 /// Why a kubeconfig cannot be read. What says where it is malformed shows the lines around, and a token may stand there.
@@ -296,5 +361,18 @@ async fn config(place: &Place) -> Result<Config, KubeError> {
             let config = Config::from_custom_kubeconfig(file, &options).await;
             config.map(|config| through(config, proxy)).map_err(|error| unusable(chain(&error)))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_list_is_not_taken_for_the_whole() {
+        let list =
+            |goes_on: Option<&str>| ListMeta { continue_: goes_on.map(str::to_owned), ..ListMeta::default() };
+        assert!(is_whole(&list(None)) && is_whole(&list(Some(""))));
+        assert!(!is_whole(&list(Some("next"))));
     }
 }

@@ -8,6 +8,7 @@ use super::operation::LookUp;
 use super::request::Request;
 use super::stage::Stage;
 use super::{Names, Operation};
+use crate::client::kube::KubeError;
 use crate::client::{self, Answer, Connection, Grpc, Http, SendError};
 use crate::judge::{self, Reply, Transport};
 use crate::ledger::{Change, Undo, stands_for_many};
@@ -127,7 +128,7 @@ impl Stage<'_> {
                 return Err(vec![self.unanswered(prepared, &error, is_write)]);
             }
         };
-        self.note_redirect(prepared, &mut reply);
+        self.note_redirect(&mut reply);
         self.note_clock(&reply);
         if let Some(number) = number {
             self.note_answer(number, &reply)?;
@@ -205,16 +206,15 @@ impl Stage<'_> {
     async fn ask_kubernetes(&self, prepared: &Prepared) -> Result<Reply, SendError> {
         let started = Instant::now();
         let kube = self.scene.kube().await.map_err(SendError::Refused)?;
-        let (status, body) =
-            kube.get_path(&prepared.path).await.map_err(|error| SendError::Broken(error.to_string()))?;
+        let told = kube.get_path(&prepared.path).await.map_err(unanswered_by)?;
         Ok(Reply {
             transport: Transport::Http,
-            status,
+            status: told.status,
             grpc_status: None,
-            headers: vec![],
+            headers: told.location.map(|to| ("location".to_owned(), to)).into_iter().collect(),
             aside: vec![],
             is_withheld: false,
-            body: body.into_bytes(),
+            body: told.body.into_bytes(),
             elsewhere: None,
             took: started.elapsed(),
         })
@@ -237,9 +237,9 @@ impl Stage<'_> {
     }
 
     /// A redirect is an answer. One that leads to an address which the target file does not name is told.
-    fn note_redirect(&self, prepared: &Prepared, reply: &mut Reply) {
+    fn note_redirect(&self, reply: &mut Reply) {
         let base = &self.scene.target.file.api.value;
-        let is_redirect = (300..400).contains(&reply.status) && !prepared.is_kube;
+        let is_redirect = (300..400).contains(&reply.status);
         let location = reply.headers.iter().find(|(name, _)| name == "location").filter(|_| is_redirect);
         let Some((_, location)) = location else { return };
         let origin = client::origin(base, location).unwrap_or_else(|| "an address that is none".into());
@@ -492,5 +492,15 @@ fn unkept<'t>(value: &Value, text: &'t [u8]) -> Option<&'t str> {
         Value::Array(list) => list.iter().find_map(|one| unkept(one, text)),
         Value::Object(map) => map.values().find_map(|one| unkept(one, text)),
         _ => None,
+    }
+}
+
+/// Why a cluster gave no answer, in the words of every transport.
+fn unanswered_by(error: KubeError) -> SendError {
+    match error {
+        KubeError::TooLarge { .. } => SendError::TooLarge,
+        KubeError::TimedOut { limit, .. } => SendError::TimedOut(limit),
+        KubeError::Unreadable { why, .. } => SendError::Malformed(why),
+        other => SendError::Broken(other.to_string()),
     }
 }

@@ -23,7 +23,8 @@ async fn jobs(change: impl FnOnce(&mut CronJob)) -> Vec<Value> {
     let stage = stage.await;
     let place = Place::Url(format!("http://{}", stage.cluster.address));
     let kube = guarded(Kube::connect(&place, Duration::from_secs(30))).await.unwrap();
-    let (status, body) = guarded(kube.get_path("/apis/batch/v1/namespaces/default/cronjobs")).await.unwrap();
+    let told = guarded(kube.get_path("/apis/batch/v1/namespaces/default/cronjobs")).await.unwrap();
+    let (status, body) = (told.status, told.body);
     assert_eq!(status, 200, "{body}");
     serde_json::from_str::<Value>(&body).unwrap()["items"].as_array().unwrap().clone()
 }

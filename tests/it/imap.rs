@@ -15,6 +15,8 @@ enum Mood {
     EndsEarly,
     /// Greets, and then says nothing more.
     Silent,
+    /// Says each letter twice.
+    Doubles,
 }
 
 struct Imap {
@@ -60,7 +62,7 @@ fn serve(mut stream: TcpStream, mails: &[(String, String)], asked: &Mutex<Vec<St
         if mood == Mood::Silent {
             continue;
         }
-        let said = answer(command, mails).replace("TAG", tag);
+        let said = answer(command, mails, mood).replace("TAG", tag);
         if stream.write_all(said.as_bytes()).is_err() {
             return;
         }
@@ -70,7 +72,7 @@ fn serve(mut stream: TcpStream, mails: &[(String, String)], asked: &Mutex<Vec<St
     }
 }
 
-fn answer(command: &str, mails: &[(String, String)]) -> String {
+fn answer(command: &str, mails: &[(String, String)], mood: Mood) -> String {
     let login = format!("LOGIN \"me \\\"x\\\"\" \"{PASSWORD}\"");
     match command {
         "NOOP" => "TAG OK done\r\n".into(),
@@ -80,6 +82,10 @@ fn answer(command: &str, mails: &[(String, String)]) -> String {
         _ if command == login => "TAG OK welcome\r\n".into(),
         _ if command.starts_with("LOGIN") => format!("TAG NO [AUTHENTICATIONFAILED] not {PASSWORD}\r\n"),
         _ if command.starts_with("UID SEARCH") => search(command, mails),
+        _ if command.starts_with("UID FETCH") && mood == Mood::Doubles => {
+            let once = fetch(command, mails);
+            format!("{}{once}", once.trim_end_matches("TAG OK done\r\n"))
+        }
         _ if command.starts_with("UID FETCH") => fetch(command, mails),
         _ => "TAG NO there is no such folder\r\n".into(),
     }
@@ -138,6 +144,16 @@ fn what_was_seen_is_not_asked_for_again() {
     assert!(searches.len() > 2 && searches[1..].iter().all(|it| it == "UID SEARCH UID 2:* TO \"me@a.test\""));
     assert_eq!(imap.asked("UID FETCH").len(), 1);
     assert_eq!((imap.asked("LOGIN").len(), imap.asked("EXAMINE").len()), (1, 1));
+}
+
+#[test]
+fn more_letters_than_were_asked_for_are_not_kept() {
+    let post = Post::new();
+    let code = coded("aaaa");
+    let imap = Imap::new(&[("me@a.test", &code)], Mood::Doubles);
+    post.aim(&imap.entry(""));
+    let said = post.says("me@a.test", "mailbox.unreadable");
+    assert!(said.ends_with("UID FETCH was answered with more than was asked for"), "{said}");
 }
 
 #[test]

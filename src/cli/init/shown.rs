@@ -46,16 +46,56 @@ pub(super) async fn look(place: &Place) -> Result<Shown, Refusal> {
     let uid = kube.cluster_uid().await?;
     let owned = kube.list_objects("v1", "Namespace", None, OWNED).await?;
     let mut groups = vec![];
+    are_named(&owned)?;
     for namespace in owned.iter().filter_map(|object| object["metadata"]["name"].as_str()) {
         let pods = kube.list_objects("v1", "Pod", Some(namespace), KIND_LABEL).await?;
+        are_named(&pods)?;
         groups.extend(of_micro(namespace, &pods));
     }
     if !groups.is_empty() {
         return Ok(Shown { uid, is_micro: true, groups, left_out: vec![] });
     }
     let deployments = kube.list_objects("apps/v1", "Deployment", None, "").await?;
+    are_named(&deployments)?;
     let (groups, left_out) = of_others(&deployments);
     Ok(Shown { uid, is_micro: false, groups, left_out })
+}
+
+/// Refuses objects whose names, labels or values of labels are none of Kubernetes: they would become lines of a file.
+fn are_named(objects: &[Value]) -> Result<(), Refusal> {
+    let name_of = |object: &Value| {
+        let meta = &object["metadata"];
+        let labels = [meta["labels"].clone(), object["spec"]["selector"]["matchLabels"].clone()];
+        let labels = labels
+            .iter()
+            .filter_map(Value::as_object)
+            .flatten()
+            .map(|(key, value)| (key.clone(), value.clone()));
+        let labels: Vec<String> =
+            labels.flat_map(|(key, value)| [key, value.as_str().unwrap_or_default().to_owned()]).collect();
+        let own =
+            [&meta["name"], &meta["namespace"]].into_iter().filter_map(Value::as_str).map(str::to_owned);
+        own.chain(labels).find(|name| !is_name(name))
+    };
+    match objects.iter().find_map(name_of) {
+        None => Ok(()),
+        Some(name) => {
+            Err(Refusal::new(format!("the cluster shows {name:?} for a name, which is none of Kubernetes")))
+        }
+    }
+}
+
+/// Letters, digits and `-_./`: what names, keys and values of labels are made of.
+fn is_name(text: &str) -> bool {
+    text.chars().all(|sign| sign.is_ascii_alphanumeric() || "-_./".contains(sign))
+}
+
+/// A text of these that YAML takes for one: it begins with a letter and is no word of YAML, or stands in quotes.
+pub(super) fn text_of_yaml(text: &str) -> String {
+    let is_word =
+        ["true", "false", "yes", "no", "on", "off", "null", "y", "n"].contains(&text.to_lowercase().as_str());
+    let is_plain = text.starts_with(|first: char| first.is_ascii_alphabetic()) && !is_word;
+    if is_plain { text.to_owned() } else { Value::from(text).to_string() }
 }
 
 /// Pods by their kind; a member is what their label `name` says. The core's pods are named `micro-STORE` where its service
@@ -101,11 +141,11 @@ impl Group {
     pub(super) fn text(&self) -> String {
         format!(
             "  {}:\n    namespace: {}\n    selector: {}\n    pod_of: {}\n    members: [{}]\n",
-            self.name,
-            self.namespace,
-            self.selector,
-            self.pod_of,
-            joined(&self.members)
+            text_of_yaml(&self.name),
+            text_of_yaml(&self.namespace),
+            text_of_yaml(&self.selector),
+            text_of_yaml(&self.pod_of),
+            self.members.iter().map(|member| text_of_yaml(member)).collect::<Vec<_>>().join(", ")
         )
     }
 
@@ -122,6 +162,37 @@ mod tests {
 
     fn pod(kind: &str, name: &str) -> Value {
         json!({ "metadata": { "labels": { "micro": kind, "name": name } } })
+    }
+
+    #[test]
+    fn what_yaml_takes_for_something_else_stands_in_quotes() {
+        for (text, written) in [
+            ("shop", "shop"),
+            ("app in (a, 1)", "app in (a, 1)"),
+            ("123", "\"123\""),
+            ("1e3", "\"1e3\""),
+            ("True", "\"True\""),
+            ("-x", "\"-x\""),
+            ("", "\"\""),
+        ] {
+            assert_eq!(text_of_yaml(text), written);
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_of_kubernetes_is_refused() {
+        let named = |name: &str| {
+            are_named(&[json!({ "metadata": { "name": name, "labels": { "app.kubernetes.io/name": "a" } } })])
+        };
+        assert!(named("shop-1").is_ok());
+        let refused = named("a\nproxy: http://b.test").unwrap_err();
+        assert!(
+            refused.said().contains(r#"shows "a\nproxy: http://b.test" for a name"#),
+            "{}",
+            refused.said()
+        );
+        assert!(are_named(&[json!({ "metadata": { "labels": { "app": "a: b" } } })]).is_err());
+        assert!(are_named(&[json!({ "spec": { "selector": { "matchLabels": { "a\n": "b" } } } })]).is_err());
     }
 
     #[test]

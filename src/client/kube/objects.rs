@@ -5,37 +5,60 @@
 use super::unseen::{is_secret, without_values};
 use super::{Kube, KubeError};
 use ::kube::api::{Api, ApiResource, DynamicObject, ListParams};
-use ::kube::core::{GroupVersion, GroupVersionKind};
+use ::kube::client::Body;
+use ::kube::core::{GroupVersion, GroupVersionKind, Status};
 use ::kube::discovery::{Scope, pinned_kind};
 use serde::Serialize;
 use serde_json::Value;
 
+/// An answer as it came.
+#[derive(Debug)]
+pub struct Told {
+    /// The HTTP status.
+    pub status: u16,
+    /// Where a redirect leads, if it says so. It is not followed.
+    pub location: Option<String>,
+    /// The body; of a refusal what it says in the words of Kubernetes.
+    pub body: String,
+}
+
 impl Kube {
-    /// The answer to a GET of any path of the API: status and body, whatever they are. Of Secrets only the keys are told.
+    /// The answer to a GET of any path of the API: whatever it is. Of Secrets only the keys are told.
     ///
     /// # Errors
     /// If there is no answer, or one that may hold Secrets and cannot be understood.
-    pub async fn get_path(&self, path: &str) -> Result<(u16, String), KubeError> {
+    pub async fn get_path(&self, path: &str) -> Result<Told, KubeError> {
         let what = format!("read {path}");
-        let request = http::Request::get(path)
-            .body(Vec::new())
-            .map_err(|error| KubeError::Unreadable { what: what.clone(), why: error.to_string() })?;
-        match self.call(&what, self.client.request_text(request)).await {
-            Ok(text) if is_secret(path, &text) => {
-                let why = "it is no Secret, and is not shown".into();
-                let shown = without_values(&text).ok_or(KubeError::Unreadable { what, why })?;
-                Ok((200, shown))
+        let unreadable = |why: String| KubeError::Unreadable { what: what.clone(), why };
+        let request = http::Request::get(path).body(Body::empty());
+        let request = request.map_err(|error| unreadable(error.to_string()))?;
+        let asked = async {
+            let answer = self.client.send(request).await?;
+            Ok((answer.status(), answer.into_body().collect_bytes().await?))
+        };
+        let (status, bytes) = match self.call(&what, asked).await {
+            Err(KubeError::Led { status, location, .. }) => {
+                return Ok(Told { status, location, body: String::new() });
             }
-            Ok(text) => Ok((200, text)),
-            Err(KubeError::Refused { code: 0, .. }) => {
-                Err(KubeError::Unreadable { what, why: "it is no status of Kubernetes".into() })
-            }
-            Err(KubeError::Refused { code, message, reason, .. }) => {
-                let status = serde_json::json!({ "kind": "Status", "code": code, "reason": reason, "message": message });
-                Ok((code, status.to_string()))
-            }
-            Err(error) => Err(error),
-        }
+            answered => answered?,
+        };
+        let text = String::from_utf8(bytes.into()).map_err(|_| unreadable("it is no UTF-8".into()))?;
+        let body = if status.is_client_error() || status.is_server_error() {
+            self.refusal(status.as_u16(), &text)
+        } else if is_secret(path, &text) {
+            without_values(&text).ok_or_else(|| unreadable("it is no Secret, and is not shown".into()))?
+        } else {
+            text
+        };
+        Ok(Told { status: status.as_u16(), location: None, body })
+    }
+
+    /// A refusal in the words of Kubernetes, without what was shown to the cluster.
+    fn refusal(&self, code: u16, text: &str) -> String {
+        let status: Status = serde_json::from_str(text).unwrap_or_else(|_| Status::failure(text.trim(), ""));
+        let (reason, message) = (self.mask().mask(&status.reason), self.mask().mask(&status.message));
+        serde_json::json!({ "kind": "Status", "code": code, "reason": reason, "message": message })
+            .to_string()
     }
 
     /// An object as JSON, or none if it is not there. `api_version` is `v1` or `group/version`; `namespace` does not
@@ -71,7 +94,7 @@ impl Kube {
         let what = format!("list {kind}");
         let (resource, scope) = self.resource(api_version, kind).await?;
         let objects = self.objects(&resource, &scope, namespace);
-        let list = self.call(&what, objects.list(&ListParams::default().labels(selector))).await?;
+        let list = self.listed(&what, objects.list(&ListParams::default().labels(selector))).await?;
         list.items.iter().map(|object| as_json(&what, object)).collect()
     }
 

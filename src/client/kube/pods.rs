@@ -206,7 +206,7 @@ impl Kube {
     pub async fn pods(&self, namespace: &str, selector: &str) -> Result<Vec<PodFact>, KubeError> {
         let selected = ListParams::default().labels(selector);
         let pods = self.pods_in(namespace);
-        let list = self.call(&format!("list pods in {namespace}"), pods.list(&selected)).await?;
+        let list = self.listed(&format!("list pods in {namespace}"), pods.list(&selected)).await?;
         let mut facts: Vec<PodFact> = list.items.iter().map(PodFact::of).collect();
         facts.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(facts)
@@ -264,7 +264,7 @@ impl Kube {
     pub async fn budgets(&self, namespace: &str) -> Result<Vec<BudgetFact>, KubeError> {
         let budgets: Api<policy::PodDisruptionBudget> = Api::namespaced(self.client.clone(), namespace);
         let what = format!("list disruption budgets in {namespace}");
-        let list = self.call(&what, budgets.list(&ListParams::default())).await?;
+        let list = self.listed(&what, budgets.list(&ListParams::default())).await?;
         Ok(list.items.into_iter().map(budget_fact).collect())
     }
 

@@ -122,14 +122,20 @@ impl Watcher {
     async fn list(&mut self) -> Result<String, KubeError> {
         let selected = ListParams::default().labels(&self.selector);
         let pods = self.kube.pods_in(&self.namespace);
-        let list = self.kube.call(&self.what(), pods.list(&selected)).await?;
+        let list = self.kube.listed(&self.what(), pods.list(&selected)).await?;
         self.tell(Sight::Listed(list.items.iter().map(PodFact::of).collect()));
         Ok(list.metadata.resource_version.unwrap_or_default())
     }
 
     async fn follow(&mut self, mut version: String) {
         loop {
-            match self.watch(&mut version).await {
+            let opened = Instant::now();
+            let end = self.watch(&mut version).await;
+            // A server that ends each watch at once is not asked over and over.
+            if matches!(end, End::Due | End::Expired) {
+                sleep(AGAIN_AFTER.saturating_sub(opened.elapsed())).await;
+            }
+            match end {
                 End::Due => self.tell(Sight::Alive),
                 end => return self.report(end).await,
             }

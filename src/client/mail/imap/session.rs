@@ -130,9 +130,17 @@ impl Open {
         let set: Vec<String> = numbers.iter().map(u32::to_string).collect();
         let what = format!("(UID BODY.PEEK[]<0.{LETTER_LIMIT_BYTES}>)");
         let wrong = |error| failed("UID FETCH", error);
-        let fetched = self.session.uid_fetch(set.join(","), what).await.map_err(wrong)?;
-        let fetched: Vec<_> = fetched.try_collect().await.map_err(wrong)?;
-        Ok(fetched.iter().filter_map(|one| Some((one.uid?, one.body()?.to_vec()))).collect())
+        let mut fetched = self.session.uid_fetch(set.join(","), what).await.map_err(wrong)?;
+        let (mut letters, mut left) = (vec![], numbers.len() * LETTER_LIMIT_BYTES);
+        while let Some(one) = fetched.try_next().await.map_err(wrong)? {
+            let (Some(number), Some(body)) = (one.uid, one.body()) else { continue };
+            left =
+                left.checked_sub(body.len()).filter(|_| letters.len() < numbers.len()).ok_or_else(|| {
+                    MailError::Unreadable("UID FETCH was answered with more than was asked for".into())
+                })?;
+            letters.push((number, body.to_vec()));
+        }
+        Ok(letters)
     }
 }
 
