@@ -174,6 +174,18 @@ impl KubeError {
     }
 }
 
+/// Why a cluster gave no answer, in the words of every transport.
+impl From<KubeError> for SendError {
+    fn from(error: KubeError) -> Self {
+        match error {
+            KubeError::TooLarge { .. } => SendError::TooLarge,
+            KubeError::TimedOut { limit, .. } => SendError::TimedOut(limit),
+            KubeError::Unreadable { why, .. } => SendError::Malformed(why),
+            other => SendError::Broken(other.to_string()),
+        }
+    }
+}
+
 /// An error and its causes in one line.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();

@@ -70,7 +70,12 @@ pub(super) fn is_lost(text: &str) -> bool {
 /// JSON in which each number that is not kept as it is written in its text is a text that says how it is.
 pub fn as_written(json: Value, text: &[u8]) -> Value {
     let lost: Vec<&str> = written(text).filter(|number| is_unkept(number)).collect();
-    if lost.is_empty() { json } else { written_out(json, &lost) }
+    let instead = |number: &Number| {
+        let became = |written: &&&str| written.parse().ok() == number.as_f64();
+        let all: Vec<&str> = lost.iter().filter(became).copied().collect();
+        (!all.is_empty()).then(|| format!("the number {}", all.join(" or ")))
+    };
+    if lost.is_empty() { json } else { with_texts(json, &instead) }
 }
 
 fn is_unkept(written: &str) -> bool {
@@ -78,34 +83,26 @@ fn is_unkept(written: &str) -> bool {
     number.is_some_and(|number| number.is_f64() && decimal(&number.to_string()) != decimal(written))
 }
 
-fn written_out(json: Value, lost: &[&str]) -> Value {
-    match json {
-        Value::Number(number) if number.is_f64() => {
-            let became = |written: &&&str| written.parse().ok() == number.as_f64();
-            let all: Vec<&str> = lost.iter().filter(became).copied().collect();
-            if all.is_empty() { number.into() } else { format!("the number {}", all.join(" or ")).into() }
-        }
-        Value::Array(list) => list.into_iter().map(|one| written_out(one, lost)).collect(),
-        Value::Object(map) => map.into_iter().map(|(key, one)| (key, written_out(one, lost))).collect(),
-        other => other,
-    }
-}
-
 /// JSON whose numbers of more than 64 bits are texts where they stand whole in its text: they equal no number.
 pub(super) fn blurred(json: Value, text: &[u8]) -> Value {
     let fits = |number: &str| number.parse::<u64>().is_ok() || number.parse::<i64>().is_ok();
     let is_whole = |number: &&str| !number.contains(['.', 'e', 'E']) && !fits(number);
     let whole: Vec<f64> = written(text).filter(is_whole).filter_map(|number| number.parse().ok()).collect();
-    if whole.is_empty() { json } else { without(json, &whole) }
+    let instead = |number: &Number| {
+        let is_lost = number.as_f64().is_some_and(|it| whole.contains(&it));
+        is_lost.then(|| format!("{number}{LOST}"))
+    };
+    if whole.is_empty() { json } else { with_texts(json, &instead) }
 }
 
-fn without(json: Value, lost: &[f64]) -> Value {
+/// JSON with texts in the place of some of its doubles.
+fn with_texts(json: Value, instead: &impl Fn(&Number) -> Option<String>) -> Value {
     match json {
-        Value::Number(number) if number.is_f64() && number.as_f64().is_some_and(|it| lost.contains(&it)) => {
-            Value::from(format!("{number}{LOST}"))
+        Value::Number(number) if number.is_f64() => {
+            instead(&number).map_or(Value::Number(number), Value::from)
         }
-        Value::Array(list) => list.into_iter().map(|one| without(one, lost)).collect(),
-        Value::Object(map) => map.into_iter().map(|(key, one)| (key, without(one, lost))).collect(),
+        Value::Array(list) => list.into_iter().map(|one| with_texts(one, instead)).collect(),
+        Value::Object(map) => map.into_iter().map(|(key, one)| (key, with_texts(one, instead))).collect(),
         other => other,
     }
 }

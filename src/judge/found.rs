@@ -4,6 +4,7 @@
 //! (`step::json_path`), or what the values must be (`check`).
 
 use super::decimal::is_lost;
+use crate::source::outside_quotes;
 use serde_json::{Number, Value};
 use serde_json_path::JsonPath;
 
@@ -29,40 +30,31 @@ fn compares_numbers(path: &str) -> bool {
     if !path.contains('?') {
         return false;
     }
-    let bare = without_texts(path);
+    let bare = outside_quotes(path);
     let operators = bare.match_indices(['=', '!', '<', '>']);
     operators.into_iter().any(|(at, sign)| {
         let rest = bare[at + sign.len()..].trim_start_matches('=');
         let is_comparison =
             matches!(sign, "<" | ">") || bare[at..].starts_with("==") || bare[at..].starts_with("!=");
         is_comparison
-            && !is_no_number(bare[..at].trim_end(), str::ends_with)
-            && !is_no_number(rest.trim_start(), str::starts_with)
+            && !ends_in_no_number(bare[..at].trim_end())
+            && !begins_with_no_number(rest.trim_start())
     })
 }
 
-/// Whether the side of a comparison next to its sign is a text, here written `""`, or a word of JSON.
-fn is_no_number(side: &str, next_to_it: fn(&str, &'static str) -> bool) -> bool {
-    ["\"\"", "true", "false", "null"].into_iter().any(|word| next_to_it(side, word))
+/// Words of JSON that are no numbers.
+const WORDS: [&str; 3] = ["true", "false", "null"];
+
+/// Whether what stands before a comparison ends in a text, of which nothing is left outside of quotes, or in a word.
+fn ends_in_no_number(before: &str) -> bool {
+    before.ends_with(['?', '(', '&', '|', '!', ',']) || WORDS.iter().any(|word| before.ends_with(word))
 }
 
-/// A path with `""` in the place of each text.
-fn without_texts(path: &str) -> String {
-    let (mut bare, mut quote, mut is_escaped) = (String::new(), None, false);
-    for sign in path.chars() {
-        match quote {
-            Some(_) if is_escaped => is_escaped = false,
-            Some(_) if sign == '\\' => is_escaped = true,
-            Some(mark) if sign == mark => quote = None,
-            Some(_) => {}
-            None if matches!(sign, '"' | '\'') => {
-                quote = Some(sign);
-                bare.push_str("\"\"");
-            }
-            None => bare.push(sign),
-        }
-    }
-    bare
+/// Whether what stands behind a comparison begins with one.
+fn begins_with_no_number(behind: &str) -> bool {
+    behind.is_empty()
+        || behind.starts_with([']', ')', '&', '|', ','])
+        || WORDS.iter().any(|word| behind.starts_with(word))
 }
 
 fn holds_unsure(json: &Value) -> bool {

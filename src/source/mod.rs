@@ -5,6 +5,7 @@
 
 mod at;
 mod concealed;
+mod quotes;
 mod reader;
 mod time;
 mod tree;
@@ -15,6 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use at::{At, Whole};
+pub use quotes::outside_quotes;
 pub use reader::{Problems, read};
 pub use time::{Span, span};
 pub use tree::{Key, Node, What, tree};

@@ -2,7 +2,7 @@
 //!
 //! Lives here: which texts are one. Does not: what is looked for with it (`expect`, `judge::reply`).
 
-use super::template::outside_quotes;
+use crate::source::outside_quotes;
 use serde_json_path::JsonPath;
 
 /// So deep may brackets stand in brackets: the library reads filters in filters twice each, so that thirteen take seconds, and

@@ -8,7 +8,6 @@ use super::operation::LookUp;
 use super::request::Request;
 use super::stage::Stage;
 use super::{Names, Operation};
-use crate::client::kube::KubeError;
 use crate::client::{self, Answer, Connection, Grpc, Http, SendError};
 use crate::judge::{self, Reply, Transport};
 use crate::ledger::{Change, Undo, stands_for_many};
@@ -206,7 +205,7 @@ impl Stage<'_> {
     async fn ask_kubernetes(&self, prepared: &Prepared) -> Result<Reply, SendError> {
         let started = Instant::now();
         let kube = self.scene.kube().await.map_err(SendError::Refused)?;
-        let told = kube.get_path(&prepared.path).await.map_err(unanswered_by)?;
+        let told = kube.get_path(&prepared.path).await?;
         Ok(Reply {
             transport: Transport::Http,
             status: told.status,
@@ -492,15 +491,5 @@ fn unkept<'t>(value: &Value, text: &'t [u8]) -> Option<&'t str> {
         Value::Array(list) => list.iter().find_map(|one| unkept(one, text)),
         Value::Object(map) => map.values().find_map(|one| unkept(one, text)),
         _ => None,
-    }
-}
-
-/// Why a cluster gave no answer, in the words of every transport.
-fn unanswered_by(error: KubeError) -> SendError {
-    match error {
-        KubeError::TooLarge { .. } => SendError::TooLarge,
-        KubeError::TimedOut { limit, .. } => SendError::TimedOut(limit),
-        KubeError::Unreadable { why, .. } => SendError::Malformed(why),
-        other => SendError::Broken(other.to_string()),
     }
 }

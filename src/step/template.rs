@@ -7,7 +7,7 @@
 //! `$(…)` keeps the type of its value; `$$(` is a literal `$(`.
 
 use super::filter::environment;
-use crate::source::{Key, Node, Place, Problem, What};
+use crate::source::{Key, Node, Place, Problem, What, outside_quotes};
 use minijinja::{Environment, value::Serde};
 use serde::de::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
@@ -302,26 +302,6 @@ fn known_filter(behind_the_bar: &str) -> Result<(), String> {
         Err(error) if error.kind() == minijinja::ErrorKind::UnknownFilter => Err(said(&error)),
         _ => Ok(()),
     }
-}
-
-/// What of a text stands in no quotes, and not the quotes.
-pub(super) fn outside_quotes(source: &str) -> String {
-    let mut quote = None;
-    let mut is_escaped = false;
-    source
-        .chars()
-        .filter(|&c| {
-            let was_quoted = quote.is_some();
-            match quote {
-                Some(_) if is_escaped => is_escaped = false,
-                Some(_) if c == '\\' => is_escaped = true,
-                Some(mark) if c == mark => quote = None,
-                None if c == '\'' || c == '"' => quote = Some(c),
-                _ => {}
-            }
-            !was_quoted && quote.is_none()
-        })
-        .collect()
 }
 
 /// Cuts a text into plain pieces and expressions: parentheses balanced, quotes respected.

@@ -65,17 +65,11 @@ pub(super) async fn look(place: &Place) -> Result<Shown, Refusal> {
 fn are_named(objects: &[Value]) -> Result<(), Refusal> {
     let name_of = |object: &Value| {
         let meta = &object["metadata"];
-        let labels = [meta["labels"].clone(), object["spec"]["selector"]["matchLabels"].clone()];
-        let labels = labels
-            .iter()
-            .filter_map(Value::as_object)
-            .flatten()
-            .map(|(key, value)| (key.clone(), value.clone()));
-        let labels: Vec<String> =
-            labels.flat_map(|(key, value)| [key, value.as_str().unwrap_or_default().to_owned()]).collect();
-        let own =
-            [&meta["name"], &meta["namespace"]].into_iter().filter_map(Value::as_str).map(str::to_owned);
-        own.chain(labels).find(|name| !is_name(name))
+        let labels = [&meta["labels"], &object["spec"]["selector"]["matchLabels"]];
+        let labels = labels.into_iter().filter_map(Value::as_object).flatten();
+        let labels = labels.flat_map(|(key, value)| [Some(key.as_str()), value.as_str()]);
+        let own = [meta["name"].as_str(), meta["namespace"].as_str()];
+        own.into_iter().chain(labels).flatten().find(|name| !is_name(name)).map(str::to_owned)
     };
     match objects.iter().find_map(name_of) {
         None => Ok(()),

@@ -56,7 +56,8 @@ impl Kube {
     /// A refusal in the words of Kubernetes, without what was shown to the cluster.
     fn refusal(&self, code: u16, text: &str) -> String {
         let status: Status = serde_json::from_str(text).unwrap_or_else(|_| Status::failure(text.trim(), ""));
-        let (reason, message) = (self.mask().mask(&status.reason), self.mask().mask(&status.message));
+        let mask = self.mask();
+        let (reason, message) = (mask.mask(&status.reason), mask.mask(&status.message));
         serde_json::json!({ "kind": "Status", "code": code, "reason": reason, "message": message })
             .to_string()
     }
