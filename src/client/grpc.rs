@@ -271,6 +271,27 @@ mod tests {
         assert_eq!(called(&client).await.unwrap_err().kind(), "transport.malformed");
     }
 
+    #[test]
+    fn only_grpc_and_its_encodings_are_answers_of_grpc() {
+        for (status, kind, is_one) in [
+            (200, "application/grpc", true),
+            (200, "application/grpc+json", true),
+            (200, "application/grpc;charset=utf-8", true),
+            (200, "application/grpc ; charset=utf-8", true),
+            (200, "application/grpc-web", false),
+            (200, "application/grpc-web+json", false),
+            (200, "application/grpcfoo", false),
+            (200, "application/json", false),
+            (200, "", false),
+            (204, "application/grpc", false),
+            (503, "application/grpc", false),
+        ] {
+            let answer = ::http::Response::builder().status(status).header("content-type", kind);
+            let (head, ()) = answer.body(()).unwrap().into_parts();
+            assert_eq!(is_grpc(&head).is_ok(), is_one, "{status} {kind}");
+        }
+    }
+
     #[tokio::test]
     async fn half_a_message_is_cut() {
         let client =

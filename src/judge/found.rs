@@ -47,7 +47,9 @@ const WORDS: [&str; 3] = ["true", "false", "null"];
 
 /// Whether what stands before a comparison ends in a text, of which nothing is left outside of quotes, or in a word.
 fn ends_in_no_number(before: &str) -> bool {
-    before.ends_with(['?', '(', '&', '|', '!', ',']) || WORDS.iter().any(|word| before.ends_with(word))
+    let begins_behind = |before: &str| before.trim_end().ends_with(['?', '(', '&', '|', '!', ',']);
+    // A word that something stands before is a name.
+    begins_behind(before) || WORDS.iter().any(|word| before.strip_suffix(word).is_some_and(begins_behind))
 }
 
 /// Whether what stands behind a comparison begins with one.
@@ -87,7 +89,10 @@ mod tests {
             ("$.a[?'x'!=@['id']]", false),
             ("$.a[?@.id == \"a < 5\" && @.up == true]", false),
             ("$.a[?@.id != null || false == @.up]", false),
+            ("$.a[?(false==@.up)]", false),
             ("$.a[?@.id == 5]", true),
+            ("$.a[?@.null == 5]", true),
+            ("$.a[?@.is_true >= 5 || @.nottrue < 5]", true),
             ("$.a[?5 != @.id]", true),
             ("$.a[?@.id<5]", true),
             ("$.a[?@.id >= -5.5]", true),

@@ -83,6 +83,8 @@ pub(super) struct Clocks {
     back_since: Option<Duration>,
     /// What the registry said last, if it was asked.
     pub(super) nodes: Option<Nodes>,
+    /// Whether it is known that it did not list the live nodes before [`Clocks::registry`].
+    is_registry_dated: bool,
     /// Whether every victim stood at the deadline as it did before: nothing has come of the fault.
     pub(super) is_unseen: bool,
 }
@@ -115,9 +117,35 @@ impl Clocks {
 
     /// The same of what the registry lists.
     pub(super) fn take_nodes(&mut self, nodes: Nodes, at: Duration) {
+        if self.registry.is_none() {
+            self.is_registry_dated = match &self.nodes {
+                Some(before) => matches!(before, Nodes::Other { .. }),
+                // Before the pods were back it cannot have listed those that live.
+                None => self.ready.is_some(),
+            };
+        }
         self.registry = (nodes == Nodes::Live).then(|| self.registry.unwrap_or(at));
         self.nodes = Some(nodes);
     }
+
+    /// Takes back, at the deadline, that the registry lists the live nodes if it has not for as long as they must stay.
+    fn settle_nodes(&mut self, within: Duration, stable_for: Duration) {
+        let Some(lasted) = self.registry.and_then(|since| unsettled(since, within, stable_for)) else {
+            return;
+        };
+        self.registry = None;
+        self.nodes = Some(if self.is_registry_dated {
+            Nodes::Unsettled { lasted, wanted: stable_for }
+        } else {
+            Nodes::Unanswered { why: format!("what it listed before the last {lasted:.1?} was not seen") }
+        });
+    }
+}
+
+/// How long before the deadline something came back, if that is less than the stable time.
+fn unsettled(since: Duration, within: Duration, stable_for: Duration) -> Option<Duration> {
+    let lasted = within.saturating_sub(since);
+    (lasted < stable_for).then_some(lasted)
 }
 
 pub(super) struct Observed {
@@ -246,29 +274,19 @@ impl Watching {
             clocks.ready = None;
         }
         if wanted.registry {
-            let since = clocks.registry;
             self.look_at_registry(clocks, injected_at, stage).await;
-            if let Some(lasted) = clocks.registry.and(since).and_then(|since| self.unsettled(since)) {
-                clocks.nodes = Some(Nodes::Unsettled { lasted, wanted: self.stable_for });
-                clocks.registry = None;
-            }
+            clocks.settle_nodes(self.within, self.stable_for);
         }
     }
 
     /// What is known of pods that a list at the deadline shows to be back.
     fn back_at_last(&self, clocks: &Clocks) -> Pods {
-        let unsettled = clocks.ready.and_then(|since| self.unsettled(since));
+        let unsettled = clocks.ready.and_then(|since| unsettled(since, self.within, self.stable_for));
         match (unsettled, &clocks.pods) {
             (Some(lasted), _) => Pods::Unsettled { lasted, wanted: self.stable_for },
             (None, Some(back)) => back.clone(),
             (None, None) => Pods::BackUnseen { silent_for: None },
         }
-    }
-
-    /// How long before the deadline something came back, if that is less than the stable time.
-    fn unsettled(&self, since: Duration) -> Option<Duration> {
-        let lasted = self.within.saturating_sub(since);
-        (lasted < self.stable_for).then_some(lasted)
     }
 
     /// Since when every probe is served for good, counted from the injection.
@@ -341,5 +359,41 @@ fn outage(one: &Observed) -> Outage {
         longest_us: observation.longest_outage().map_or(0, |outage| micros(outage.length())),
         error_us: micros(one.beat),
         budget_us: one.budget.map(micros),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_breaks_its_promise_only_if_it_was_seen_not_to_list_the_live_nodes() {
+        const SECOND: Duration = Duration::from_secs(1);
+        let other = || Nodes::Other { before: 1, now: 0, kept: 0, victims: 1 };
+        let silent = || Nodes::Unanswered { why: "refused".into() };
+        let late = |lasted| Nodes::Unsettled { lasted: lasted * SECOND, wanted: 2 * SECOND };
+        let unseen = |lasted: &str| Nodes::Unanswered {
+            why: format!("what it listed before the last {lasted} was not seen"),
+        };
+        for (ready, told, expected) in [
+            (true, vec![(1, Nodes::Live), (10, Nodes::Live)], Nodes::Live),
+            (true, vec![(8, Nodes::Live), (10, Nodes::Live)], Nodes::Live),
+            (true, vec![(9, Nodes::Live), (10, Nodes::Live)], late(1)),
+            (true, vec![(1, other()), (9, Nodes::Live), (10, Nodes::Live)], late(1)),
+            (true, vec![(9, other()), (10, Nodes::Live)], late(0)),
+            (true, vec![(1, Nodes::Live), (5, other()), (10, Nodes::Live)], late(0)),
+            (true, vec![(1, silent()), (9, Nodes::Live), (10, Nodes::Live)], unseen("1.0s")),
+            (true, vec![(1, Nodes::Live), (9, silent()), (10, Nodes::Live)], unseen("0.0ns")),
+            (false, vec![(10, Nodes::Live)], unseen("0.0ns")),
+            (true, vec![(9, Nodes::Live), (10, other())], other()),
+        ] {
+            let mut clocks = Clocks { ready: ready.then_some(Duration::ZERO), ..Clocks::default() };
+            for (at, nodes) in told.clone() {
+                clocks.take_nodes(nodes, at * SECOND);
+            }
+            clocks.settle_nodes(10 * SECOND, 2 * SECOND);
+            assert_eq!(clocks.registry.is_some(), expected == Nodes::Live, "{told:?}");
+            assert_eq!(clocks.nodes, Some(expected), "{told:?}");
+        }
     }
 }

@@ -15,6 +15,8 @@ use tokio::time::{sleep, timeout};
 
 /// The pause before a cluster that refused or broke is asked again.
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
+/// So many sights wait to be read; a cluster that shows more meanwhile is not listened to until one of them was.
+const UNREAD_AT_MOST: usize = 10_000;
 
 /// Something that a watch saw, and when.
 #[derive(Debug)]
@@ -53,7 +55,7 @@ pub enum Sight {
 
 /// A running watch. Dropping it ends it.
 pub struct PodWatch {
-    seen: mpsc::UnboundedReceiver<Seen>,
+    seen: mpsc::Receiver<Seen>,
     task: JoinHandle<()>,
 }
 
@@ -77,7 +79,7 @@ impl Kube {
     /// shows signs of life even where it sends no bookmarks; one that says nothing for `silent_after` is reported as
     /// [`Sight::Silent`]. A value below two seconds therefore relies on bookmarks.
     pub fn watch_pods(&self, namespace: &str, selector: &str, silent_after: Duration) -> PodWatch {
-        let (told, seen) = mpsc::unbounded_channel();
+        let (told, seen) = mpsc::channel(UNREAD_AT_MOST);
         let watcher = Watcher {
             kube: self.clone(),
             namespace: namespace.to_owned(),
@@ -95,7 +97,7 @@ struct Watcher {
     namespace: String,
     selector: String,
     silent_after: Duration,
-    told: mpsc::UnboundedSender<Seen>,
+    told: mpsc::Sender<Seen>,
     alive_at: Option<Instant>,
 }
 
@@ -123,7 +125,7 @@ impl Watcher {
         let selected = ListParams::default().labels(&self.selector);
         let pods = self.kube.pods_in(&self.namespace);
         let list = self.kube.listed(&self.what(), pods.list(&selected)).await?;
-        self.tell(Sight::Listed(list.items.iter().map(PodFact::of).collect()));
+        self.tell(Sight::Listed(list.items.iter().map(PodFact::of).collect())).await;
         Ok(list.metadata.resource_version.unwrap_or_default())
     }
 
@@ -136,7 +138,7 @@ impl Watcher {
                 sleep(AGAIN_AFTER.saturating_sub(opened.elapsed())).await;
             }
             match end {
-                End::Due => self.tell(Sight::Alive),
+                End::Due => self.tell(Sight::Alive).await,
                 end => return self.report(end).await,
             }
         }
@@ -163,7 +165,7 @@ impl Watcher {
                 Err(_) => return End::Silence,
                 Ok(Ok(None)) => return End::Due,
                 Ok(Ok(Some(event))) => {
-                    if let Some(end) = self.take(event, version) {
+                    if let Some(end) = self.take(event, version).await {
                         return end;
                     }
                 }
@@ -172,7 +174,7 @@ impl Watcher {
         }
     }
 
-    fn take(&mut self, event: WatchEvent<Pod>, version: &mut String) -> Option<End> {
+    async fn take(&mut self, event: WatchEvent<Pod>, version: &mut String) -> Option<End> {
         let (newer, sight) = match event {
             WatchEvent::Added(pod) | WatchEvent::Modified(pod) => {
                 (pod.metadata.resource_version.clone(), Sight::Changed(PodFact::of(&pod)))
@@ -189,7 +191,7 @@ impl Watcher {
         if let Some(newer) = newer {
             *version = newer;
         }
-        self.tell(sight);
+        self.tell(sight).await;
         None
     }
 
@@ -198,9 +200,9 @@ impl Watcher {
     async fn report(&mut self, end: End) {
         let since = self.alive_at;
         match (end, since) {
-            (End::Silence, Some(since)) => self.send(Sight::Silent { since }),
+            (End::Silence, Some(since)) => self.send(Sight::Silent { since }).await,
             (End::Broken(why), since) => {
-                self.send(Sight::Broken { since, why });
+                self.send(Sight::Broken { since, why }).await;
                 sleep(AGAIN_AFTER).await;
             }
             (End::Due | End::Expired | End::Silence, _) => {}
@@ -208,14 +210,14 @@ impl Watcher {
     }
 
     /// Sends a sight that is a sign of life.
-    fn tell(&mut self, sight: Sight) {
+    async fn tell(&mut self, sight: Sight) {
         self.alive_at = Some(Instant::now());
-        self.send(sight);
+        self.send(sight).await;
     }
 
-    fn send(&self, sight: Sight) {
+    async fn send(&self, sight: Sight) {
         // A watch that nobody reads any more is about to be aborted.
-        self.told.send(Seen { at: Instant::now(), sight }).ok();
+        self.told.send(Seen { at: Instant::now(), sight }).await.ok();
     }
 
     fn parameters(&self) -> WatchParams {

@@ -90,8 +90,13 @@ type Row = (&'static str, &'static str, &'static str, &'static str);
 
 /// Each way alone in a case that wants the status `ok`; how the run ended.
 fn judged(target: &str, rows: &[Row]) -> Output {
+    judged_by("get", target, rows)
+}
+
+/// The same, asked by `get` or by `kube`.
+fn judged_by(verb: &str, target: &str, rows: &[Row]) -> Output {
     let wants =
-        |path: &str| format!("{{ call: {{ get: /{path}, expect: {{ body: {{ $.status: ok }} }} }} }}");
+        |path: &str| format!("{{ call: {{ {verb}: /{path}, expect: {{ body: {{ $.status: ok }} }} }} }}");
     let steps: Vec<String> = rows.iter().map(|(path, ..)| wants(path)).collect();
     let cases: Vec<(&str, &str)> =
         rows.iter().zip(&steps).map(|(row, steps)| (row.0, steps.as_str())).collect();
@@ -185,6 +190,31 @@ fn what_comes_whole_and_is_wrong_is_a_failure_and_only_what_is_right_passes() {
             ("huge-number", "fail", "expect.body", "wanted JSON, found a number out of range"),
             ("million-values", "fail", "expect.body", "wanted JSON, found more than 1000000 values"),
             ("http-one-point-zero", "pass", "", ""),
+            ("well", "pass", "", ""),
+        ],
+    );
+    assert_eq!(code(&output), 1, "{}", stdout(&output));
+}
+
+#[test]
+fn a_cluster_that_misbehaves_is_judged_like_any_target() {
+    let hostile = Hostile::listening();
+    let output = judged_by(
+        "kube",
+        &format!("{}\nkubernetes: {{ server: \"http://{}\" }}", api(&hostile), hostile.address),
+        &[
+            ("leads-elsewhere", "fail", "expect.status", "found 307, a redirect to http://127.0.0.2:9"),
+            ("refuses-as-if-missing", "fail", "expect.status", "wanted a success, found 500"),
+            ("two-lengths", "inconclusive", "transport.broken", "invalid content-length"),
+            (
+                "length-and-chunks",
+                "inconclusive",
+                "transport.malformed",
+                "both `Content-Length` and `Transfer-Encoding`",
+            ),
+            ("said-gzip", "inconclusive", "transport.malformed", "found `Content-Encoding: gzip`"),
+            ("endless-body", "inconclusive", "transport.too-large", "longer than 16777216 bytes"),
+            ("too-short", "inconclusive", "transport.broken", "end of file before message length reached"),
             ("well", "pass", "", ""),
         ],
     );

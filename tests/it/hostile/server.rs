@@ -167,6 +167,10 @@ fn strange(path: &str) -> Option<Way> {
         "/leads-elsewhere" => read(|it| {
             it.write_all(b"HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.2:9/x\r\nContent-Length: 0\r\n\r\n")
         }),
+        "/refuses-as-if-missing" => read(|it| {
+            let body = r#"{"kind":"Status","status":"ok","code":404}"#;
+            write!(it, "HTTP/1.1 500 Internal Server Error\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+        }),
         _ => return None,
     })
 }
