@@ -109,6 +109,7 @@ fn misbehaviour(defects: &Defects, first: &[Deployment]) -> Misbehaviour {
         refuses_evictions: defects.has(Defect::EvictionRefused),
         denies_evictions: defects.has(Defect::EvictionDenied),
         ends_pods_first: defects.has(Defect::PodsEndFirst),
+        never_done: defects.has(Defect::RolloutNeverDone),
         ..Misbehaviour::default()
     }
 }

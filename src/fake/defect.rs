@@ -152,6 +152,7 @@ defects! {
     GhostNodeStays "ghost-node-stays" false "a dead pod's node stays in the registry for ever";
     PodNeverReplaced "pod-never-replaced" false "a deleted pod is not replaced";
     PodsEndFirst "pods-end-first" false "a deployment ends its pods before their successors are there";
+    RolloutNeverDone "rollout-never-done" false "a deployment never says that it has replaced its pods";
     WatchSilent "watch-silent" false "watches of the Kubernetes API stay open and say nothing";
     EvictionRefused "eviction-refused" false "every eviction is refused, as if a disruption budget that nobody sees forbade it";
     EvictionDenied "eviction-denied" false "the account that is used may not evict pods";

@@ -52,6 +52,8 @@ pub enum Pods {
         /// So many were.
         before: usize,
     },
+    /// They are Ready, and the Deployment that replaces them is not done with it.
+    RollingOut,
     /// They could not be listed at the deadline.
     Unknown {
         /// Why.
@@ -96,6 +98,10 @@ pub fn ready(pods: &Pods, within: Duration) -> Option<Ruling> {
         Pods::Missing { ready, before } => Ruling::fail(
             "recovery.ready",
             format!("not as many pods were Ready as before within {within:.1?}: {ready} of {before}"),
+        ),
+        Pods::RollingOut => Ruling::fail(
+            "recovery.ready",
+            format!("as many pods as before were Ready, and the rollout was not over within {within:.1?}"),
         ),
         Pods::Unsettled { lasted, wanted } => Ruling::fail(
             "recovery.ready",
@@ -177,6 +183,13 @@ pub fn served(
     })
 }
 
+/// What a probe that had been served again saw as the watching ended: if it failed, nobody knows for how long.
+pub fn relapsed(probe: &str, seen: &Observation) -> Option<Ruling> {
+    let open = seen.outages.last().filter(|outage| outage.until.is_none())?;
+    let text = format!("probe {probe}: served again, and not any more as the watching ended: {}", open.kind);
+    Some(Ruling::doubt("recovery.unjudged", text))
+}
+
 /// The budget of one probe: the longest outage that is accepted, inclusive.
 pub fn budget(probe: &str, seen: &Observation, budget: Duration) -> Option<Ruling> {
     let (proven, possible) = (seen.longest_proven(), seen.longest_possible());
@@ -249,9 +262,27 @@ mod tests {
     }
 
     #[test]
+    fn a_probe_that_fails_as_the_watching_ends_is_told() {
+        let lasting = "inconclusive recovery.unjudged: probe own: served again, and not any more as the watching ended: refused";
+        for (letters, expected) in [
+            ("xxoooooo", "kept"),
+            ("xxoooox", lasting),
+            ("oooox??", lasting),
+            ("ooooxo", "kept"),
+            ("oooo??", "kept"),
+        ] {
+            assert_eq!(told(relapsed("own", &seen(letters).0)), expected, "{letters}");
+        }
+    }
+
+    #[test]
     fn pods_fail_only_if_a_list_shows_that_they_are_missing() {
         for (pods, expected) in [
             (Pods::Back, "kept"),
+            (
+                Pods::RollingOut,
+                "fail recovery.ready: as many pods as before were Ready, and the rollout was not over within 6.0s",
+            ),
             (
                 Pods::Missing { ready: 0, before: 1 },
                 "fail recovery.ready: not as many pods were Ready as before within 6.0s: 0 of 1",

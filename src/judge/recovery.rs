@@ -91,7 +91,8 @@ pub struct Observation {
     /// The blind windows, in order.
     pub blind: Vec<Blind>,
     /// Since when it is served for good: the end of the last outage, or the start of the observation if there was none.
-    /// None if the samples do not show it served, without a blind window, for `stable_for` some time after that.
+    /// None if the samples do not show it served, without a blind window, for `stable_for` some time after that, or if a
+    /// blind window lasts to the end.
     pub served_since: Option<Duration>,
 }
 
@@ -139,7 +140,8 @@ pub fn observe(samples: &[Sample], from: Duration, until: Duration, reader: &Rea
         samples: inside.len(),
         failed: inside.iter().filter(|sample| sample.is_failed()).count(),
         unjudged: inside.iter().filter(|sample| sample.is_unjudged()).count(),
-        served_since: served_since(&outages, &blind, &inside, from, reader),
+        served_since: served_since(&outages, &blind, &inside, from, reader)
+            .filter(|_| blind.last().is_none_or(|window| window.until < until)),
         blind,
         outages,
     }
@@ -392,12 +394,18 @@ mod tests {
 
     #[test]
     fn a_recovery_seen_with_closed_eyes_is_none() {
-        let letters = |after: &str| format!("ooxx{after}");
-        let since = |after: &str| observe(&drawn(&letters(after)), ms(0), ms(400), &READER).served_since;
-        assert_eq!(since("ooooooooooo"), Some(ms(16) + LATENCY));
-        assert_eq!(since("oooooo?????oooooo"), None);
-        assert_eq!(since("oooooo?????ooooooooooo"), Some(ms(16) + LATENCY));
-        assert_eq!(since("ooooooooooooo?????oo"), Some(ms(16) + LATENCY));
+        for (after, expected) in [
+            ("ooooooooooo", true),
+            ("oooooo?????oooooo", false),
+            ("oooooo?????ooooooooooo", true),
+            ("ooooooooooooo?????oo", true),
+            ("ooooooooooooo?????", false),
+            ("ooooooooooooo?", true),
+        ] {
+            let samples = drawn(&format!("ooxx{after}"));
+            let seen = observe(&samples, ms(0), samples.last().unwrap().due, &READER);
+            assert_eq!(seen.served_since, expected.then_some(ms(16) + LATENCY), "{after}");
+        }
     }
 
     #[test]

@@ -102,6 +102,11 @@ impl Probe {
         locked(&self.taken).iter().map_while(Clone::clone).collect()
     }
 
+    /// When the last of those samples was due; none if there is none.
+    pub fn known_until(&self) -> Option<Duration> {
+        locked(&self.taken).iter().map_while(Option::as_ref).last().map(|sample| sample.due)
+    }
+
     /// Stops the beat, waits for the requests in flight (each has its limit), and returns every sample. If this future
     /// is dropped the requests in flight are still awaited, on the probe's own thread, and nobody sees them.
     pub async fn stop(self) -> Vec<Sample> {

@@ -16,7 +16,8 @@ use super::redeploying;
 use super::request::with_request;
 use super::stage::Stage;
 use super::standing::{Given, Standing};
-use super::watching::{Clocks, Observed, Watcher, Watching, micros, recovery};
+use super::stopwatch::Clocks;
+use super::watching::{Observed, Watcher, Watching, micros, recovery};
 use crate::fault::{Blow, Fault, Injected, Reach, victim};
 use crate::judge::clock::{self, Ruling};
 use crate::outcome::{Event, Failure};
@@ -76,7 +77,7 @@ pub struct Disrupt {
     grace: Option<Span>,
     /// The image that `set_image` rolls out; the `next_image` of the pod group if absent.
     image: Option<Template>,
-    /// Who watches, by name.
+    /// Who watches, by name. A request is served if it is answered as expected within 2 s, however long that takes.
     probes: BTreeMap<At<String>, ProbeSyntax>,
     /// When the platform counts as recovered.
     recovered: Recovered,
@@ -151,7 +152,7 @@ impl Disrupt {
         let image = redeploying::image(&traits, self.image.as_ref(), &member, stage)?;
         let within = self.within(stage);
         let standing = Standing::settled(&kube, &member, within, stage).await?;
-        let victims = victim::choose(&standing.pods, traits.reach, stage.scene.seed, &stage.case);
+        let victims = victim::choose(&standing.pods, &traits, stage.scene.seed, &stage.case);
         let (standing, image) = (&standing, image.as_deref());
         let chosen = Chosen { kube: &kube, member: &member, victims: &victims, standing, image };
         guarded(&chosen, traits, stage).await?;
@@ -174,6 +175,7 @@ impl Disrupt {
     }
 
     fn watching(&self, chosen: &Chosen<'_>, stage: &Stage<'_>) -> Result<Watching, Vec<Failure>> {
+        let traits = self.fault.traits();
         let target = stage.scene.target;
         let Chosen { kube, member, victims, standing, .. } = chosen;
         let mut probes = vec![];
@@ -194,7 +196,8 @@ impl Disrupt {
             selector: member.selector.clone(),
             present: standing.pods.len(),
             victims: victims.to_vec(),
-            traits: self.fault.traits(),
+            rollout: chosen.deployment().filter(|_| traits.reach == Reach::Member).map(str::to_owned),
+            traits,
             service: member.name.clone(),
             registered: BTreeSet::new(),
             stable_for: self.stable_for(stage),
@@ -226,9 +229,9 @@ impl Disrupt {
         laps.end("injection");
         let mut seen = watching.until_recovered(at, &self.clocks(), stage).await;
         laps.end("recovery");
-        let observed = watching.stop(at).await;
+        let observed = watching.stop(at, seen.judged_until).await;
         laps.end("last answers");
-        seen.served = seen.served.or_else(|| served_since(&observed));
+        seen.served = served_since(&observed);
         let failures = self.failures(chosen, &seen, &observed, &now, stage).await;
         let has_had_no_effect = failures.iter().any(|failure| failure.kind == UNSEEN);
         if !seen.is_late(&self.clocks()) || (has_had_no_effect && seen.served.is_some()) {
@@ -323,12 +326,13 @@ impl Disrupt {
                 Clock::Registry => {
                     rulings.extend(seen.nodes.as_ref().and_then(|nodes| clock::registry(nodes, within)));
                 }
-                Clock::Served if seen.served.is_some() => {}
                 Clock::Served => rulings.extend(observed.iter().filter_map(|one| {
-                    clock::served(&one.name, &one.observation, one.until, stable_for, within)
+                    clock::served(&one.name, &one.recovery, one.until, stable_for, within)
                 })),
             }
         }
+        let recovered = observed.iter().filter(|one| one.recovery.served_since.is_some());
+        rulings.extend(recovered.filter_map(|one| clock::relapsed(&one.name, &one.observation)));
         rulings.extend(limits(observed));
         rulings.iter().map(|ruling| stage.ruled(ruling)).collect()
     }

@@ -36,6 +36,7 @@ mod sql;
 mod stage;
 mod standing;
 mod steady;
+mod stopwatch;
 mod template;
 mod watching;
 mod writing;

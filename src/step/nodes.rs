@@ -5,7 +5,8 @@
 
 use super::request::Request;
 use super::stage::Stage;
-use super::watching::{Clocks, PROBE_WITHIN, Watching};
+use super::stopwatch::Clocks;
+use super::watching::{PROBE_WITHIN, Watching};
 use super::{Data, Names};
 use crate::client::Connection;
 use crate::judge::clock::Nodes;
@@ -44,6 +45,11 @@ impl Watching {
             let text = format!("which nodes the registry lists before is not known: {why}");
             vec![stage.doubt("registry.unanswered", &text)]
         })?;
+        if nodes.is_empty() {
+            let text =
+                format!("the registry lists no node of {} before: it would show no change", self.service);
+            return Err(vec![stage.doubt("registry.unanswered", &text)]);
+        }
         self.registered = nodes;
         Ok(())
     }
@@ -73,7 +79,7 @@ impl Watching {
 }
 
 /// Whether the registry lists as many nodes as before, of which the victims' are gone (or back, where a victim keeps its
-/// address); where there was none, none.
+/// address).
 fn compared(
     before: &BTreeSet<String>,
     now: &BTreeSet<String>,
@@ -127,14 +133,12 @@ mod tests {
             (vec!["a", "b"], vec!["b", "c"], 1, false, Nodes::Live),
             (vec!["a", "b"], vec!["b", "c"], 2, false, other(2, 2, 1, 2)),
             (vec!["a", "b"], vec!["c", "d"], 2, false, Nodes::Live),
-            (vec![], vec![], 1, false, Nodes::Live),
             (vec!["a"], vec!["a"], 1, false, other(1, 1, 1, 1)),
             (vec!["a"], vec!["a"], 1, true, Nodes::Live),
             (vec!["a"], vec!["a", "b"], 1, true, other(1, 2, 1, 1)),
             (vec!["a"], vec!["a", "b"], 1, false, other(1, 2, 1, 1)),
             (vec!["a"], vec![], 1, true, other(1, 0, 0, 1)),
             (vec!["a", "b"], vec!["c", "d"], 1, false, other(2, 2, 0, 1)),
-            (vec![], vec!["a"], 1, false, other(0, 1, 0, 1)),
         ] {
             let found = compared(&set(&before), &set(&now), victims, in_place);
             assert_eq!(found, expected, "{before:?} {now:?}");

@@ -6,10 +6,12 @@
 use super::disrupt::Clock;
 use super::following::{Follower, are_back, renewed, stands};
 use super::stage::Stage;
-use crate::client::kube::{Kube, PodWatch, Seen, Sight, Victim};
+use super::stopwatch::Clocks;
+use crate::client::kube::{Kube, KubeError, PodWatch, Seen, Sight, Victim};
 use crate::fault::Traits;
-use crate::judge::clock::{Nodes, Pods};
+use crate::judge::clock::Pods;
 use crate::judge::recovery::{Observation, Reader, observe};
+use crate::judge::sample::Sample;
 use crate::outcome::{Outage, Recovery};
 use crate::probe::Probe;
 use std::collections::BTreeSet;
@@ -44,6 +46,8 @@ pub(super) struct Watching {
     pub(super) victims: Vec<Victim>,
     /// What the fault is like.
     pub(super) traits: Traits,
+    /// The Deployment that must be done with replacing its pods, if the fault is that it does.
+    pub(super) rollout: Option<String>,
     pub(super) service: String,
     /// The nodes of the service before.
     pub(super) registered: BTreeSet<String>,
@@ -69,92 +73,16 @@ impl Wanted {
     }
 }
 
-/// When each clock stopped, counted from the injection, and what is known of those that did not.
-#[derive(Default)]
-pub(super) struct Clocks {
-    pub(super) ready: Option<Duration>,
-    /// When the watch first showed that a victim does not stand any more.
-    pub(super) noticed: Option<Duration>,
-    pub(super) served: Option<Duration>,
-    pub(super) registry: Option<Duration>,
-    /// What is known of the pods, once something is.
-    pub(super) pods: Option<Pods>,
-    /// Since when they are back without a break.
-    back_since: Option<Duration>,
-    /// What the registry said last, if it was asked.
-    pub(super) nodes: Option<Nodes>,
-    /// Whether it is known that it did not list the live nodes before [`Clocks::registry`].
-    is_registry_dated: bool,
-    /// Whether every victim stood at the deadline as it did before: nothing has come of the fault.
-    pub(super) is_unseen: bool,
-}
-
-impl Clocks {
-    /// Whether the platform is not known to have recovered.
-    pub(super) fn is_late(&self, wanted: &BTreeSet<Clock>) -> bool {
-        wanted.iter().any(|clock| match clock {
-            Clock::Ready => !self.are_pods_back(),
-            Clock::Served => self.served.is_none(),
-            Clock::Registry => self.registry.is_none(),
-        })
-    }
-
-    fn are_pods_back(&self) -> bool {
-        matches!(self.pods, Some(Pods::Back | Pods::BackUnseen { .. }))
-    }
-
-    /// Takes in whether the pods are back. If they were and are not any more, they have not stayed, and the clock goes on.
-    fn take(&mut self, back: Option<Pods>, at: Duration) {
-        match back {
-            None => (self.pods, self.ready, self.back_since) = (None, None, None),
-            Some(_) if self.back_since.is_some() => {}
-            Some(back) => {
-                self.ready = (back == Pods::Back).then_some(at);
-                (self.pods, self.back_since) = (Some(back), Some(at));
-            }
-        }
-    }
-
-    /// The same of what the registry lists.
-    pub(super) fn take_nodes(&mut self, nodes: Nodes, at: Duration) {
-        if self.registry.is_none() {
-            self.is_registry_dated = match &self.nodes {
-                Some(before) => matches!(before, Nodes::Other { .. }),
-                // Before the pods were back it cannot have listed those that live.
-                None => self.ready.is_some(),
-            };
-        }
-        self.registry = (nodes == Nodes::Live).then(|| self.registry.unwrap_or(at));
-        self.nodes = Some(nodes);
-    }
-
-    /// Takes back, at the deadline, that the registry lists the live nodes if it has not for as long as they must stay.
-    fn settle_nodes(&mut self, within: Duration, stable_for: Duration) {
-        let Some(lasted) = self.registry.and_then(|since| unsettled(since, within, stable_for)) else {
-            return;
-        };
-        self.registry = None;
-        self.nodes = Some(if self.is_registry_dated {
-            Nodes::Unsettled { lasted, wanted: stable_for }
-        } else {
-            Nodes::Unanswered { why: format!("what it listed before the last {lasted:.1?} was not seen") }
-        });
-    }
-}
-
-/// How long before the deadline something came back, if that is less than the stable time.
-fn unsettled(since: Duration, within: Duration, stable_for: Duration) -> Option<Duration> {
-    let lasted = within.saturating_sub(since);
-    (lasted < stable_for).then_some(lasted)
-}
-
 pub(super) struct Observed {
     pub(super) name: String,
     pub(super) budget: Option<Duration>,
     pub(super) may_lose: Option<usize>,
     pub(super) beat: Duration,
+    /// All that was seen.
     pub(super) observation: Observation,
-    /// The end of the observation, from the probe's zero.
+    /// What was seen of the recovery.
+    pub(super) recovery: Observation,
+    /// The end of what was seen of the recovery, from the probe's zero.
     pub(super) until: Duration,
     /// From the probe's zero to the injection.
     pub(super) offset: Duration,
@@ -163,7 +91,7 @@ pub(super) struct Observed {
 impl Observed {
     /// Since when it was served for good, counted from the injection.
     pub(super) fn served_since(&self) -> Option<Duration> {
-        Some(self.observation.served_since?.saturating_sub(self.offset))
+        Some(self.recovery.served_since?.saturating_sub(self.offset))
     }
 }
 
@@ -219,16 +147,20 @@ impl Watching {
         if wanted.registry && clocks.registry.is_none() {
             self.look_at_registry(clocks, injected_at, stage).await;
         }
-        clocks.served = self.served_since(injected_at);
-        let now = injected_at.elapsed();
-        let stays = |since: Option<Duration>| since.is_some_and(|since| since + self.stable_for <= now);
+        self.is_over(clocks, wanted, injected_at.elapsed(), injected_at)
+    }
+
+    /// Whether all that is wanted had stayed by a moment, counted from the injection.
+    fn is_over(&self, clocks: &mut Clocks, wanted: Wanted, by: Duration, injected_at: Instant) -> bool {
+        let stays = |since: Option<Duration>| since.is_some_and(|since| since + self.stable_for <= by);
+        clocks.served = self.served_since(injected_at, by);
         (!wanted.pods || stays(clocks.back_since))
             && (!wanted.registry || stays(clocks.registry))
             && (!wanted.served || clocks.served.is_some())
     }
 
     /// Asks once more for what has stayed: a watch may have kept something back, and what a registry listed at two moments
-    /// is more than what it listed at one.
+    /// is more than what it listed at one. Then no request that was due by now may be without its answer.
     async fn are_confirmed(
         &self,
         follower: &mut Follower,
@@ -249,7 +181,30 @@ impl Watching {
             let at = seen.at.saturating_duration_since(injected_at);
             clocks.take(follower.take(seen), at);
         }
-        (!wanted.pods || clocks.are_pods_back()) && (!wanted.registry || clocks.registry.is_some())
+        if !matches!(self.rolled_out().await, Ok(true)) {
+            tokio::time::sleep(ASK_AGAIN_AFTER).await;
+            return false;
+        }
+        clocks.judged_until = injected_at.elapsed();
+        self.have_answered(injected_at, clocks.judged_until).await;
+        self.is_over(clocks, wanted, clocks.judged_until, injected_at) && injected_at.elapsed() < self.within
+    }
+
+    /// Whether the Deployment is done with replacing its pods, if that is what was done to it.
+    async fn rolled_out(&self) -> Result<bool, KubeError> {
+        let Some(name) = &self.rollout else { return Ok(true) };
+        Ok(self.kube.deployment(&self.namespace, name).await?.is_rolled_out)
+    }
+
+    /// Waits until every request that was due by then has its answer (each has its limit), or until the deadline.
+    async fn have_answered(&self, injected_at: Instant, by: Duration) {
+        let is_known = |one: &Watcher| {
+            let by = injected_at.saturating_duration_since(one.probe.zero()) + by;
+            one.probe.known_until().is_some_and(|known| known + self.beat > by)
+        };
+        while !self.probes.iter().all(is_known) && injected_at.elapsed() < self.within {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// At the deadline: what no watch has shown is asked for, so that silence is not taken for *nothing happened*.
@@ -265,8 +220,13 @@ impl Watching {
             self.victims.iter().all(|victim| stands(pods, victim))
                 && !are_back(pods, &self.victims, self.present)
         });
+        clocks.judged_until = self.within;
         clocks.pods = Some(match listed {
-            Ok(pods) if are_back(&pods, &self.victims, self.present) => self.back_at_last(clocks),
+            Ok(pods) if are_back(&pods, &self.victims, self.present) => match self.rolled_out().await {
+                Ok(true) => clocks.back_at_last(self.within, self.stable_for),
+                Ok(false) => Pods::RollingOut,
+                Err(error) => Pods::Unknown { why: error.to_string() },
+            },
             Ok(pods) => Pods::Missing { ready: renewed(&pods, &self.victims), before: self.present },
             Err(error) => Pods::Unknown { why: error.to_string() },
         });
@@ -279,22 +239,11 @@ impl Watching {
         }
     }
 
-    /// What is known of pods that a list at the deadline shows to be back.
-    fn back_at_last(&self, clocks: &Clocks) -> Pods {
-        let unsettled = clocks.ready.and_then(|since| unsettled(since, self.within, self.stable_for));
-        match (unsettled, &clocks.pods) {
-            (Some(lasted), _) => Pods::Unsettled { lasted, wanted: self.stable_for },
-            (None, Some(back)) => back.clone(),
-            (None, None) => Pods::BackUnseen { silent_for: None },
-        }
-    }
-
-    /// Since when every probe is served for good, counted from the injection.
-    fn served_since(&self, injected_at: Instant) -> Option<Duration> {
+    /// Since when every probe is served for good, counted from the injection, by what was asked by a moment and is known.
+    fn served_since(&self, injected_at: Instant, by: Duration) -> Option<Duration> {
         let since = self.probes.iter().map(|one| {
             let offset = injected_at.saturating_duration_since(one.probe.zero());
-            let observation =
-                observe(&one.probe.so_far(), offset, one.probe.zero().elapsed(), &self.reader());
+            let observation = recovery_of(&one.probe.so_far(), offset, by, &self.reader()).0;
             observation.served_since.map(|since| since.saturating_sub(offset))
         });
         since.collect::<Option<Vec<_>>>()?.into_iter().max()
@@ -304,7 +253,8 @@ impl Watching {
         Reader { every: self.beat, late_by: LATE_BY, stable_for: self.stable_for }
     }
 
-    pub(super) async fn stop(self, injected_at: Instant) -> Vec<Observed> {
+    /// Waits for the last answers. What was asked after `judged_until`, counted from the injection, is no part of the recovery.
+    pub(super) async fn stop(self, injected_at: Instant, judged_until: Duration) -> Vec<Observed> {
         let reader = self.reader();
         let beat = self.beat;
         let mut all = vec![];
@@ -314,10 +264,24 @@ impl Watching {
             let samples = probe.stop().await;
             let until = samples.last().map_or(offset, |sample| sample.ended);
             let observation = observe(&samples, offset, until, &reader);
-            all.push(Observed { name, budget, may_lose, beat, observation, until, offset });
+            let (recovery, until) = recovery_of(&samples, offset, judged_until, &reader);
+            all.push(Observed { name, budget, may_lose, beat, observation, recovery, until, offset });
         }
         all
     }
+}
+
+/// What the samples that were due by a moment, counted from the injection, say of the recovery; and its end, by the probe's
+/// time.
+fn recovery_of(
+    samples: &[Sample],
+    offset: Duration,
+    by: Duration,
+    reader: &Reader,
+) -> (Observation, Duration) {
+    let samples = &samples[..samples.partition_point(|sample| sample.due <= offset + by)];
+    let until = samples.last().map_or(offset, |sample| sample.due);
+    (observe(samples, offset, until, reader), until)
 }
 
 pub(super) fn micros(time: Duration) -> u64 {
@@ -365,35 +329,40 @@ fn outage(one: &Observed) -> Outage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::judge::sample::Reading;
+
+    /// What was asked every 10 ms after the injection, which was 20 ms after the probe's zero: `o` is served, `x` is refused
+    /// after 50 ms.
+    fn samples(readings: &str) -> Vec<Sample> {
+        let read = |(number, letter): (u32, char)| {
+            let due = BEAT * number;
+            let (took, reading) = match letter {
+                'x' => (BEAT * 5, Reading::Failed("refused".into())),
+                _ => (Duration::ZERO, Reading::Served),
+            };
+            Sample { due, started_late_us: 0, ended: due + took, reading }
+        };
+        (0..).zip(readings.chars()).map(read).collect()
+    }
+
+    const BEAT: Duration = Duration::from_millis(10);
 
     #[test]
-    fn a_registry_breaks_its_promise_only_if_it_was_seen_not_to_list_the_live_nodes() {
-        const SECOND: Duration = Duration::from_secs(1);
-        let other = || Nodes::Other { before: 1, now: 0, kept: 0, victims: 1 };
-        let silent = || Nodes::Unanswered { why: "refused".into() };
-        let late = |lasted| Nodes::Unsettled { lasted: lasted * SECOND, wanted: 2 * SECOND };
-        let unseen = |lasted: &str| Nodes::Unanswered {
-            why: format!("what it listed before the last {lasted} was not seen"),
-        };
-        for (ready, told, expected) in [
-            (true, vec![(1, Nodes::Live), (10, Nodes::Live)], Nodes::Live),
-            (true, vec![(8, Nodes::Live), (10, Nodes::Live)], Nodes::Live),
-            (true, vec![(9, Nodes::Live), (10, Nodes::Live)], late(1)),
-            (true, vec![(1, other()), (9, Nodes::Live), (10, Nodes::Live)], late(1)),
-            (true, vec![(9, other()), (10, Nodes::Live)], late(0)),
-            (true, vec![(1, Nodes::Live), (5, other()), (10, Nodes::Live)], late(0)),
-            (true, vec![(1, silent()), (9, Nodes::Live), (10, Nodes::Live)], unseen("1.0s")),
-            (true, vec![(1, Nodes::Live), (9, silent()), (10, Nodes::Live)], unseen("0.0ns")),
-            (false, vec![(10, Nodes::Live)], unseen("0.0ns")),
-            (true, vec![(9, Nodes::Live), (10, other())], other()),
+    fn what_is_asked_after_the_end_of_a_recovery_is_no_part_of_it() {
+        let reader = Reader { every: BEAT, late_by: BEAT, stable_for: BEAT * 3 };
+        for (readings, by, until, served_since) in [
+            ("ooooooooo", 4, 6, Some(2)),
+            ("ooooooxxx", 3, 5, Some(2)),
+            ("ooooooxxx", 4, 6, None),
+            ("ooxxoooo", 3, 5, None),
+            ("ooxxoooooo", 7, 9, Some(4)),
+            ("ooxxxxooooo", 5, 7, None),
+            ("ooxxxxooooo", 3, 5, None),
+            ("oo", 9, 1, None),
         ] {
-            let mut clocks = Clocks { ready: ready.then_some(Duration::ZERO), ..Clocks::default() };
-            for (at, nodes) in told.clone() {
-                clocks.take_nodes(nodes, at * SECOND);
-            }
-            clocks.settle_nodes(10 * SECOND, 2 * SECOND);
-            assert_eq!(clocks.registry.is_some(), expected == Nodes::Live, "{told:?}");
-            assert_eq!(clocks.nodes, Some(expected), "{told:?}");
+            let (seen, ended) = recovery_of(&samples(readings), BEAT * 2, BEAT * by, &reader);
+            let expected = (BEAT * until, served_since.map(|beat| BEAT * beat));
+            assert_eq!((ended, seen.served_since), expected, "{readings} {by}");
         }
     }
 }

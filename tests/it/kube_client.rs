@@ -24,7 +24,7 @@ async fn pod_of(kube: &Kube, service: &str) -> PodFact {
 }
 
 fn victim(pod: &PodFact) -> Victim {
-    Victim { namespace: pod.namespace.clone(), name: pod.name.clone(), uid: pod.uid.clone(), restarts: 0 }
+    Victim { namespace: pod.namespace.clone(), name: pod.name.clone(), uid: pod.uid.clone(), restarts: None }
 }
 
 fn now() -> jiff::Timestamp {

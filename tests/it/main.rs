@@ -35,6 +35,7 @@ mod own_platform;
 mod planted;
 mod pods;
 mod program;
+mod relapse;
 mod reports;
 mod requests_lost;
 mod seeds;

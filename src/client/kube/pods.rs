@@ -124,14 +124,16 @@ pub struct Victim {
     pub name: String,
     /// The UID that it must have when it is taken.
     pub uid: String,
-    /// How often its containers had been started anew when it was chosen.
-    pub restarts: u32,
+    /// How often its containers had been started anew when it was chosen, if it may come back as itself; none if only
+    /// another pod can take its place.
+    pub restarts: Option<u32>,
 }
 
 impl Victim {
-    /// Whether a pod is the victim as it was: not its successor, and not itself with a container started anew.
+    /// Whether a pod is the victim as it was: not its successor, and, if it may come back as itself, not itself with a
+    /// container started anew.
     pub fn is(&self, pod: &PodFact) -> bool {
-        pod.uid == self.uid && pod.restarts <= self.restarts
+        pod.uid == self.uid && self.restarts.is_none_or(|before| pod.restarts <= before)
     }
 }
 

@@ -117,6 +117,8 @@ pub struct Defects {
     pub node_not_ready: bool,
     /// Deployments end their older pods before the new ones are Ready.
     pub ends_pods_first: bool,
+    /// Deployments say for ever that they have not seen what was changed of them.
+    pub never_done: bool,
     /// Evictions are refused as if a disruption budget forbade them, and none does.
     pub refuses_evictions: bool,
     /// Whoever asks may not evict pods.
