@@ -109,9 +109,38 @@ fn unsettled(since: Duration, within: Duration, stable_for: Duration) -> Option<
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn pods_have_stayed_only_for_as_long_as_somebody_saw_them() {
+        let back = || Shown::Back(Pods::Back);
+        let unsettled = |lasted| Pods::Unsettled { lasted: lasted * SECOND, wanted: 2 * SECOND };
+        let unseen = Pods::BackUnseen { silent_for: None };
+        let silent = Pods::BackUnseen { silent_for: Some(3 * SECOND) };
+        for (told, ready, back_since, expected) in [
+            (vec![(1, back()), (5, back())], Some(1), Some(1), Pods::Back),
+            (vec![(8, back())], Some(8), Some(8), Pods::Back),
+            (vec![(9, back())], Some(9), Some(9), unsettled(1)),
+            (vec![(1, back()), (5, Shown::Away)], None, None, unseen.clone()),
+            (vec![(1, back()), (5, Shown::Away), (6, back())], Some(6), Some(6), Pods::Back),
+            (vec![(1, back()), (5, Shown::Anew(Pods::Back))], Some(5), Some(5), Pods::Back),
+            (vec![(1, back()), (5, Shown::Blind)], Some(1), None, unseen.clone()),
+            (vec![(1, back()), (5, Shown::Blind), (6, back())], Some(1), Some(6), Pods::Back),
+            (vec![(1, back()), (5, Shown::Blind), (9, back())], Some(1), Some(9), unseen),
+            (vec![(4, Shown::Back(silent.clone())), (5, back())], None, Some(4), silent),
+        ] {
+            let mut clocks = Clocks::default();
+            for (at, shown) in told.clone() {
+                clocks.take(shown, at * SECOND);
+            }
+            let found = (clocks.ready, clocks.back_since, clocks.back_at_last(10 * SECOND, 2 * SECOND));
+            let seconds = |at: Option<u32>| at.map(|at| at * SECOND);
+            assert_eq!(found, (seconds(ready), seconds(back_since), expected), "{told:?}");
+        }
+    }
+
     #[test]
     fn a_registry_breaks_its_promise_only_if_it_was_seen_not_to_list_the_live_nodes() {
-        const SECOND: Duration = Duration::from_secs(1);
         let other = || Nodes::Other { before: 1, now: 0, kept: 0, victims: 1 };
         let silent = || Nodes::Unanswered { why: "refused".into() };
         let late = |lasted| Nodes::Unsettled { lasted: lasted * SECOND, wanted: 2 * SECOND };
