@@ -57,6 +57,7 @@ defects! {
     ExpiredTokenAccepted "expired-token-accepted" false "an expired access token is still accepted";
     GarbageTokenAccepted "garbage-token-accepted" false "any text is accepted as the token of a micro account";
     TokenForOtherNamespace "token-for-other-namespace" false "a token is issued for namespace micro whatever was asked";
+    TenantTokensSpoiled "tenant-tokens-spoiled" false "the token of an account of a tenant opens nothing";
     WrongPasswordAccepted "wrong-password-accepted" false "any password opens an account";
     OldPasswordAccepted "old-password-accepted" false "a change of password is confirmed and not made";
     DeletedAccountLogsIn "deleted-account-logs-in" false "a deleted account can still log in";
@@ -143,6 +144,7 @@ defects! {
     MailUnchecked "mail-unchecked" false "a mail to nobody is confirmed";
     RpcLosesAMember "rpc-loses-a-member" false "replies over the gRPC proxy lose their last member";
     TraceEmpty "trace-empty" false "a service that was called has no spans";
+    RefusalBringsData "refusal-brings-data" false "the gateway's refusals bring along what somebody else may see";
     RpcIgnoresRules "rpc-ignores-rules" false "the gRPC proxy does not ask the rules";
     PodNeverReady "pod-never-ready" false "a replaced pod never becomes ready";
     PodReadyForAMoment "pod-ready-for-a-moment" false "a replaced pod becomes ready and is not any more, for good";

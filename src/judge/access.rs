@@ -14,6 +14,8 @@ pub enum Seen {
     Granted,
     /// It was refused in one of the platform's forms.
     Refused,
+    /// The call was carried out, and its answer does not show what it must.
+    Otherwise,
     /// Another error, which says nothing about access.
     Error(u16),
     /// No answer at all.
@@ -91,7 +93,9 @@ pub fn denied(who: &str, seen: Seen, around: Around, shows_canary: bool) -> Cell
         return Cell::broken("leak.changed", format!("{who} was able to change what is not theirs"));
     }
     match (seen, around.gap()) {
-        (Seen::Granted, _) => Cell::broken("access.granted", format!("{who} was not refused")),
+        (Seen::Granted | Seen::Otherwise, _) => {
+            Cell::broken("access.granted", format!("{who} was not refused"))
+        }
         (_, Some(gap)) => gap,
         (Seen::Refused, None) => Cell::Kept,
         (Seen::Error(_) | Seen::Nothing, None) => {
@@ -103,7 +107,7 @@ pub fn denied(who: &str, seen: Seen, around: Around, shows_canary: bool) -> Cell
 /// The verdict on a call that `who` must be able to make.
 pub fn allowed(who: &str, seen: Seen) -> Cell {
     match seen {
-        Seen::Granted => Cell::Kept,
+        Seen::Granted | Seen::Otherwise => Cell::Kept,
         Seen::Refused => Cell::broken("access.refused", format!("{who} was refused")),
         Seen::Error(_) | Seen::Nothing => Cell::unjudged("access.error", format!("{who} got {seen}")),
     }
@@ -113,6 +117,7 @@ impl std::fmt::Display for Seen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Granted => f.write_str("granted"),
+            Self::Otherwise => f.write_str("granted, without what it must show"),
             Self::Refused => f.write_str("refused"),
             Self::Error(status) => write!(f, "error {status}"),
             Self::Nothing => f.write_str("no answer"),
@@ -165,6 +170,8 @@ mod tests {
             (Error(500), Refused, Granted, false, "access.unwatched"),
             (Error(500), Refused, Error(500), true, "access.unwatched"),
             (Nothing, Error(500), Granted, false, "access.unwatched"),
+            (Otherwise, Refused, Otherwise, true, "access.unwatched"),
+            (Granted, Refused, Otherwise, false, "access.unwatched"),
         ] {
             let around = Around::WatchedReads { before, after, is_same };
             let cell = denied("bob", seen, around, false);

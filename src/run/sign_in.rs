@@ -26,12 +26,14 @@ type Made = Rc<OnceCell<Result<Fields, Vec<Failure>>>>;
 pub struct Accounts {
     key: Vec<u8>,
     shared: RefCell<BTreeMap<String, Made>>,
+    /// Whose each token is.
+    owners: RefCell<BTreeMap<String, String>>,
 }
 
 impl Accounts {
     /// With the key of the state folder.
     pub fn new(key: &[u8]) -> Self {
-        Self { key: key.to_vec(), shared: RefCell::default() }
+        Self { key: key.to_vec(), shared: RefCell::default(), owners: RefCell::default() }
     }
 
     /// The secret of an identity of a run.
@@ -88,6 +90,7 @@ impl Accounts {
         let (Some(kind), Some(fields)) = (kind, worn.cloned()) else { return Ok(()) };
         stage.enter_identity(&name.value, &identity.kind.value, name.at);
         let fields = signed_in_by_flow(stage, fields, kind).await?;
+        self.is_its_own(stage, &fields)?;
         if kind.life == Life::Run {
             let made = Rc::new(OnceCell::new_with(Some(Ok(fields.clone()))));
             self.shared.borrow_mut().insert(identity.kind.value.clone(), made);
@@ -120,7 +123,8 @@ impl Accounts {
         of: Option<&str>,
     ) -> Result<Fields, Vec<Failure>> {
         if let Some(id) = &kind.id {
-            return signed_in(stage, kind_name, id, kind).await;
+            let fields = signed_in(stage, kind_name, id, kind).await?;
+            return self.is_its_own(stage, &fields).map(|()| fields);
         }
         let mut fields = self.fresh(stage, name);
         stage.scene.mask.learn(fields.get("secret").and_then(Value::as_str).unwrap_or_default());
@@ -130,7 +134,24 @@ impl Accounts {
         let outputs = given_by(&flow.value, inputs, stage).await?;
         fields.extend(outputs);
         note_end(&mut fields, begun, stage)?;
+        self.is_its_own(stage, &fields)?;
         Ok(fields)
+    }
+
+    /// Whether nobody else of the run was given the same token. Two who share one see what the other sees, and no canary
+    /// would tell.
+    fn is_its_own(&self, stage: &Stage<'_>, fields: &Fields) -> Result<(), Vec<Failure>> {
+        let text = |fields: &Fields, name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
+        let named = |fields: &Fields| text(fields, "id").or_else(|| text(fields, "name"));
+        let (Some(token), Some(who)) = (text(fields, "token"), named(fields)) else { return Ok(()) };
+        let operator = stage.identity_fields("operator");
+        let operators = operator.filter(|it| text(it, "token").as_ref() == Some(&token)).and_then(named);
+        let first = || self.owners.borrow_mut().entry(token).or_insert_with(|| who.clone()).clone();
+        let whose = operators.unwrap_or_else(first);
+        if whose == who {
+            return Ok(());
+        }
+        Err(vec![stage.fail("identity.shared", &format!("{who} was given the token of {whose}"))])
     }
 
     /// An address and a secret of this run's own.

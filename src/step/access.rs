@@ -1,6 +1,7 @@
 //! `access`: calls × identities, each allowed or denied, judged as triplets.
 
-use super::call::shown;
+use super::Expect;
+use super::call::{leaked, shown};
 use super::look::Look;
 use super::request::with_request;
 use super::send::Prepared;
@@ -16,6 +17,14 @@ use std::time::Duration;
 with_request! {
     /// One call of an access matrix; `as` is filled in.
     pub(crate) struct Asked {}
+}
+
+with_request! {
+    /// A read that shows what a denied write would change.
+    pub(crate) struct Watched {
+        /// What it must show, before and after: a read that may show nothing proves nothing.
+        expect: Option<Expect>,
+    }
 }
 
 /// Who may call what.
@@ -34,8 +43,8 @@ pub struct Access {
     #[serde(default)]
     deny: Vec<At<String>>,
     /// A read that proves that a denied write changed nothing. The owner makes it before and after; if it does not work
-    /// both times, the refusal proves nothing.
-    watch: Option<Asked>,
+    /// both times, or does not show what it must, the refusal proves nothing.
+    watch: Option<Watched>,
 }
 
 impl Access {
@@ -59,6 +68,14 @@ impl Access {
             watch.request().look(look, at);
             if let Some(op) = watch.request().op {
                 look.reading_operation(op);
+            }
+            match &watch.expect {
+                Some(expect) => expect.look(look, at),
+                None => {
+                    look.problem(Problem::new(at, "a `watch` that may show nothing").hint(
+                        "say in its `expect` what it must show, or `status: 200` where that is nothing",
+                    ))
+                }
             }
         }
     }
@@ -161,6 +178,7 @@ impl Access {
     ) -> Result<Vec<Failure>, Vec<Failure>> {
         let prepared = self.prepared(asked, identity, stage)?;
         let reply = stage.exchange(&prepared).await;
+        self.shown_to(&prepared, &reply, stage)?;
         let seen = seen(&reply, &stage.scene.book.refusals);
         let cell = judge::allowed(&identity.value, seen);
         Ok(self.failure(name, cell, &prepared, reply.ok().as_ref(), stage))
@@ -184,16 +202,29 @@ impl Access {
         if !self.is_write(asked, stage) {
             let prepared = self.prepared(asked, &self.owner, stage)?;
             let reply = stage.exchange(&prepared).await;
+            self.shown_to(&prepared, &reply, stage)?;
             return Ok(Proof::OwnCall(seen(&reply, &stage.scene.book.refusals)));
         }
         let Some(watch) = &self.watch else { return Ok(Proof::WatchedRead(Seen::Nothing, vec![])) };
         let prepared = self.watching(watch, stage)?;
         let reply = stage.exchange(&prepared).await;
-        let seen = seen(&reply, &stage.scene.book.refusals);
+        self.shown_to(&prepared, &reply, stage)?;
+        let seen = watched(watch, &reply, stage)?;
         Ok(Proof::WatchedRead(seen, reply.map(|reply| reply.body).unwrap_or_default()))
     }
 
-    fn watching(&self, watch: &Asked, stage: &Stage<'_>) -> Result<Prepared, Vec<Failure>> {
+    /// That whoever may make the call is shown what somebody else than the owner has planted.
+    fn shown_to(
+        &self,
+        asked: &Prepared,
+        reply: &Result<Reply, Vec<Failure>>,
+        stage: &Stage<'_>,
+    ) -> Result<(), Vec<Failure>> {
+        let Ok(reply) = reply else { return Ok(()) };
+        leaked(stage, asked, reply, &"", Some(&self.owner.value)).map_or(Ok(()), |failure| Err(vec![failure]))
+    }
+
+    fn watching(&self, watch: &Watched, stage: &Stage<'_>) -> Result<Prepared, Vec<Failure>> {
         let mut request = watch.request();
         request.identity = request.identity.or(Some(&self.owner));
         request.via = request.via.or(self.via);
@@ -258,6 +289,18 @@ fn around(before: &Proof, after: &Proof) -> Around {
         }
         _ => Around::OwnCalls { before: before.seen(), after: after.seen() },
     }
+}
+
+/// What came of a watched read: whether it shows what it must.
+fn watched(
+    watch: &Watched,
+    reply: &Result<Reply, Vec<Failure>>,
+    stage: &Stage<'_>,
+) -> Result<Seen, Vec<Failure>> {
+    let seen = seen(reply, &stage.scene.book.refusals);
+    let (Seen::Granted, Ok(reply), Some(expect)) = (seen, reply, &watch.expect) else { return Ok(seen) };
+    let broken = expect.rendered(stage)?.broken_by(reply, stage.scene.mask);
+    Ok(if broken.is_empty() { Seen::Granted } else { Seen::Otherwise })
 }
 
 fn seen(reply: &Result<Reply, Vec<Failure>>, refusals: &Refusals) -> Seen {

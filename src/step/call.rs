@@ -42,7 +42,7 @@ impl Call {
             self.expect.as_ref().map(|expect| expect.rendered(stage)).transpose()?.unwrap_or_default();
         stage.clocks_go_together(expectation.compares_instants())?;
         let broken = expectation.broken_by(&reply, stage.scene.mask);
-        let leaked = leaked(stage, &prepared, &reply, &expectation);
+        let leaked = leaked(stage, &prepared, &reply, &expectation, None);
         if leaked.is_some() || !broken.is_empty() {
             let broken = stage.failures(broken, shown(stage, &prepared.shown(), &reply));
             return Err(leaked.into_iter().chain(broken).collect());
@@ -53,14 +53,15 @@ impl Call {
     }
 }
 
-/// That an answer shows what somebody else has planted, with both as evidence.
+/// That an answer shows what somebody else has planted, with both as evidence. What `shared_by` has planted may be seen too.
 pub(crate) fn leaked(
     stage: &Stage<'_>,
     asked: &Prepared,
     reply: &Reply,
     wanted: &dyn std::fmt::Debug,
+    shared_by: Option<&str>,
 ) -> Option<Failure> {
-    let failure = stage.leaked(asked, reply, wanted)?;
+    let failure = stage.leaked(asked, reply, wanted, shared_by)?;
     Some(Failure { evidence: shown(stage, &asked.shown(), reply), ..failure })
 }
 

@@ -1,11 +1,12 @@
 //! `plant`: a canary in one identity's data, a mark that no other may see.
 
-use super::call::shown;
+use super::call::{leaked, shown};
 use super::look::Look;
 use super::request::with_request;
 use super::stage::{Canary, Stage};
 use crate::judge::Expectation;
 use crate::outcome::Failure;
+use crate::scan::Mark;
 use crate::source::{At, Place, Problem};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -41,8 +42,11 @@ impl Plant {
         }
         let prepared = self.request().prepared(stage)?;
         let (planter, token) = (prepared.identity.clone(), prepared.token().map(str::to_owned));
-        stage.canaries.borrow_mut().push(Canary { mark: canary, planter, token });
+        stage.canaries.borrow_mut().push(Canary { mark: Mark::of(&canary), planter, token });
         let reply = stage.exchange(&prepared).await?;
+        if let Some(failure) = leaked(stage, &prepared, &reply, &"", None) {
+            return Err(vec![failure]);
+        }
         let broken = Expectation::default().broken_by(&reply, stage.scene.mask);
         if broken.is_empty() {
             return Ok(());

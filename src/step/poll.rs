@@ -94,7 +94,7 @@ impl Polling {
             let took = started.elapsed();
             stage.clocks_go_together(expectation.compares_instants())?;
             let broken = expectation.broken_by(&reply, stage.scene.mask);
-            if let Some(failure) = leaked(stage, prepared, &reply, &expectation) {
+            if let Some(failure) = leaked(stage, prepared, &reply, &expectation, None) {
                 return Err(vec![failure]);
             }
             match (broken.is_empty(), met_at, self.stays) {

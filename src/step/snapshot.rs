@@ -37,7 +37,7 @@ impl Snapshot {
     pub(crate) async fn run(&self, stage: &mut Stage<'_>) -> Result<(), Vec<Failure>> {
         let prepared = self.request().prepared(stage)?;
         let reply = stage.exchange(&prepared).await?;
-        if let Some(failure) = leaked(stage, &prepared, &reply, &"") {
+        if let Some(failure) = leaked(stage, &prepared, &reply, &"", None) {
             return Err(vec![failure]);
         }
         if reply.is_withheld {

@@ -12,7 +12,7 @@ use crate::judge::clock::Ruling;
 use crate::judge::{Mismatch, Reply};
 use crate::ledger::{Journal, Keys};
 use crate::outcome::{Event, Evidence, Failure, Spot, Verdict};
-use crate::scan;
+use crate::scan::Mark;
 use crate::secret::Mask;
 use crate::source::{At, Place};
 use crate::target::Target;
@@ -106,7 +106,7 @@ pub const GIVEN_BY: &str = "(given_by)";
 /// A mark that was planted.
 pub(crate) struct Canary {
     /// The mark.
-    pub(crate) mark: String,
+    pub(crate) mark: Mark,
     /// Who planted it.
     pub(crate) planter: String,
     /// The token that they showed.
@@ -288,7 +288,7 @@ impl<'a> Stage<'a> {
 
     /// Whether an answer shows what somebody has planted.
     pub(crate) fn shows_canary(&self, reply: &Reply) -> bool {
-        self.canaries.borrow().iter().any(|canary| scan::shows(&reply.visible(), &canary.mark))
+        self.canaries.borrow().iter().any(|canary| canary.mark.is_in(&reply.visible()))
     }
 
     /// Whether somebody has planted what whoever asks this must not see.
@@ -302,8 +302,15 @@ impl<'a> Stage<'a> {
         is_operators || canary.is_open_to(&asked.identity, asked.token())
     }
 
-    /// That an answer shows to somebody else what was planted. Who asks for a canary, or wants it in the answer, knows it.
-    pub(crate) fn leaked(&self, asked: &Prepared, reply: &Reply, wanted: &dyn Debug) -> Option<Failure> {
+    /// That an answer shows to somebody else what was planted. Who asks for a canary, or wants it in the answer, knows it;
+    /// what `shared_by` has planted may be seen too.
+    pub(crate) fn leaked(
+        &self,
+        asked: &Prepared,
+        reply: &Reply,
+        wanted: &dyn Debug,
+        shared_by: Option<&str>,
+    ) -> Option<Failure> {
         if !self.may_be_shown(asked) {
             return None;
         }
@@ -311,8 +318,9 @@ impl<'a> Stage<'a> {
         let canaries = self.canaries.borrow();
         let mut unknown = canaries
             .iter()
-            .filter(|canary| !self.is_open(canary, asked) && !scan::shows(said.as_bytes(), &canary.mark));
-        let shown = unknown.any(|canary| scan::shows(&reply.visible(), &canary.mark));
+            .filter(|canary| !self.is_open(canary, asked) && Some(&*canary.planter) != shared_by)
+            .filter(|canary| !canary.mark.is_in(said.as_bytes()));
+        let shown = unknown.any(|canary| canary.mark.is_in(&reply.visible()));
         shown.then(|| self.fail("leak.canary", &format!("{} was shown the canary", asked.identity)))
     }
 

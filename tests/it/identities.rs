@@ -120,7 +120,7 @@ fn an_identity_of_the_run_is_signed_in_anew_before_its_token_ends() {
     suites_of(&bench, &shared_cases(LATER), &[("sign-in-by-address.yaml", SIGN_IN_BY_ADDRESS)]);
     let new_tenant = bench.path("suites/flows/new-tenant.yaml");
     let text = std::fs::read_to_string(&new_tenant).unwrap();
-    std::fs::write(new_tenant, text.replace("token: $(access) }", "token: $(access), lives: 4h }")).unwrap();
+    std::fs::write(new_tenant, text.replace("outputs: {", "outputs: { lives: 4h,")).unwrap();
     bench.rewrite_target(|text| text.replace("life: case", "life: run, signed_in_by: sign-in-by-address"));
     all_passed(&bench, 3);
     assert_eq!(signups(&bench), 1, "she is signed in anew, not made anew");

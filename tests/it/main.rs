@@ -39,6 +39,7 @@ mod relapse;
 mod reports;
 mod requests_lost;
 mod seeds;
+mod shown_to_others;
 mod suites_page;
 mod taken_at_its_word;
 mod taken_back;

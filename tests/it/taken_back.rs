@@ -36,7 +36,7 @@ fn a_refused_write_that_is_carried_out_later_is_seen_and_put_back() {
         }
     });
     let steps = "      - access:\n          owner: me\n          calls: { make: { op: item.make, with: { id: evil } } }\n          deny: \
-                 [anonymous]\n          watch: { op: item.read, with: { id: evil } }";
+                 [anonymous]\n          watch: { op: item.read, with: { id: evil }, expect: { status: 200 } }";
     own.cases(&[("denied", "    identities: { me: guest }\n", steps)]);
     let (exit, ended) = own.run();
     assert_eq!((exit, kinds(&ended)), (1, vec![("fail", "leak.changed")]));

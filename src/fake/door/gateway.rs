@@ -215,7 +215,12 @@ fn refused(state: &mut State, route: &Route) -> Option<Out> {
         Ok(_) => (StatusCode::UNAUTHORIZED, "unauthorized request\n".to_owned()),
         Err(refusal) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{}\n", refusal.to_json())),
     };
-    Some(plain(status, &text, body))
+    let besides = if state.has(Defect::RefusalBringsData) {
+        "{\"usage\":[{\"namespace\":\"oyster-raven\"}]}"
+    } else {
+        ""
+    };
+    Some(plain(status, &text, body + besides))
 }
 
 /// What is said of a service that nobody knows, or of a name that cannot be called.

@@ -216,7 +216,10 @@ pub(super) fn issue(state: &State, mut claims: Claims, refresh: &str, life_s: i6
     if state.has(Defect::TokenForOtherNamespace) {
         MICRO.clone_into(&mut claims.iss);
     }
-    let access = token::mint(&state.token_key, &claims);
+    let mut access = token::mint(&state.token_key, &claims);
+    if claims.iss != MICRO && state.has(Defect::TenantTokensSpoiled) {
+        access.insert(0, 'x');
+    }
     json!({ "access_token": access, "refresh_token": refresh, "created": now_s, "expiry": claims.exp })
 }
 
