@@ -172,8 +172,7 @@ mod tests {
     }
 
     /// What the last of these sights amounts to, each so many milliseconds after the start.
-    fn told(sights: Vec<(u64, Sight)>) -> Shown {
-        let start = Instant::now();
+    fn told(start: Instant, sights: Vec<(u64, Sight)>) -> Shown {
         let mut follower = Follower::new(&[victim()], 1);
         let take = |(at, sight)| follower.take(Seen { at: start + Duration::from_millis(at), sight });
         sights.into_iter().map(take).last().unwrap()
@@ -211,12 +210,15 @@ mod tests {
             (vec![listed(&[&new]), Sight::Silent { since: Instant::now() }], Shown::Blind),
         ] {
             let all = format!("{sights:?}");
-            assert_eq!(told(sights.into_iter().map(|sight| (0, sight)).collect()), expected, "{all}");
+            let at_once = sights.into_iter().map(|sight| (0, sight)).collect();
+            assert_eq!(told(Instant::now(), at_once), expected, "{all}");
         }
     }
 
     #[test]
     fn a_watch_that_was_blind_for_long_does_not_show_since_when() {
+        let start = Instant::now();
+        let silent = || Sight::Silent { since: start };
         let (young, new) = (pod("new", false), pod("new", true));
         let unseen = |ms| Shown::Back(Pods::BackUnseen { silent_for: Some(Duration::from_millis(ms)) });
         let again = PodFact { restarts: 3, ..new.clone() };
@@ -228,13 +230,23 @@ mod tests {
                 Shown::Back(Pods::Back),
             ),
             (vec![(0, broken()), (2_000, listed(&[])), (2_100, listed(&[&new]))], Shown::Back(Pods::Back)),
+            // One that was silent had seen nothing since its last sign of life.
+            (vec![(2_999, silent()), (3_000, listed(&[&new]))], unseen(3_000)),
+            (
+                vec![(2_999, silent()), (3_000, listed(&[&young])), (3_100, Sight::Changed(new.clone()))],
+                Shown::Back(Pods::Back),
+            ),
+            (
+                vec![(2_999, silent()), (3_000, listed(&[])), (3_100, listed(&[&new]))],
+                Shown::Back(Pods::Back),
+            ),
             (
                 vec![(0, listed(&[&new])), (100, broken()), (2_100, listed(&[&again]))],
                 Shown::Anew(Pods::BackUnseen { silent_for: Some(Duration::from_secs(2)) }),
             ),
         ] {
             let all = format!("{sights:?}");
-            assert_eq!(told(sights), expected, "{all}");
+            assert_eq!(told(start, sights), expected, "{all}");
         }
     }
 }

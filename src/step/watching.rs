@@ -56,12 +56,11 @@ pub(super) struct Watching {
     pub(super) beat: Duration,
 }
 
-/// Which clocks a case waits for.
+/// Which clocks a case waits for besides that of the probes, for which every case waits.
 #[derive(Clone, Copy)]
 struct Wanted {
     /// Those of the registry too: it lists the pods that are back.
     pods: bool,
-    served: bool,
     registry: bool,
 }
 
@@ -69,7 +68,7 @@ impl Wanted {
     fn of(clocks: &BTreeSet<Clock>) -> Self {
         let has = |clock| clocks.contains(&clock);
         let registry = has(Clock::Registry);
-        Self { pods: registry || has(Clock::Ready), served: has(Clock::Served), registry }
+        Self { pods: registry || has(Clock::Ready), registry }
     }
 }
 
@@ -151,12 +150,11 @@ impl Watching {
     }
 
     /// Whether all that is wanted had stayed by a moment, counted from the injection.
-    fn is_over(&self, clocks: &mut Clocks, wanted: Wanted, by: Duration, injected_at: Instant) -> bool {
+    fn is_over(&self, clocks: &Clocks, wanted: Wanted, by: Duration, injected_at: Instant) -> bool {
         let stays = |since: Option<Duration>| since.is_some_and(|since| since + self.stable_for <= by);
-        clocks.served = self.served_since(injected_at, by);
         (!wanted.pods || stays(clocks.back_since))
             && (!wanted.registry || stays(clocks.registry))
-            && (!wanted.served || clocks.served.is_some())
+            && self.is_served(injected_at, by)
     }
 
     /// Asks once more for what has stayed: a watch may have kept something back, and what a registry listed at two moments
@@ -239,14 +237,13 @@ impl Watching {
         }
     }
 
-    /// Since when every probe is served for good, counted from the injection, by what was asked by a moment and is known.
-    fn served_since(&self, injected_at: Instant, by: Duration) -> Option<Duration> {
-        let since = self.probes.iter().map(|one| {
+    /// Whether every probe is served for good, by what was asked by a moment, counted from the injection, and is known.
+    fn is_served(&self, injected_at: Instant, by: Duration) -> bool {
+        let reader = self.reader();
+        self.probes.iter().all(|one| {
             let offset = injected_at.saturating_duration_since(one.probe.zero());
-            let observation = recovery_of(&one.probe.so_far(), offset, by, &self.reader()).0;
-            observation.served_since.map(|since| since.saturating_sub(offset))
-        });
-        since.collect::<Option<Vec<_>>>()?.into_iter().max()
+            recovery_of(&one.probe.so_far(), offset, by, &reader).0.served_since.is_some()
+        })
     }
 
     fn reader(&self) -> Reader {
