@@ -28,6 +28,7 @@ class Cluster:
     def __init__(self, folder, program):
         self.folder, self.program = pathlib.Path(folder).resolve(), pathlib.Path(program).resolve()
         self.work = pathlib.Path(tempfile.mkdtemp(prefix="troubles-"))
+        self.messages = []
 
     def exec(self, *command):
         """A command in the cluster's network."""
@@ -94,7 +95,9 @@ class Cluster:
         if not path.exists():
             return code, said.strip().splitlines()[:3], {}
         cases = json.loads(path.read_text())["cases"]
-        kinds = sorted({failure["kind"] for case in cases for failure in case.get("failures", [])})
+        failures = [failure for case in cases for failure in case.get("failures", [])]
+        self.messages = [failure["message"] for failure in failures]
+        kinds = sorted({failure["kind"] for failure in failures})
         recoveries = [one for case in cases for one in case.get("recoveries", [])]
         return code, kinds, recoveries[0] if recoveries else {}
 
@@ -299,6 +302,7 @@ def main():
         said = "as it should be" if is_well else f"FAILED: wanted {wanted}, found {found}"
         print(f"{trouble.__name__:<20} {time.monotonic() - began:6.1f} s  {said}", flush=True)
         if not is_well:
+            print(*(f"    {message}" for message in cluster.messages), sep="\n", flush=True)
             failed.append(trouble.__name__)
     shutil.rmtree(cluster.work)
     print(f"{len(chosen)} troubles, {len(failed)} not as they should be")
