@@ -8,7 +8,7 @@ use super::{Ended, Refusal, open, signals};
 use crate::client::origin;
 use crate::ledger::{Journal, Keys, Reading, open_changes, read_journal};
 use crate::outcome::Ending;
-use crate::run::{self, Leftover, Stop};
+use crate::run::{self, Leftover, Level, Stop};
 use crate::secret::Mask;
 use crate::step::Scene;
 use crate::suite::{self, Folder};
@@ -243,7 +243,11 @@ impl Earlier<'_> {
             now: &|| clock.now(),
         };
         let _watchdog = signals::watch_over();
-        run::sign_in_operator(&scene).await;
+        tokio::select! {
+            biased;
+            () = stop.until(Level::Leave) => {}
+            () = run::sign_in_operator(&scene) => {}
+        }
         let count = changes.len();
         host::tell(&format!(
             "run {run}: putting back {count} changes; that of an image waits for its rollout, others until they have settled\n"

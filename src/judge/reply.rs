@@ -33,7 +33,7 @@ pub struct Reply {
     pub body: Vec<u8>,
     /// What a caller sees besides, such as a reason phrase and trailers.
     pub aside: Vec<u8>,
-    /// Whether it may hold secrets at places that could not be found in it: its body is judged, and not shown.
+    /// Whether it may hold a secret elsewhere than at the place where one was sought: its body is judged, and not shown.
     pub is_withheld: bool,
     /// For a redirect to an address that the target file does not name: scheme, host and port of that address.
     pub elsewhere: Option<String>,
@@ -53,7 +53,7 @@ impl Reply {
             return self.text();
         }
         format!(
-            "({} bytes, not shown: they may hold a secret, and no JSON in which it could be found)",
+            "({} bytes, not shown: they may hold a secret, which does not stand where it should)",
             self.body.len()
         )
     }

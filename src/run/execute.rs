@@ -65,7 +65,7 @@ pub async fn execute(plan: &Plan<'_>, scene: &Scene<'_>, accounts: &Accounts, se
     };
     (scene.events)(Event::RunStarted(Box::new(running.start.clone())));
     if running.is_going_on() && plan.cases.iter().any(|planned| planned.unrun.is_none()) {
-        sign_in_operator(scene).await;
+        running.unless_stopped(sign_in_operator(scene)).await;
     }
     let (shared, rest) = plan.cases.split_at(plan.cases.partition_point(|it| it.lane == Lane::Shared));
     let (given, alone) = rest.split_at(rest.partition_point(|it| it.lane == Lane::Given));
@@ -140,7 +140,7 @@ impl Running<'_> {
         };
         let own = format!("(given {})", flow.value);
         let limit = cases.iter().map(|planned| planned.case.limit).max().unwrap_or_default();
-        renew_operator(self.scene, limit).await;
+        self.unless_stopped(renew_operator(self.scene, limit)).await;
         let mut stage = Stage::new(self.scene, &own, &first.case.source.name);
         stage.enter_given(flow);
         let run = stage.run_flow(&flow.value, serde_json::Map::new()).map_ok(drop);
@@ -186,6 +186,17 @@ impl Running<'_> {
         let is_first = self.settings.fail_fast && self.halted.get().is_none();
         if is_first && end.verdict == Verdict::Fail && self.start.forgives(end).is_none() {
             self.halted.set(Some(Halt::FirstFailure));
+        }
+    }
+
+    /// Does what comes before any case, until its end, the run's, or the first signal: it has no verdict that is worth waiting for.
+    async fn unless_stopped(&self, work: impl Future<Output = ()>) {
+        let left =
+            self.settings.timeout.map_or(Duration::MAX, |most| most.saturating_sub(self.started.elapsed()));
+        tokio::select! {
+            biased;
+            () = self.settings.stop.until(Level::Undo) => {}
+            _ = tokio::time::timeout(left, work) => {}
         }
     }
 

@@ -297,10 +297,10 @@ pub(super) fn is_rejected(scene: &Scene<'_>) -> bool {
     matches!(&*scene.operator.borrow(), Some(Err(why)) if &*why.kind == REJECTED)
 }
 
-/// Signs `operator` in if that was tried before in vain, unless it was kept out for good.
+/// Signs `operator` in if it is not, unless it was kept out for good.
 pub(super) async fn retry_operator(scene: &Scene<'_>) {
-    let is_out = matches!(&*scene.operator.borrow(), Some(Err(_)));
-    if is_out && !is_rejected(scene) {
+    let is_in = matches!(&*scene.operator.borrow(), Some(Ok(_)));
+    if !is_in && !is_rejected(scene) {
         sign_in_operator(scene).await;
     }
 }

@@ -410,6 +410,12 @@ pub(crate) fn learn_secrets(captures: &Captures, json: &Value, stage: &Stage<'_>
     secret.filter_map(|(_, from)| from.value_in(json)).for_each(|value| stage.learn(&value));
 }
 
+/// Whether what is captured as a secret is missing, so that it may stand elsewhere.
+pub(crate) fn lacks_a_secret(captures: &Captures, json: &Value, stage: &Stage<'_>) -> bool {
+    let mut secret = captures.iter().filter(|(name, from)| is_secret(name, from, stage));
+    secret.any(|(_, from)| from.value_in(json).is_none_or(|value| value.is_null() || value == ""))
+}
+
 /// A map of names to data, rendered.
 pub(crate) fn render_map(
     map: &BTreeMap<At<String>, Data>,

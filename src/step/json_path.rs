@@ -5,6 +5,11 @@
 use crate::source::outside_quotes;
 use serde_json_path::JsonPath;
 
+/// Whether a path may lead to any number of values, none among them. A name in which such a sign stands counts as one too.
+pub(super) fn names_many(path: &str) -> bool {
+    path.contains(['*', '?', ':', ',']) || path.contains("..")
+}
+
 /// So deep may brackets stand in brackets: the library reads filters in filters twice each, so that thirteen take seconds, and
 /// calls itself for each round one, so that thousands end the process.
 const NESTED_AT_MOST: usize = 4;

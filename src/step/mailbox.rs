@@ -100,8 +100,10 @@ impl<'a> Reader<'a> {
         let Self { to, pattern, aside, way } = self;
         match way {
             By::Operation { prepared, path, decode } => {
-                let reply = aside.exchange(prepared).await?;
+                let mut reply = aside.exchange(prepared).await?;
                 let found = message(&reply, path, *decode).and_then(|text| first_group(&text, pattern));
+                // It may hold the message elsewhere.
+                reply.is_withheld |= found.is_none() && reply.is_success();
                 Ok(Sight { found, unread: unread(&reply), evidence: shown(aside, &prepared.shown(), &reply) })
             }
             By::Log { prepared, lines } => {

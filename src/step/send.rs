@@ -2,7 +2,7 @@
 //!
 //! Lives here: the one way in which steps reach the target. Does not: judging the reply.
 
-use super::json_path::json_path;
+use super::json_path::{json_path, names_many};
 use super::leased::noted;
 use super::operation::LookUp;
 use super::request::Request;
@@ -260,20 +260,26 @@ impl Stage<'_> {
         });
     }
 
-    /// Values at secret paths are secrets from now on, before anything of the reply is shown.
+    /// Values at secret paths are secrets from now on, before anything of the reply is shown. Where one is missing, it may stand
+    /// elsewhere: under another name, say.
     fn learn_secrets(&self, operation: Option<&Operation>, prepared: &Prepared, reply: &mut Reply) {
         let declared = operation.into_iter().flat_map(|it| &it.secret).map(|path| &path.value);
         let mut paths = declared.chain(&prepared.secret).peekable();
         if paths.peek().is_none() {
             return;
         }
-        let Some(json) = reply.json() else {
-            reply.is_withheld = reply.is_success();
-            return;
-        };
-        for path in paths.filter_map(|path| json_path(path).ok()) {
-            path.query(&json).all().into_iter().for_each(|value| self.learn(value));
-        }
+        let json = reply.json();
+        // All are learned, also behind one that is missing.
+        let missing = paths.filter(|path| !self.learns_at(path, json.as_ref())).count();
+        reply.is_withheld = missing > 0 && reply.is_success();
+    }
+
+    /// Whether there was something to learn at a path, or need not be: a list may be empty.
+    fn learns_at(&self, path: &str, json: Option<&Value>) -> bool {
+        let (Some(json), Ok(compiled)) = (json, json_path(path)) else { return false };
+        let found = compiled.query(json).all();
+        found.iter().for_each(|value| self.learn(value));
+        found.into_iter().any(|value| !value.is_null() && value != "") || names_many(path)
     }
 
     /// Makes a change durable, with its undo, before it is sent. While undoing, nothing is announced.

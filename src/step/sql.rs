@@ -221,7 +221,13 @@ impl Sql {
         let mut evidence = vec![stage.evidence("query", self.query.trim())];
         if let Some(rows) = rows {
             let many = rows.json.as_array().map_or(0, Vec::len);
-            let text = format!("{many} rows after {:.1?}\n{}", rows.took, rows.json);
+            let shown = match expect::lacks_a_secret(&self.capture, &rows.json, stage) {
+                true => {
+                    "(not shown: they may hold a secret, which does not stand where it should)".to_owned()
+                }
+                false => rows.json.to_string(),
+            };
+            let text = format!("{many} rows after {:.1?}\n{shown}", rows.took);
             evidence.push(stage.evidence("rows", &text));
         }
         evidence

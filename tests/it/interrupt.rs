@@ -1,5 +1,6 @@
 //! Deaths in the middle of a run: nothing is left behind.
 
+use crate::own_platform::Own;
 use crate::program::{Bench, code, stderr, stdout, summary};
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
@@ -362,6 +363,48 @@ fn a_wait_for_the_target_that_was_cut_short_says_by_what() {
         assert_eq!(code(&output), code_wanted, "{why}: {}{}", stdout(&output), stderr(&output));
         let summary = summary(&bench.path("reports")).to_string();
         assert!(summary.contains(why) && !summary.contains("did not answer within"), "{why}: {summary}");
+    }
+}
+
+/// How a program ended that is given a minute for it.
+fn within_a_minute(mut child: Child) -> std::process::Output {
+    for _ in 0..600 {
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    child.kill().ok();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn nobody_waits_for_a_sign_in_that_is_not_answered_once_the_run_is_over() {
+    for (more, signals, wanted, why) in [
+        (&["--timeout", "1s"][..], 0, 3, "the run's time was up"),
+        (&[][..], 1, 143, "a signal"),
+        (&[][..], 3, 143, "a signal"),
+    ] {
+        let own = Own::answering(|_, state| {
+            state.lock().unwrap().asked.push("anything".into());
+            loop {
+                std::thread::park();
+            }
+        });
+        own.target("answer_within: 10m\n");
+        own.cases(&[("reads", "", "      - call: { op: item.read, as: operator, with: { id: one } }")]);
+        let mut run = own.command(&[&["run"][..], more].concat());
+        let run = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        while own.asked("anything") == 0 {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        for _ in 0..signals {
+            send(&run, "-TERM");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        let output = within_a_minute(run);
+        assert_eq!(output.status.code(), Some(wanted), "{why}: {}{}", stdout(&output), stderr(&output));
+        assert!(summary(&own.path("reports")).to_string().contains(why), "{why}");
     }
 }
 

@@ -173,6 +173,63 @@ fn a_secret_of_an_answer_is_hidden_also_when_the_answer_is_wrong() {
 }
 
 #[test]
+fn a_secret_that_stands_elsewhere_than_where_it_was_sought_is_not_shown() {
+    const SECRET: &str = "t0ken-under-another-name";
+    let shapes = [
+        ("renamed", json!({ "accessToken": SECRET })),
+        ("beside-null", json!({ "token": null, "accessToken": SECRET })),
+        ("beside-nothing", json!({ "token": "", "accessToken": SECRET })),
+        ("wrapped", json!({ "data": { "token": SECRET } })),
+        ("listed", json!([{ "token": SECRET }])),
+    ];
+    for (name, shape) in &shapes {
+        let answer = shape.clone();
+        let captured = Own::answering(move |asked, state| match asked.what.as_str() {
+            "GET /pair" => ok(&answer),
+            _ => obedient(asked, state),
+        });
+        let captures = "capture: { token: { path: $.token, secret: true } }";
+        captured.cases(&[(
+            name,
+            "",
+            &format!("      - call: {{ get: /pair, expect: {{ body: {{ $.id: 1 }} }}, {captures} }}"),
+        )]);
+        let answer = shape.clone();
+        let signed_in = Own::answering(move |asked, state| match asked.what.as_str() {
+            "POST /token" => ok(&answer),
+            _ => obedient(asked, state),
+        });
+        signed_in.cases(&[(name, "", "      - call: { op: item.read, as: operator, with: { id: one } }")]);
+        for (own, wanted) in [(captured, 1), (signed_in, 3)] {
+            let output = own.muster(&["run", "--seed", "1"]);
+            assert_eq!(code(&output), wanted, "{name}: {}{}", stdout(&output), stderr(&output));
+            assert!(!own.is_written(SECRET, &output), "{name}: it is written: {}", stdout(&output));
+            let is_said = own.is_written("bytes, not shown: they may hold a secret", &output);
+            assert!(is_said || *name == "beside-nothing", "{name}: {}", stdout(&output));
+        }
+    }
+}
+
+#[test]
+fn a_code_that_stands_elsewhere_in_a_mailbox_is_not_shown() {
+    const CODE: &str = "c0de-under-another-name";
+    let own = Own::answering(|asked, state| match asked.what.as_str() {
+        "GET /items/one" => ok(&json!({ "kode": CODE })),
+        _ => obedient(asked, state),
+    });
+    own.target("mailbox: { code: { op: item.value, path: $.code, pattern: '(.+)' } }\n");
+    let receive = "      - receive: { what: code, to: me@a.test, within: 50ms, capture: code }";
+    own.cases(&[("waits", "", receive)]);
+    let output = own.muster(&["run", "--seed", "1"]);
+    assert_eq!(code(&output), 1, "{}{}", stdout(&output), stderr(&output));
+    assert!(
+        own.is_written("bytes, not shown", &output) && !own.is_written(CODE, &output),
+        "{}",
+        stdout(&output)
+    );
+}
+
+#[test]
 fn reports_of_an_earlier_run_are_not_taken_for_those_of_this_one() {
     let own = Own::answering(obedient);
     own.set("one", json!(1));
