@@ -239,11 +239,19 @@ impl Kube {
     pub async fn cluster_uid(&self) -> Result<String, KubeError> {
         let namespace = self.namespace("kube-system").await?;
         let uid = namespace.metadata.uid.unwrap_or_default();
-        if uid.chars().all(|sign| sign.is_ascii_alphanumeric() || sign == '-') {
+        if !uid.is_empty() && uid.chars().all(|sign| sign.is_ascii_alphanumeric() || sign == '-') {
             return Ok(uid);
         }
-        let why = "the UID of `kube-system` has signs that no UID has".into();
+        let why = "the UID of `kube-system` is none: it is empty, or has signs that no UID has".into();
         Err(KubeError::Unreadable { what: "read namespace kube-system".into(), why })
+    }
+
+    /// Whether a namespace is being deleted, and all that is in it.
+    ///
+    /// # Errors
+    /// As every call: see [`KubeError`].
+    pub async fn is_namespace_leaving(&self, name: &str) -> Result<bool, KubeError> {
+        Ok(self.namespace(name).await?.metadata.deletion_timestamp.is_some())
     }
 
     /// The labels of a namespace.

@@ -157,6 +157,7 @@ mod tests {
             replicas: 1,
             is_paused: false,
             is_rolled_out: true,
+            has_all: true,
             containers: containers.iter().map(|name| ((*name).to_owned(), format!("{name}:1"))).collect(),
             template: "t".into(),
             restarted_at: None,

@@ -34,15 +34,16 @@ async fn facts(chosen: &Chosen<'_>, traits: Traits, stage: &Stage<'_>) -> Result
         is_allowed: stage.scene.may_disrupt,
         group: member.group_name.clone(),
         permitted: file.permits.disrupt.iter().map(|it| it.value.clone()).collect(),
-        pinned_uid: place.and_then(|place| place.cluster_uid.clone()),
+        pinned_uid: place.and_then(KubernetesPlace::pinned).map(str::to_owned),
         cluster_uid: kube.cluster_uid().await?,
         owner: place
             .map(KubernetesPlace::owner)
             .map(|(key, value)| (key.into(), value.into()))
             .unwrap_or_default(),
         labels: kube.namespace_labels(&namespace).await?,
-        frozen_by: frozen_by(kube, &namespace, stage).await?,
         exhausted_budget: exhausted_budget(chosen, traits).await?,
+        // The last thing that is asked: whoever freezes while the cluster answers the rest is heard.
+        frozen_by: frozen_by(kube, &namespace, stage).await?,
         namespace,
         own_pod: stage.scene.own_pod.clone(),
         victims: victims.iter().map(|victim| victim.name.clone()).collect(),
@@ -85,13 +86,16 @@ async fn exhausted_budget(chosen: &Chosen<'_>, traits: Traits) -> Result<Option<
 }
 
 async fn frozen_by(kube: &Kube, namespace: &str, stage: &Stage<'_>) -> Result<Option<String>, KubeError> {
-    if let Some(file) = stage.scene.target.freeze_file() {
-        return Ok(Some(format!("the file {file}")));
+    if kube.is_namespace_leaving(namespace).await? {
+        return Ok(Some(format!("the deletion of namespace {namespace}")));
     }
-    let annotation = kube.annotation(namespace, guard::FREEZE_ANNOTATION).await?;
-    Ok(annotation
-        .filter(|value| freezes(value))
-        .map(|_| format!("the annotation {} of namespace {namespace}", guard::FREEZE_ANNOTATION)))
+    let annotation =
+        kube.annotation(namespace, guard::FREEZE_ANNOTATION).await?.filter(|value| freezes(value));
+    // The file is looked at after all that may be answered late.
+    let file = stage.scene.target.freeze_file().map(|file| format!("the file {file}"));
+    let annotation =
+        annotation.map(|_| format!("the annotation {} of namespace {namespace}", guard::FREEZE_ANNOTATION));
+    Ok(file.or(annotation))
 }
 
 /// Whether an annotation of this value freezes: whoever set it meant it, unless it says the opposite.

@@ -57,15 +57,21 @@ impl Standing {
         stage: &Stage<'_>,
     ) -> Result<(), Vec<Failure>> {
         let now = Self::now(kube, member, stage).await?;
-        let uids = |standing: &Self| -> BTreeSet<String> {
-            standing.pods.iter().map(|pod| pod.uid.clone()).collect()
-        };
-        let is_other = uids(self) != uids(&now) || self.deployments != now.deployments;
-        let others = is_other.then(|| "somebody else has changed its pods, or what keeps them".to_owned());
+        let others =
+            (!self.is_as(&now)).then(|| "somebody else has changed its pods, or what keeps them".to_owned());
         match now.unsettled().or(others) {
             None => Ok(()),
             Some(why) => Err(vec![now.doubt(&why, member, stage)]),
         }
+    }
+
+    /// Whether the same pods stand there, kept and labelled as they were: what the guards were told still holds.
+    fn is_as(&self, other: &Self) -> bool {
+        let kept = |standing: &Self| -> BTreeSet<_> {
+            let told = |pod: &PodFact| (pod.uid.clone(), pod.owner.clone(), pod.labels.clone());
+            standing.pods.iter().map(told).collect()
+        };
+        kept(self) == kept(other) && self.deployments == other.deployments
     }
 
     async fn now(kube: &Kube, member: &Member, stage: &Stage<'_>) -> Result<Self, Vec<Failure>> {
@@ -88,7 +94,7 @@ impl Standing {
 
     /// Why it is not settled, if it is not.
     fn unsettled(&self) -> Option<String> {
-        let rolling = |fact: &DeploymentFact| !fact.is_rolled_out && !fact.is_paused;
+        let rolling = |fact: &DeploymentFact| !(fact.is_rolled_out || (fact.is_paused && fact.has_all));
         if self.pods.is_empty() {
             return Some("it has no pod".into());
         }
@@ -178,9 +184,41 @@ mod tests {
             replicas: 2,
             is_paused: false,
             is_rolled_out: true,
+            has_all: true,
             containers: vec![("log".into(), "log:1".into()), ("web".into(), "web:1".into())],
             template: "t".into(),
             restarted_at: None,
+        }
+    }
+
+    #[test]
+    fn a_pod_that_is_kept_or_labelled_otherwise_is_not_as_it_was() {
+        let owner = |name: &str| Owner { kind: "StatefulSet".into(), name: name.into() };
+        let pod = |uid: &str, owner: Option<Owner>, label: &str| PodFact {
+            name: "web-0".into(),
+            uid: uid.into(),
+            namespace: "shop".into(),
+            labels: BTreeMap::from([("tier".into(), label.into())]),
+            is_ready: true,
+            phase: "Running".into(),
+            deletion_requested: false,
+            created_at: String::new(),
+            node: None,
+            owner,
+            image: None,
+            restarts: 0,
+        };
+        let standing = |pod| Standing { pods: vec![pod], deployments: BTreeMap::new() };
+        let before = standing(pod("u", Some(owner("web")), "front"));
+        assert!(before.is_as(&standing(pod("u", Some(owner("web")), "front"))));
+        assert!(before.is_as(&standing(PodFact { restarts: 1, ..pod("u", Some(owner("web")), "front") })));
+        for other in [
+            pod("v", Some(owner("web")), "front"),
+            pod("u", None, "front"),
+            pod("u", Some(owner("shop")), "front"),
+            pod("u", Some(owner("web")), "back"),
+        ] {
+            assert!(!before.is_as(&standing(other.clone())), "{other:?}");
         }
     }
 

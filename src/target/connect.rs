@@ -268,9 +268,9 @@ impl KubernetesPlace {
     /// # Errors
     /// That it is another one, or did not say.
     pub async fn compare(&self, kube: &Kube) -> Result<(), String> {
-        let Some(pinned) = &self.cluster_uid else { return Ok(()) };
+        let Some(pinned) = self.pinned() else { return Ok(()) };
         let found = kube.cluster_uid().await.map_err(|error| error.to_string())?;
-        if found == *pinned {
+        if found == pinned {
             return Ok(());
         }
         Err(format!("this is another cluster: `cluster_uid` is {pinned}, found {found}"))

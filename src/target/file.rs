@@ -105,9 +105,9 @@ pub struct KubernetesPlace {
     /// The address of an API without sign-in, for fakes.
     pub server: Option<At<String>>,
     /// The UID of the namespace `kube-system`: pins the cluster, so that a context that points elsewhere is noticed.
-    pub cluster_uid: Option<String>,
+    pub cluster_uid: Option<At<String>>,
     /// A file whose presence freezes all disruption, as the annotation `muster/freeze` of a namespace does there.
-    pub freeze_file: Option<String>,
+    pub freeze_file: Option<At<String>>,
     /// The label of the namespaces in which something may be broken, as `key=value`.
     #[serde(default = "default_owner")]
     pub owner: At<String>,
@@ -123,10 +123,30 @@ impl KubernetesPlace {
         self.owner.value.split_once('=').unwrap_or_default()
     }
 
+    /// The UID of the cluster that is meant.
+    pub fn pinned(&self) -> Option<&str> {
+        self.cluster_uid.as_ref().map(|uid| uid.value.as_str())
+    }
+
     fn problems(&self) -> Vec<Problem> {
         let is_label = |(key, value): (&str, &str)| !key.is_empty() && !value.is_empty();
         let text = || format!("wanted a label such as `owner=micro`, found `{}`", self.owner.value);
-        if is_label(self.owner()) { vec![] } else { vec![Problem::new(self.owner.at, text())] }
+        let mut found = vec![];
+        if !is_label(self.owner()) {
+            found.push(Problem::new(self.owner.at, text()));
+        }
+        if let Some(uid) = self.cluster_uid.as_ref().filter(|uid| uid.value.is_empty()) {
+            found.push(Problem::new(
+                uid.at,
+                "wanted the UID of a cluster, found an empty text, which pins none",
+            ));
+        }
+        let is_none = |file: &&At<String>| file.value.is_empty() || file.value.starts_with('~');
+        if let Some(file) = self.freeze_file.as_ref().filter(is_none) {
+            let text = format!("wanted a path, found `{}`, where no file would ever be", file.value);
+            found.push(Problem::new(file.at, text).hint("no shell reads it: write the path in full"));
+        }
+        found
     }
 }
 
@@ -263,7 +283,7 @@ impl TargetFile {
     pub fn places(&self) -> BTreeMap<String, String> {
         let proxy = self.proxy.as_ref().and_then(|at| client::origin(&as_url(at), ""));
         let proxy = proxy.map(|origin| ("proxy".to_owned(), origin));
-        let cluster = self.kubernetes.as_ref().and_then(|place| place.cluster_uid.clone());
+        let cluster = self.kubernetes.as_ref().and_then(|place| Some(place.pinned()?.to_owned()));
         let cluster = cluster.map(|uid| ("kubernetes".to_owned(), uid));
         let databases = self.databases.iter().map(|(name, it)| {
             (format!("database {}", name.value), format!("{}/{}", it.postgres.value, it.database))
@@ -338,10 +358,30 @@ fn look_over(file: &TargetFile) -> Vec<Problem> {
     found.extend(file.mailbox.iter().flat_map(|(name, mailbox)| mailbox::wrong(name, mailbox, file)));
     found.extend(file.databases.iter().flat_map(|(name, database)| database.problems(name)));
     found.extend(file.buckets.iter().flat_map(|(name, bucket)| bucket.problems(name)));
-    let empty = file.groups.iter().filter(|(_, group)| group.members.is_empty());
-    found.extend(
-        empty.map(|(name, _)| Problem::new(name.at, format!("the group `{}` has no members", name.value))),
-    );
+    found.extend(file.groups.iter().flat_map(|(name, group)| wrong_group(name, group)));
+    found
+}
+
+/// A group of which nothing could be broken, or something else than is meant.
+fn wrong_group(name: &At<String>, group: &Group) -> Vec<Problem> {
+    let mut found = vec![];
+    if group.members.is_empty() {
+        found.push(Problem::new(name.at, format!("the group `{}` has no members", name.value)));
+    }
+    let is_member =
+        |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    let others = group.members.iter().filter(|member| !is_member(member));
+    found.extend(others.map(|member| {
+        let text = format!("wanted a member of letters, digits, `-`, `_` and `.`, found `{}`", member.value);
+        Problem::new(member.at, text).hint("its name stands in `pod_of`, a label selector")
+    }));
+    let pod_of = &group.pod_of;
+    if pod_of.trim().is_empty() || (group.members.len() > 1 && !pod_of.contains("$(member)")) {
+        let text = format!("wanted a label selector of one member's pods, found `{}`", pod_of.value);
+        found.push(
+            Problem::new(pod_of.at, text).hint("such as `name=$(member)`: without it any member is meant"),
+        );
+    }
     found
 }
 

@@ -29,13 +29,13 @@ pub(super) async fn examined(target: &Target, needed: &Needed, mask: &Mask) -> V
 }
 
 async fn identity(kube: &Kube, place: &KubernetesPlace) -> Finding {
-    match (kube.cluster_uid().await, &place.cluster_uid) {
+    match (kube.cluster_uid().await, place.pinned()) {
         (Err(error), _) => Finding::bad(
             "cluster",
             error.to_string(),
             "look at `kubernetes`, and at the rights of its account",
         ),
-        (Ok(found), Some(pinned)) if found == *pinned => {
+        (Ok(found), Some(pinned)) if found == pinned => {
             Finding::good("cluster", format!("it is the one that is meant ({found})"))
         }
         (Ok(found), Some(pinned)) => Finding::bad(

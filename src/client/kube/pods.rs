@@ -366,11 +366,37 @@ fn sentence(status: &Status) -> String {
 fn budget_fact(budget: policy::PodDisruptionBudget) -> BudgetFact {
     let name = budget.name_any();
     let status = budget.status.unwrap_or_default();
+    let is_stale = status.observed_generation < budget.metadata.generation;
     BudgetFact {
         name,
-        disruptions_allowed: status.disruptions_allowed,
+        // A status of before the last change allows nothing, as the eviction API has it.
+        disruptions_allowed: if is_stale { 0 } else { status.disruptions_allowed },
         healthy: status.current_healthy,
         needed: status.desired_healthy,
         selector: budget.spec.and_then(|spec| spec.selector),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_budget_whose_status_is_of_before_its_last_change_allows_nothing() {
+        for (generation, observed, expected) in [
+            (json!(2), json!(2), 1),
+            (json!(2), json!(1), 0),
+            (json!(2), json!(null), 0),
+            (json!(null), json!(null), 1),
+        ] {
+            let counts = json!({
+                "observedGeneration": observed, "disruptionsAllowed": 1, "currentHealthy": 2, "desiredHealthy": 1,
+                "expectedPods": 2,
+            });
+            let budget = json!({ "metadata": { "generation": generation }, "status": counts });
+            let budget = budget_fact(serde_json::from_value(budget).unwrap());
+            assert_eq!(budget.disruptions_allowed, expected, "{generation} {observed}");
+        }
     }
 }

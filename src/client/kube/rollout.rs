@@ -24,6 +24,8 @@ pub struct DeploymentFact {
     pub is_paused: bool,
     /// Whether it has seen its newest template, and all its pods are of it and available; the old ones gone.
     pub is_rolled_out: bool,
+    /// Whether all pods that are wanted are there and available, of whichever template.
+    pub has_all: bool,
     /// Its containers, init containers left out: name and image.
     pub containers: Vec<(String, String)>,
     /// A hash of its template but for the images of these containers and the mark of a restart: see [`DeploymentFact::rest`].
@@ -57,6 +59,7 @@ impl DeploymentFact {
             replicas: wanted(deployment),
             is_paused: spec.and_then(|spec| spec.paused).unwrap_or(false),
             is_rolled_out: is_complete(deployment),
+            has_all: has_all(deployment),
             containers: containers.map(|container| (container.name.clone(), image(container))).collect(),
             restarted_at: template.metadata.as_ref().and_then(restarted_at),
             template: hash_of(template),
@@ -146,15 +149,27 @@ pub fn is_image(told: &str, given: &str) -> bool {
     told.strip_prefix(given).is_some_and(|rest| rest.is_empty() || rest.starts_with('@'))
 }
 
-/// As `kubectl rollout status` decides it.
+/// As `kubectl rollout status` decides it; one that is being deleted will not be.
 fn is_complete(deployment: &Deployment) -> bool {
     let wanted = wanted(deployment);
     let Some(status) = &deployment.status else { return false };
     let count = |number: Option<i32>| number.unwrap_or(0);
-    status.observed_generation >= deployment.metadata.generation
+    deployment.metadata.deletion_timestamp.is_none()
+        && status.observed_generation >= deployment.metadata.generation
         && count(status.updated_replicas) >= wanted
         && count(status.replicas) <= count(status.updated_replicas)
         && count(status.available_replicas) >= count(status.updated_replicas)
+}
+
+/// Whether all pods that are wanted, and that there are, are available: old and new ones, where a rollout is paused.
+fn has_all(deployment: &Deployment) -> bool {
+    let wanted = wanted(deployment);
+    let Some(status) = &deployment.status else { return false };
+    let there = status.replicas.unwrap_or(0);
+    deployment.metadata.deletion_timestamp.is_none()
+        && status.observed_generation >= deployment.metadata.generation
+        && wanted > 0
+        && status.available_replicas.unwrap_or(0) >= wanted.max(there)
 }
 
 #[cfg(test)]
@@ -219,6 +234,34 @@ mod tests {
             .unwrap();
             let case = (generation, observed, replicas, updated, available);
             assert_eq!(is_complete(&deployment), expected, "{case:?}");
+        }
+    }
+
+    #[test]
+    fn a_deployment_has_all_its_pods_when_those_that_are_wanted_are_there_and_available() {
+        for (generation, observed, [wanted, replicas, available], is_leaving, expected) in [
+            (2, 2, [2, 2, 2], false, true),
+            (2, 1, [2, 2, 2], false, false),
+            (2, 2, [2, 3, 3], false, true),
+            (2, 2, [2, 3, 2], false, false),
+            (2, 2, [3, 2, 2], false, false),
+            (2, 2, [2, 2, 1], false, false),
+            (2, 2, [0, 1, 1], false, false),
+            (2, 2, [2, 2, 2], true, false),
+        ] {
+            let deletion = is_leaving.then_some("2020-11-01T00:00:00Z");
+            let deployment: Deployment = serde_json::from_value(json!({
+                "metadata": { "generation": generation, "deletionTimestamp": deletion },
+                "spec": { "replicas": wanted, "selector": {}, "template": {}, "paused": true },
+                "status": {
+                    "observedGeneration": observed, "replicas": replicas, "availableReplicas": available,
+                    "updatedReplicas": wanted,
+                },
+            }))
+            .unwrap();
+            let case = (generation, observed, wanted, replicas, available, is_leaving);
+            assert_eq!(has_all(&deployment), expected, "{case:?}");
+            assert!(!(is_leaving && is_complete(&deployment)), "{case:?}");
         }
     }
 }
