@@ -27,5 +27,5 @@ pub use decimal::{as_written, unkept};
 pub use found::found;
 pub use json::{MOST_VALUES, NoJson, read as read_json};
 pub use refusal::{Form, Refusals};
-pub use reply::{Expectation, Mismatch, Reply, Transport, select};
+pub use reply::{Expectation, Mismatch, NOT_SHOWN, Reply, Transport, select};
 pub use rows::RowsExpectation;

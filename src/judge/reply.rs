@@ -41,6 +41,9 @@ pub struct Reply {
     pub took: Duration,
 }
 
+/// What is said instead of what may hold a secret elsewhere than where it was sought.
+pub const NOT_SHOWN: &str = "not shown: they may hold a secret, which does not stand where it should";
+
 impl Reply {
     /// The body as text; what is not UTF-8 is replaced.
     pub fn text(&self) -> String {
@@ -52,10 +55,7 @@ impl Reply {
         if !self.is_withheld {
             return self.text();
         }
-        format!(
-            "({} bytes, not shown: they may hold a secret, which does not stand where it should)",
-            self.body.len()
-        )
+        format!("({} bytes, {NOT_SHOWN})", self.body.len())
     }
 
     /// The body as JSON, if it is.

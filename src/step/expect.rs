@@ -2,7 +2,7 @@
 //!
 //! Lives here: the syntax of expectations and of captures, and how they become what `judge` takes. Does not: judging.
 
-use super::json_path::json_path;
+use super::json_path::{json_path, names_many};
 use super::look::Look;
 use super::stage::Stage;
 use super::{Data, Names};
@@ -413,7 +413,20 @@ pub(crate) fn learn_secrets(captures: &Captures, json: &Value, stage: &Stage<'_>
 /// Whether what is captured as a secret is missing, so that it may stand elsewhere.
 pub(crate) fn lacks_a_secret(captures: &Captures, json: &Value, stage: &Stage<'_>) -> bool {
     let mut secret = captures.iter().filter(|(name, from)| is_secret(name, from, stage));
-    secret.any(|(_, from)| from.value_in(json).is_none_or(|value| value.is_null() || value == ""))
+    secret.any(|(_, from)| from.value_in(json).is_none_or(|value| says_nothing(&value)))
+}
+
+/// Whether there was something to learn as a secret at a path, or need not be: a list may be empty.
+pub(crate) fn learn_at(path: &str, json: Option<&Value>, stage: &Stage<'_>) -> bool {
+    let (Some(json), Ok(compiled)) = (json, json_path(path)) else { return false };
+    let found = compiled.query(json).all();
+    found.iter().for_each(|value| stage.learn(value));
+    found.into_iter().any(|value| !says_nothing(value)) || names_many(path)
+}
+
+/// Whether a value is none that could be a secret.
+fn says_nothing(value: &Value) -> bool {
+    value.is_null() || value == ""
 }
 
 /// A map of names to data, rendered.

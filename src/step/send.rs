@@ -2,7 +2,7 @@
 //!
 //! Lives here: the one way in which steps reach the target. Does not: judging the reply.
 
-use super::json_path::{json_path, names_many};
+use super::expect::learn_at;
 use super::leased::noted;
 use super::operation::LookUp;
 use super::request::Request;
@@ -270,16 +270,8 @@ impl Stage<'_> {
         }
         let json = reply.json();
         // All are learned, also behind one that is missing.
-        let missing = paths.filter(|path| !self.learns_at(path, json.as_ref())).count();
+        let missing = paths.filter(|path| !learn_at(path, json.as_ref(), self)).count();
         reply.is_withheld = missing > 0 && reply.is_success();
-    }
-
-    /// Whether there was something to learn at a path, or need not be: a list may be empty.
-    fn learns_at(&self, path: &str, json: Option<&Value>) -> bool {
-        let (Some(json), Ok(compiled)) = (json, json_path(path)) else { return false };
-        let found = compiled.query(json).all();
-        found.iter().for_each(|value| self.learn(value));
-        found.into_iter().any(|value| !value.is_null() && value != "") || names_many(path)
     }
 
     /// Makes a change durable, with its undo, before it is sent. While undoing, nothing is announced.

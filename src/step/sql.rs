@@ -10,7 +10,7 @@ use super::poll::{EVERY, SHORTEST_BEAT};
 use super::stage::Stage;
 use super::writing::{self, PutBack};
 use crate::client::postgres::{NoRows, Rows};
-use crate::judge::RowsExpectation;
+use crate::judge::{NOT_SHOWN, RowsExpectation};
 use crate::outcome::{Evidence, Failure};
 use crate::source::{At, Place, Problem, Span};
 use serde::Deserialize;
@@ -222,9 +222,7 @@ impl Sql {
         if let Some(rows) = rows {
             let many = rows.json.as_array().map_or(0, Vec::len);
             let shown = match expect::lacks_a_secret(&self.capture, &rows.json, stage) {
-                true => {
-                    "(not shown: they may hold a secret, which does not stand where it should)".to_owned()
-                }
+                true => format!("({NOT_SHOWN})"),
                 false => rows.json.to_string(),
             };
             let text = format!("{many} rows after {:.1?}\n{shown}", rows.took);

@@ -326,11 +326,7 @@ const MOST_PACE: f64 = 1_000.0;
 
 fn look_over(file: &TargetFile) -> Vec<Problem> {
     let mut found = vec![];
-    let is_name = |text: &str| {
-        !text.starts_with('.')
-            && !text.is_empty()
-            && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-    };
+    let is_name = |text: &str| !text.starts_with('.') && is_word(text);
     if ["key", "secrets"].contains(&file.name.as_str()) {
         let text = format!("a target cannot be called `{}`: a file of the state folder is", file.name.value);
         found.push(Problem::new(file.name.at, text));
@@ -362,15 +358,18 @@ fn look_over(file: &TargetFile) -> Vec<Problem> {
     found
 }
 
+/// Whether a text is of letters, digits, `-`, `_` and `.` alone.
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+}
+
 /// A group of which nothing could be broken, or something else than is meant.
 fn wrong_group(name: &At<String>, group: &Group) -> Vec<Problem> {
     let mut found = vec![];
     if group.members.is_empty() {
         found.push(Problem::new(name.at, format!("the group `{}` has no members", name.value)));
     }
-    let is_member =
-        |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    let others = group.members.iter().filter(|member| !is_member(member));
+    let others = group.members.iter().filter(|member| !is_word(member));
     found.extend(others.map(|member| {
         let text = format!("wanted a member of letters, digits, `-`, `_` and `.`, found `{}`", member.value);
         Problem::new(member.at, text).hint("its name stands in `pod_of`, a label selector")

@@ -4,7 +4,7 @@
 
 use super::{Kube, KubeError};
 use ::kube::api::{Api, Patch, PatchParams};
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus};
 use k8s_openapi::api::core::v1::{Container, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
@@ -154,8 +154,7 @@ fn is_complete(deployment: &Deployment) -> bool {
     let wanted = wanted(deployment);
     let Some(status) = &deployment.status else { return false };
     let count = |number: Option<i32>| number.unwrap_or(0);
-    deployment.metadata.deletion_timestamp.is_none()
-        && status.observed_generation >= deployment.metadata.generation
+    stays_as_told(deployment, status)
         && count(status.updated_replicas) >= wanted
         && count(status.replicas) <= count(status.updated_replicas)
         && count(status.available_replicas) >= count(status.updated_replicas)
@@ -166,10 +165,15 @@ fn has_all(deployment: &Deployment) -> bool {
     let wanted = wanted(deployment);
     let Some(status) = &deployment.status else { return false };
     let there = status.replicas.unwrap_or(0);
-    deployment.metadata.deletion_timestamp.is_none()
-        && status.observed_generation >= deployment.metadata.generation
+    stays_as_told(deployment, status)
         && wanted > 0
         && status.available_replicas.unwrap_or(0) >= wanted.max(there)
+}
+
+/// Whether its status is of what it is now, and it is not being deleted.
+fn stays_as_told(deployment: &Deployment, status: &DeploymentStatus) -> bool {
+    deployment.metadata.deletion_timestamp.is_none()
+        && status.observed_generation >= deployment.metadata.generation
 }
 
 #[cfg(test)]
