@@ -138,6 +138,7 @@ def normal():
     cases.add("too-few-rows", {"on": "main", "query": "select * from accounts", "expect": {"rows": {"at_least": 4}}}, "fail", "expect.rows", "rows: wanted at least 4, found 3")
     cases.add("another-value", {"on": "main", "query": "select namespace from accounts where id = 1", "expect": {"body": {"$[0].namespace": "other"}}}, "fail", "expect.body", '$[0].namespace: wanted "other", found "foo-bar"')
     cases.add("captured-secret", {"on": "main", "query": "select md5('x') as v", "expect": {"body": {"$[0].v": "other"}}, "capture": {"v": {"path": "$[0].v", "secret": True}}}, "fail", "expect.body", "found \"«secret»\"")
+    cases.add("secret-elsewhere", {"on": "main", "query": "select md5('x') as w", "capture": {"v": {"path": "$[0].v", "secret": True}}}, "fail", "expect.capture", "nothing stands at $[0].v")
     cases.add("nothing-to-capture", {"on": "main", "query": "select id from accounts where id = 99", "capture": {"id": "$[0].id"}}, "fail", "expect.capture", "nothing stands at $[0].id")
     cases.add("never-true", {"on": "main", "query": "select count(*) as n from accounts", "until": {"body": {"$[0].n": 4}}, "every": "50ms", "within": "400ms"}, "fail", "sql.unmet", "$[0].n: wanted 4, found 3")
     cases.add("at-once-true", {"on": "main", "query": "select count(*) as n from accounts", "until": {"body": {"$[0].n": 3}}, "within": "60s"})

@@ -14,6 +14,7 @@ mod objects;
 mod pods;
 mod review;
 mod rollout;
+mod selector;
 mod strict;
 mod unseen;
 mod watch;
@@ -24,7 +25,8 @@ pub use lease::{Claim, Hold};
 pub use objects::Told;
 pub use pods::{BudgetFact, Deletion, Eviction, Owner, PodFact, Victim};
 pub use review::Right;
-pub use rollout::{DeploymentFact, RESTARTED_AT, is_image};
+pub use rollout::{DeploymentFact, Meant, RESTARTED_AT, Redeployment, is_image};
+pub use selector::selects;
 pub use watch::{PodWatch, Seen, Sight};
 
 use super::http::{BODY_LIMIT_BYTES, SendError};
@@ -35,7 +37,7 @@ use ::kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use ::kube::core::ObjectList;
 use ::kube::{Client, Config, Error};
 use k8s_openapi::api::core::v1::Namespace;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ListMeta, ObjectMeta};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -200,6 +202,17 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
+/// What muster knows of a namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamespaceFact {
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Whether it is being deleted, and all that is in it.
+    pub is_leaving: bool,
+}
+
 /// A connection to one cluster. Clones share it.
 #[derive(Clone)]
 pub struct Kube {
@@ -237,8 +250,7 @@ impl Kube {
     /// # Errors
     /// As every call: see [`KubeError`].
     pub async fn cluster_uid(&self) -> Result<String, KubeError> {
-        let namespace = self.namespace("kube-system").await?;
-        let uid = namespace.metadata.uid.unwrap_or_default();
+        let uid = self.read_namespace("kube-system").await?.uid.unwrap_or_default();
         if !uid.is_empty() && uid.chars().all(|sign| sign.is_ascii_alphanumeric() || sign == '-') {
             return Ok(uid);
         }
@@ -246,29 +258,17 @@ impl Kube {
         Err(KubeError::Unreadable { what: "read namespace kube-system".into(), why })
     }
 
-    /// Whether a namespace is being deleted, and all that is in it.
-    ///
-    /// # Errors
-    /// As every call: see [`KubeError`].
-    pub async fn is_namespace_leaving(&self, name: &str) -> Result<bool, KubeError> {
-        Ok(self.namespace(name).await?.metadata.deletion_timestamp.is_some())
-    }
-
-    /// The labels of a namespace.
+    /// What is known of a namespace.
     ///
     /// # Errors
     /// As every call: see [`KubeError`]; a namespace that is not there is refused with 404.
-    pub async fn namespace_labels(&self, name: &str) -> Result<BTreeMap<String, String>, KubeError> {
-        Ok(self.namespace(name).await?.metadata.labels.unwrap_or_default())
-    }
-
-    /// An annotation of a namespace, if it is set.
-    ///
-    /// # Errors
-    /// As every call: see [`KubeError`].
-    pub async fn annotation(&self, namespace: &str, key: &str) -> Result<Option<String>, KubeError> {
-        let annotations = self.namespace(namespace).await?.metadata.annotations;
-        Ok(annotations.and_then(|mut annotations| annotations.remove(key)))
+    pub async fn namespace(&self, name: &str) -> Result<NamespaceFact, KubeError> {
+        let metadata = self.read_namespace(name).await?;
+        Ok(NamespaceFact {
+            labels: metadata.labels.unwrap_or_default(),
+            annotations: metadata.annotations.unwrap_or_default(),
+            is_leaving: metadata.deletion_timestamp.is_some(),
+        })
     }
 
     /// Sets an annotation of a namespace, or removes it.
@@ -282,9 +282,11 @@ impl Kube {
         self.call(&what, namespaces.patch(namespace, &PatchParams::default(), &patch)).await.map(drop)
     }
 
-    async fn namespace(&self, name: &str) -> Result<Namespace, KubeError> {
+    async fn read_namespace(&self, name: &str) -> Result<ObjectMeta, KubeError> {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        self.call(&format!("read namespace {name}"), namespaces.get(name)).await
+        let what = format!("read namespace {name}");
+        let found = self.call(&what, namespaces.get(name)).await?.metadata;
+        is_asked_for(&what, &found, None, name).map(|()| found)
     }
 
     /// What went wrong in a call, without what was shown to the cluster: a server may say it back.
@@ -326,9 +328,28 @@ impl Kube {
     }
 }
 
-/// Whether a list is not said to go on.
+/// That an object is the one that was asked for.
+///
+/// # Errors
+/// [`KubeError::Unreadable`]: it has another name, or is in another namespace.
+fn is_asked_for(
+    what: &str,
+    found: &ObjectMeta,
+    namespace: Option<&str>,
+    name: &str,
+) -> Result<(), KubeError> {
+    if found.name.as_deref() == Some(name) && found.namespace.as_deref() == namespace {
+        return Ok(());
+    }
+    let told = |text: &Option<String>| text.clone().unwrap_or_default();
+    let why = format!("it is of `{}` in `{}`, which is another", told(&found.name), told(&found.namespace));
+    Err(KubeError::Unreadable { what: what.to_owned(), why })
+}
+
+/// Whether a list is not said to go on, nor that something of it remains.
 fn is_whole(list: &ListMeta) -> bool {
     list.continue_.as_ref().is_none_or(String::is_empty)
+        && list.remaining_item_count.is_none_or(|count| count == 0)
 }
 
 /// Why a kubeconfig cannot be read. What says where it is malformed shows the lines around, and a token may stand there.
@@ -394,5 +415,7 @@ mod tests {
             |goes_on: Option<&str>| ListMeta { continue_: goes_on.map(str::to_owned), ..ListMeta::default() };
         assert!(is_whole(&list(None)) && is_whole(&list(Some(""))));
         assert!(!is_whole(&list(Some("next"))));
+        let remains = |count| ListMeta { remaining_item_count: Some(count), ..ListMeta::default() };
+        assert!(is_whole(&remains(0)) && !is_whole(&remains(1)));
     }
 }

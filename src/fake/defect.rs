@@ -57,6 +57,7 @@ defects! {
     ExpiredTokenAccepted "expired-token-accepted" false "an expired access token is still accepted";
     GarbageTokenAccepted "garbage-token-accepted" false "any text is accepted as the token of a micro account";
     TokenForOtherNamespace "token-for-other-namespace" false "a token is issued for namespace micro whatever was asked";
+    TokenRenamed "token-renamed" false "the token of an account of a tenant is told under another name";
     TenantTokensSpoiled "tenant-tokens-spoiled" false "the token of an account of a tenant opens nothing";
     WrongPasswordAccepted "wrong-password-accepted" false "any password opens an account";
     OldPasswordAccepted "old-password-accepted" false "a change of password is confirmed and not made";

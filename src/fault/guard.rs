@@ -1,6 +1,6 @@
 //! What must hold before anything is broken: pure, and asked again right before each injection.
 
-use crate::client::kube::{DeploymentFact, Owner, is_image};
+use crate::client::kube::{DeploymentFact, PodFact, is_image};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The annotation of the target's namespace that freezes all disruption, unless it is `false`.
@@ -96,8 +96,8 @@ pub fn objection(facts: &Facts) -> Option<String> {
 /// What is to be rolled out, and where.
 #[derive(Debug, Clone, Copy)]
 pub struct Rollout<'a> {
-    /// What keeps the member's pods; nothing among it stands for pods that nothing keeps.
-    pub owners: &'a BTreeSet<Option<&'a Owner>>,
+    /// The member's pods.
+    pub pods: &'a [PodFact],
     /// The Deployment, if it is the only one of them.
     pub deployment: Option<&'a DeploymentFact>,
     /// The container that the target file names.
@@ -106,16 +106,16 @@ pub struct Rollout<'a> {
     pub image: Option<&'a str>,
 }
 
-/// Why a rollout would not do what it is meant to: there is not exactly one Deployment, it is paused, has no such container,
-/// or runs the image already.
+/// Why a rollout would not do what it is meant to: there is not exactly one Deployment, a pod is none of its own, it is paused,
+/// has no such container, or runs the image already.
 pub fn rollout_objection(rollout: &Rollout<'_>) -> Option<String> {
-    let Some(fact) = rollout.deployment else {
-        let owners = rollout.owners.iter().map(|owner| owner.map_or("nothing".into(), ToString::to_string));
-        let owners = owners.collect::<Vec<_>>().join(", ");
+    let Some(fact) = rollout.deployment else { return Some(kept_otherwise(rollout.pods)) };
+    if let Some(other) = rollout.pods.iter().find(|pod| !fact.selects(&pod.labels)) {
         return Some(format!(
-            "a rollout wants one Deployment that keeps all pods, and these are kept by {owners}"
+            "its Deployment does not select the pod {}, whoever is said to keep it",
+            other.name
         ));
-    };
+    }
     if fact.is_paused {
         return Some("its Deployment is paused: nothing is rolled out until somebody resumes it".into());
     }
@@ -127,6 +127,13 @@ pub fn rollout_objection(rollout: &Rollout<'_>) -> Option<String> {
             .filter(|found| is_image(found, image))
             .map(|found| format!("it runs the image {found} already")),
     }
+}
+
+fn kept_otherwise(pods: &[PodFact]) -> String {
+    let owner = |pod: &PodFact| pod.owner.as_ref().map_or("nothing".into(), ToString::to_string);
+    let owners: BTreeSet<String> = pods.iter().map(owner).collect();
+    let owners = owners.into_iter().collect::<Vec<_>>().join(", ");
+    format!("a rollout wants one Deployment that keeps all pods, and these are kept by {owners}")
 }
 
 /// The container that is meant: the named one, or the only one.
@@ -150,10 +157,13 @@ pub fn container_of<'a>(fact: &'a DeploymentFact, named: Option<&str>) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::kube::Owner;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
     fn fact(containers: &[&str]) -> DeploymentFact {
         DeploymentFact {
             uid: "u".into(),
+            selector: LabelSelector::default(),
             replicas: 1,
             is_paused: false,
             is_rolled_out: true,
@@ -164,34 +174,50 @@ mod tests {
         }
     }
 
+    fn pod(owner: Option<(&str, &str)>) -> PodFact {
+        PodFact {
+            name: "shop-1".into(),
+            uid: "p".into(),
+            namespace: "default".into(),
+            labels: [("app".to_owned(), "shop".to_owned())].into(),
+            is_ready: true,
+            phase: "Running".into(),
+            deletion_requested: false,
+            created_at: String::new(),
+            node: None,
+            owner: owner.map(|(kind, name)| Owner { kind: kind.into(), name: name.into() }),
+            image: None,
+            restarts: 0,
+        }
+    }
+
     #[test]
     fn a_rollout_wants_one_deployment_that_can_roll_out_what_is_new() {
-        let owner = |kind: &str, name: &str| Owner { kind: kind.into(), name: name.into() };
-        let (shop, cart) = (owner("Deployment", "shop"), owner("Deployment", "cart"));
-        let database = owner("StatefulSet", "db");
+        let (shop, cart) = (Some(("Deployment", "shop")), Some(("Deployment", "cart")));
+        let database = Some(("StatefulSet", "db"));
         let (one, two) = (fact(&["web"]), fact(&["log", "web"]));
         let paused = DeploymentFact { is_paused: true, ..fact(&["web"]) };
+        let others = || [("app".to_owned(), "cart".to_owned())].into();
+        let foreign = DeploymentFact {
+            selector: LabelSelector { match_labels: Some(others()), ..LabelSelector::default() },
+            ..fact(&["web"])
+        };
         for (owners, deployment, container, image, expected) in [
-            (vec![Some(&shop)], Some(&one), None, None, None),
-            (vec![Some(&shop)], Some(&one), None, Some("web:2"), None),
-            (vec![Some(&shop)], Some(&two), Some("web"), Some("web:2"), None),
-            (vec![Some(&shop)], Some(&two), None, None, None),
-            (vec![Some(&shop)], Some(&one), None, Some("web:1"), Some("runs the image web:1 already")),
-            (vec![Some(&shop)], Some(&two), None, Some("web:2"), Some("which of the containers log, web")),
-            (vec![Some(&shop)], Some(&one), Some("app"), Some("web:2"), Some("no container `app`, only web")),
-            (vec![Some(&shop)], Some(&paused), None, None, Some("paused")),
-            (
-                vec![Some(&shop), Some(&cart)],
-                None,
-                None,
-                None,
-                Some("kept by Deployment cart, Deployment shop"),
-            ),
-            (vec![Some(&database)], None, None, None, Some("kept by StatefulSet db")),
+            (vec![shop], Some(&one), None, None, None),
+            (vec![shop], Some(&one), None, Some("web:2"), None),
+            (vec![shop], Some(&two), Some("web"), Some("web:2"), None),
+            (vec![shop], Some(&two), None, None, None),
+            (vec![shop], Some(&one), None, Some("web:1"), Some("runs the image web:1 already")),
+            (vec![shop], Some(&two), None, Some("web:2"), Some("which of the containers log, web")),
+            (vec![shop], Some(&one), Some("app"), Some("web:2"), Some("no container `app`, only web")),
+            (vec![shop], Some(&paused), None, None, Some("paused")),
+            (vec![shop], Some(&foreign), None, None, Some("does not select the pod shop-1")),
+            (vec![shop, cart], None, None, None, Some("kept by Deployment cart, Deployment shop")),
+            (vec![database], None, None, None, Some("kept by StatefulSet db")),
             (vec![None], None, None, None, Some("kept by nothing")),
         ] {
-            let owners: BTreeSet<_> = owners.into_iter().collect();
-            let found = rollout_objection(&Rollout { owners: &owners, deployment, container, image });
+            let pods: Vec<_> = owners.into_iter().map(pod).collect();
+            let found = rollout_objection(&Rollout { pods: &pods, deployment, container, image });
             assert_eq!(found.is_some(), expected.is_some(), "{found:?} {expected:?}");
             assert!(found.unwrap_or_default().contains(expected.unwrap_or_default()), "{expected:?}");
         }

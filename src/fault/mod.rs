@@ -12,7 +12,7 @@ mod rollout_restart;
 mod set_image;
 pub mod victim;
 
-use crate::client::kube::{Kube, KubeError, Right, Victim};
+use crate::client::kube::{Kube, KubeError, Meant, Redeployment, Right, Victim};
 use serde::Deserialize;
 use std::time::Instant;
 
@@ -72,7 +72,7 @@ pub struct Blow<'a> {
     /// The pods, at least one.
     pub victims: &'a [Victim],
     /// The Deployment that keeps them, if one does.
-    pub deployment: Option<&'a str>,
+    pub deployment: Option<Meant<'a>>,
     /// The time that a victim is given to end, in seconds; 0 for none at all, absent for what its manifest says.
     pub grace_seconds: Option<u32>,
     /// What is run in the victim to end its first process.
@@ -91,12 +91,18 @@ impl Blow<'_> {
         self.victims.first().ok_or_else(|| KubeError::Unusable { why: "no pod was chosen".into() })
     }
 
-    /// The namespace and the name of the Deployment.
-    fn deployment(&self) -> Result<(&str, &str), String> {
+    /// The Deployment.
+    fn deployment(&self) -> Result<Meant<'_>, String> {
         let victim = self.victims.first().ok_or("no pod was chosen")?;
-        let deployment = self.deployment;
-        let deployment = deployment.ok_or_else(|| format!("pod {} is kept by no Deployment", victim.name))?;
-        Ok((&victim.namespace, deployment))
+        self.deployment.ok_or_else(|| format!("pod {} is kept by no Deployment", victim.name))
+    }
+}
+
+/// What came of a redeployment that was begun at this instant at the earliest.
+fn redeployed(done: Redeployment, at: Instant) -> Injected {
+    match done {
+        Redeployment::Begun => Injected::At(at),
+        Redeployment::Conflict(why) => Injected::Missed(why),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `rollout_restart`: what `kubectl rollout restart` does, under the eyes of users.
 
 use super::rights::right;
-use super::{Blow, Injected, Traits};
+use super::{Blow, Injected, Traits, redeployed};
 use crate::client::kube::{Kube, KubeError, RESTARTED_AT};
 use std::time::Instant;
 
@@ -13,11 +13,10 @@ pub(super) const TRAITS: Traits = Traits {
 
 /// Marks the template of the Deployment that keeps the victims, so that it replaces them.
 pub(super) async fn inject(kube: &Kube, blow: &Blow<'_>) -> Result<Injected, KubeError> {
-    let (namespace, deployment) = match blow.deployment() {
+    let deployment = match blow.deployment() {
         Ok(found) => found,
         Err(why) => return Ok(Injected::Missed(why)),
     };
     let at = Instant::now();
-    kube.restart_deployment(namespace, deployment, blow.now).await?;
-    Ok(Injected::At(at))
+    Ok(redeployed(kube.restart_deployment(deployment, blow.now).await?, at))
 }

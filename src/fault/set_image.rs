@@ -1,7 +1,7 @@
 //! `set_image`: the redeployment of a runbook, `kubectl set image`, under the eyes of users.
 
 use super::rights::right;
-use super::{Blow, Injected, Traits};
+use super::{Blow, Injected, Traits, redeployed};
 use crate::client::kube::{Kube, KubeError};
 use std::time::Instant;
 
@@ -16,6 +16,5 @@ pub(super) async fn inject(kube: &Kube, blow: &Blow<'_>) -> Result<Injected, Kub
         _ => return Ok(Injected::Missed("which image is to be rolled out, and where, is not known".into())),
     };
     let at = Instant::now();
-    kube.set_image(deployment, container, image).await?;
-    Ok(Injected::At(at))
+    Ok(redeployed(kube.set_image(deployment, container, image).await?, at))
 }

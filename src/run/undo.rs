@@ -3,7 +3,7 @@
 use super::sign_in::{is_rejected, renew_operator, retry_operator};
 use super::stall::watched;
 use super::stop::{Level, Stop};
-use crate::client::kube::{DeploymentFact, KubeError, is_image};
+use crate::client::kube::{DeploymentFact, KubeError, Meant, Redeployment, is_image};
 use crate::fault::guard;
 use crate::files::FileError;
 use crate::ledger::{Change, FormerImage, Undo};
@@ -205,7 +205,10 @@ async fn image_given_back(scene: &Scene<'_>, former: &FormerImage) -> Result<(),
         if former.template.as_ref().is_some_and(|before| *before != fact.rest(container)) {
             return Err(changed_otherwise(former, container));
         }
-        kube.set_image((namespace, deployment), container, image).await.map_err(told)?;
+        let meant = Meant { namespace, name: deployment, uid: &fact.uid };
+        if let Redeployment::Conflict(_) = kube.set_image(meant, container, image).await.map_err(told)? {
+            return Ok(());
+        }
     }
     while !is_settled(&kube.deployment(namespace, deployment).await.map_err(told)?) {
         tokio::time::sleep(ROLLOUT_LOOK_EVERY).await;

@@ -5,7 +5,7 @@
 
 use super::member::Member;
 use super::standing::Standing;
-use crate::client::kube::{Kube, Victim};
+use crate::client::kube::{Kube, Meant, Victim};
 use crate::fault::{Reach, guard};
 
 /// What was chosen to be broken, and where.
@@ -19,9 +19,15 @@ pub(super) struct Chosen<'a> {
 }
 
 impl Chosen<'_> {
-    /// The Deployment that keeps all pods, if one does.
+    /// The name of the Deployment that keeps all pods, if one does.
     pub(super) fn deployment(&self) -> Option<&str> {
         self.standing.deployment().map(|(name, _)| name)
+    }
+
+    /// That Deployment as it was looked at, and no other of its name.
+    pub(super) fn meant(&self) -> Option<Meant<'_>> {
+        let (name, fact) = self.standing.deployment()?;
+        Some(Meant { namespace: &self.member.group.namespace, name, uid: &fact.uid })
     }
 
     /// Whether its Deployment is not done yet: a rollout that gets stuck leaves every pod as it was.

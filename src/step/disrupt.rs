@@ -233,8 +233,9 @@ impl Disrupt {
         laps.end("last answers");
         seen.served = served_since(&observed);
         let failures = self.failures(chosen, &seen, &observed, &now, stage).await;
-        let has_had_no_effect = failures.iter().any(|failure| failure.kind == UNSEEN);
-        if !seen.is_late(&self.clocks()) || (has_had_no_effect && seen.served.is_some()) {
+        // What was not seen may still come.
+        let was_seen = !failures.iter().any(|failure| failure.kind == UNSEEN);
+        if was_seen && !seen.is_late(&self.clocks()) {
             *stage.scene.unrecovered.borrow_mut() = None;
         }
         let mut told = recovery(&stage.case, self.fault.key(), victim, &seen, &observed);
@@ -289,7 +290,7 @@ impl Disrupt {
     ) -> Result<Instant, Vec<Failure>> {
         let blow = Blow {
             victims: chosen.victims,
-            deployment: chosen.deployment(),
+            deployment: chosen.meant(),
             grace_seconds: self.grace.map(|grace| u32::try_from(grace.0.as_secs()).unwrap_or(u32::MAX)),
             crash_with: &chosen.member.group.crash_with,
             container: chosen.container(),

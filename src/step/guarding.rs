@@ -4,7 +4,7 @@
 
 use super::chosen::Chosen;
 use super::stage::Stage;
-use crate::client::kube::{Kube, KubeError};
+use crate::client::kube::{KubeError, NamespaceFact};
 use crate::fault::{Reach, Traits, guard};
 use crate::outcome::Failure;
 use crate::target::{KubernetesPlace, WritePermit};
@@ -29,22 +29,24 @@ async fn facts(chosen: &Chosen<'_>, traits: Traits, stage: &Stage<'_>) -> Result
     let Chosen { kube, member, victims, .. } = chosen;
     let file = &stage.scene.target.file;
     let place = stage.scene.target.kubernetes();
-    let namespace = member.group.namespace.clone();
+    let cluster_uid = kube.cluster_uid().await?;
+    let exhausted_budget = exhausted_budget(chosen, traits).await?;
+    // The last thing that is asked: whoever freezes while the cluster answers the rest is heard.
+    let namespace = kube.namespace(&member.group.namespace).await?;
     Ok(guard::Facts {
         is_allowed: stage.scene.may_disrupt,
         group: member.group_name.clone(),
         permitted: file.permits.disrupt.iter().map(|it| it.value.clone()).collect(),
         pinned_uid: place.and_then(KubernetesPlace::pinned).map(str::to_owned),
-        cluster_uid: kube.cluster_uid().await?,
+        cluster_uid,
         owner: place
             .map(KubernetesPlace::owner)
             .map(|(key, value)| (key.into(), value.into()))
             .unwrap_or_default(),
-        labels: kube.namespace_labels(&namespace).await?,
-        exhausted_budget: exhausted_budget(chosen, traits).await?,
-        // The last thing that is asked: whoever freezes while the cluster answers the rest is heard.
-        frozen_by: frozen_by(kube, &namespace, stage).await?,
-        namespace,
+        frozen_by: frozen_by(&namespace, chosen, stage),
+        labels: namespace.labels,
+        exhausted_budget,
+        namespace: member.group.namespace.clone(),
         own_pod: stage.scene.own_pod.clone(),
         victims: victims.iter().map(|victim| victim.name.clone()).collect(),
         unkept: unkept(chosen),
@@ -64,7 +66,7 @@ fn unkept(chosen: &Chosen<'_>) -> Option<String> {
 /// Why a rollout of this member would not do what it is meant to.
 fn unrollable(chosen: &Chosen<'_>) -> Option<String> {
     guard::rollout_objection(&guard::Rollout {
-        owners: &chosen.standing.owners(),
+        pods: &chosen.standing.pods,
         deployment: chosen.standing.deployment().map(|(_, fact)| fact),
         container: chosen.member.group.container.as_deref(),
         image: chosen.image,
@@ -85,17 +87,18 @@ async fn exhausted_budget(chosen: &Chosen<'_>, traits: Traits) -> Result<Option<
     Ok(exhausted.map(|budget| budget.name.clone()))
 }
 
-async fn frozen_by(kube: &Kube, namespace: &str, stage: &Stage<'_>) -> Result<Option<String>, KubeError> {
-    if kube.is_namespace_leaving(namespace).await? {
-        return Ok(Some(format!("the deletion of namespace {namespace}")));
+/// What freezes disruption: its namespace is being deleted, or is annotated; or the file is there, which is looked at after all
+/// that may be answered late.
+fn frozen_by(namespace: &NamespaceFact, chosen: &Chosen<'_>, stage: &Stage<'_>) -> Option<String> {
+    let name = &chosen.member.group.namespace;
+    if namespace.is_leaving {
+        return Some(format!("the deletion of namespace {name}"));
     }
-    let annotation =
-        kube.annotation(namespace, guard::FREEZE_ANNOTATION).await?.filter(|value| freezes(value));
-    // The file is looked at after all that may be answered late.
-    let file = stage.scene.target.freeze_file().map(|file| format!("the file {file}"));
-    let annotation =
-        annotation.map(|_| format!("the annotation {} of namespace {namespace}", guard::FREEZE_ANNOTATION));
-    Ok(file.or(annotation))
+    if let Some(file) = stage.scene.target.freeze_file() {
+        return Some(format!("the file {file}"));
+    }
+    let value = namespace.annotations.get(guard::FREEZE_ANNOTATION)?;
+    freezes(value).then(|| format!("the annotation {} of namespace {name}", guard::FREEZE_ANNOTATION))
 }
 
 /// Whether an annotation of this value freezes: whoever set it meant it, unless it says the opposite.

@@ -101,9 +101,10 @@ impl<'a> Reader<'a> {
         match way {
             By::Operation { prepared, path, decode } => {
                 let mut reply = aside.exchange(prepared).await?;
-                let found = message(&reply, path, *decode).and_then(|text| first_group(&text, pattern));
-                // It may hold the message elsewhere.
-                reply.is_withheld |= found.is_none() && reply.is_success();
+                let seen = message(&reply, path, *decode).and_then(|text| first_group(&text, pattern));
+                // What fits in a refusal is no message; an answer without one may hold it elsewhere.
+                reply.is_withheld |= seen.is_some() != reply.is_success();
+                let found = seen.filter(|_| reply.is_success());
                 Ok(Sight { found, unread: unread(&reply), evidence: shown(aside, &prepared.shown(), &reply) })
             }
             By::Log { prepared, lines } => {

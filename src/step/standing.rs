@@ -177,10 +177,12 @@ fn changed(before: &DeploymentFact, now: &DeploymentFact, given: &Given<'_>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
     fn fact() -> DeploymentFact {
         DeploymentFact {
             uid: "u".into(),
+            selector: LabelSelector::default(),
             replicas: 2,
             is_paused: false,
             is_rolled_out: true,

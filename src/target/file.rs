@@ -9,6 +9,7 @@ use crate::client::{self, Network, Networks, Unusable};
 use crate::source::{At, Invalid, Place, Problem, Problems, Source, Span, Whole, did_you_mean, read, tree};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 /// A target file: where a platform is, which identities exist there, and what may be done to it.
@@ -106,7 +107,8 @@ pub struct KubernetesPlace {
     pub server: Option<At<String>>,
     /// The UID of the namespace `kube-system`: pins the cluster, so that a context that points elsewhere is noticed.
     pub cluster_uid: Option<At<String>>,
-    /// A file whose presence freezes all disruption, as the annotation `muster/freeze` of a namespace does there.
+    /// A file whose presence freezes all disruption, as the annotation `muster/freeze` of a namespace does there; its path from
+    /// `/` on.
     pub freeze_file: Option<At<String>>,
     /// The label of the namespaces in which something may be broken, as `key=value`.
     #[serde(default = "default_owner")]
@@ -141,10 +143,11 @@ impl KubernetesPlace {
                 "wanted the UID of a cluster, found an empty text, which pins none",
             ));
         }
-        let is_none = |file: &&At<String>| file.value.is_empty() || file.value.starts_with('~');
-        if let Some(file) = self.freeze_file.as_ref().filter(is_none) {
-            let text = format!("wanted a path, found `{}`, where no file would ever be", file.value);
-            found.push(Problem::new(file.at, text).hint("no shell reads it: write the path in full"));
+        let is_elsewhere = |file: &&At<String>| !Path::new(&file.value).is_absolute();
+        if let Some(file) = self.freeze_file.as_ref().filter(is_elsewhere) {
+            let text = format!("wanted a path from `/` on, found `{}`", file.value);
+            let hint = "it freezes every run, wherever that was started, and no shell reads it";
+            found.push(Problem::new(file.at, text).hint(hint));
         }
         found
     }
@@ -374,6 +377,10 @@ fn wrong_group(name: &At<String>, group: &Group) -> Vec<Problem> {
         let text = format!("wanted a member of letters, digits, `-`, `_` and `.`, found `{}`", member.value);
         Problem::new(member.at, text).hint("its name stands in `pod_of`, a label selector")
     }));
+    if group.selector.trim().is_empty() {
+        let text = format!("wanted a label selector of all pods of the group `{}`, found none", name.value);
+        found.push(Problem::new(name.at, text).hint("such as `selector: micro`: an empty one selects all"));
+    }
     let pod_of = &group.pod_of;
     if pod_of.trim().is_empty() || (group.members.len() > 1 && !pod_of.contains("$(member)")) {
         let text = format!("wanted a label selector of one member's pods, found `{}`", pod_of.value);

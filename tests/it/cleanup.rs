@@ -1,10 +1,14 @@
 //! `muster cleanup` of one run of several, from a place that the run did not know, and of what was never there.
 
+use crate::between::way_to;
 use crate::faults::cluster;
-use crate::interrupt::{send, started, waiting_suites};
+use crate::interrupt::{send, started, waiting_suites, within_a_minute};
 use crate::program::{Bench, code, get, muster, patched, stderr, stdout, summary};
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// A run that was killed after it had changed something. Its id.
 fn killed(bench: &Bench) -> String {
@@ -58,6 +62,42 @@ fn one_run_of_two_is_put_back_if_it_is_asked_for_by_its_id() {
 
     let rest = cleanup(&bench, "state", &[]);
     assert_eq!((code(&rest), stdout(&rest)), (0, format!("run {second}: everything is put back\n")));
+    assert_eq!(bench.state(), before);
+}
+
+#[test]
+fn cleanup_that_is_told_to_leave_waits_for_no_sign_in() {
+    let bench = Bench::new();
+    waiting_suites(&bench);
+    let before = bench.state();
+    let real = bench.fakes.as_ref().unwrap().addresses.api.to_string();
+    let (is_silent, is_asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (silent, asked) = (is_silent.clone(), is_asked.clone());
+    let way = way_to(&real, move |request| {
+        while silent.load(Ordering::Relaxed) {
+            asked.store(true, Ordering::Relaxed);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        request
+    });
+    let patient = |text: &str| format!("answer_within: 10m\n{}", text.replace(&real, &way.to_string()));
+    bench.rewrite_target(patient);
+    killed(&bench);
+    is_silent.store(true, Ordering::Relaxed);
+    let cleanup = bench.muster(&["cleanup"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut cleanup = cleanup.unwrap();
+    while !is_asked.load(Ordering::Relaxed) {
+        assert!(cleanup.try_wait().unwrap().is_none(), "it asked nothing");
+    }
+    for _ in 0..3 {
+        send(&cleanup, "-TERM");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let output = within_a_minute(cleanup);
+    assert_eq!(code(&output), 5, "{}", stderr(&output));
+    assert!(stderr(&output).contains("muster was told to leave at once"), "{}", stderr(&output));
+    is_silent.store(false, Ordering::Relaxed);
+    assert_eq!(code(&bench.muster(&["cleanup"]).output().unwrap()), 0);
     assert_eq!(bench.state(), before);
 }
 

@@ -366,9 +366,11 @@ fn a_frozen_namespace_and_another_harness_stop_every_kill() {
         killed("frozen", "disruption is frozen by the annotation muster/freeze of namespace default");
     }
     runtime.block_on(kube.annotate("default", "muster/freeze", Some("false"))).unwrap();
-    std::os::unix::fs::symlink("nowhere", bench.path("stop")).unwrap();
-    bench.rewrite_target(|text| text.replace("cluster_uid: ", "freeze_file: stop, cluster_uid: "));
-    killed("frozen", "disruption is frozen by the file stop");
+    let stop = bench.path("stop").display().to_string();
+    std::os::unix::fs::symlink("nowhere", &stop).unwrap();
+    let named = format!("freeze_file: \"{stop}\", cluster_uid: ");
+    bench.rewrite_target(|text| text.replace("cluster_uid: ", &named));
+    killed("frozen", &format!("disruption is frozen by the file {stop}"));
     std::fs::remove_file(bench.path("stop")).unwrap();
 
     let mut other = kube.claim("default", "muster-disruption", "another", std::time::Duration::from_secs(60));

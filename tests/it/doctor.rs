@@ -230,7 +230,7 @@ fn the_least_roles_are_those_of_the_chosen_cases() {
     assert!(core.contains("namespace: \"default\"") && !core.contains("namespace: \"micro\""), "{core}");
     let (_, reads, _) = rbac(&["nodes-are-ready"]);
     assert!(reads.contains("resourceNames: [\"kube-system\"]"), "the pinned cluster is looked at: {reads}");
-    bench.rewrite_target(|text| text.replace("cluster_uid: ", "freeze_file: "));
+    bench.rewrite_target(|text| text.replace("cluster_uid: ", "freeze_file: /"));
     let (_, unpinned, _) = rbac(&["nodes-are-ready"]);
     assert!(!unpinned.contains("kube-system"), "{unpinned}");
     let (_, none, _) = rbac(&["store-is-healthy"]);

@@ -288,6 +288,26 @@ fn a_fault_of_which_nothing_comes_is_no_fault_whatever_is_waited_for() {
 }
 
 #[test]
+fn nothing_more_is_broken_once_nothing_has_come_of_a_fault() {
+    let bench = Bench::new();
+    bench.rewrite_target(|text| {
+        text.replace("  services:\n", "  services:\n    crash_with: [kill, -CONT, \"1\"]\n")
+    });
+    suite(&bench, "          fault: { crash_pod: $(pod) }\n", "1s");
+    let path = bench.path("suites/fault.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (before, case) = text.split_once("  - id: a-fault").unwrap();
+    std::fs::write(&path, format!("{before}  - id: a-fault{case}  - id: b-fault{case}")).unwrap();
+    let output = bench.muster(&["run", "--suites", "suites", "--allow-disruption"]).output().unwrap();
+    let told = stdout(&output);
+    assert_eq!(code(&output), 3, "{told}");
+    assert!(
+        told.contains("nothing was broken: the platform has not recovered from crash_pod alert-"),
+        "{told}"
+    );
+}
+
+#[test]
 fn nothing_is_broken_while_what_keeps_a_pod_has_not_all_its_pods() {
     let bench = Bench::with_defects(&["pod-never-ready"]);
     patched_spec(&bench, r#"{"replicas":2}"#);

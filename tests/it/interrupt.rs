@@ -367,7 +367,7 @@ fn a_wait_for_the_target_that_was_cut_short_says_by_what() {
 }
 
 /// How a program ended that is given a minute for it.
-fn within_a_minute(mut child: Child) -> std::process::Output {
+pub(crate) fn within_a_minute(mut child: Child) -> std::process::Output {
     for _ in 0..600 {
         if child.try_wait().unwrap().is_some() {
             break;

@@ -4,7 +4,8 @@
 
 use crate::cluster::{Stage, guarded};
 use muster::client::kube::{
-    Claim, Deletion, Eviction, Hold, Kube, KubeError, Place, PodFact, PodWatch, Seen, Sight, Victim,
+    Claim, Deletion, Eviction, Hold, Kube, KubeError, Meant, Place, PodFact, PodWatch, Redeployment, Seen,
+    Sight, Victim,
 };
 use muster::fake::cluster::{Budget, Defects};
 use serde_json::json;
@@ -36,7 +37,7 @@ async fn a_cluster_is_known_by_its_uid_and_its_pods_by_their_facts() {
     let stage = Stage::set().await;
     let kube = connected(&stage).await;
     assert_eq!(guarded(kube.cluster_uid()).await.unwrap(), stage.cluster.uid_of_kube_system);
-    assert_eq!(guarded(kube.namespace_labels("default")).await.unwrap()["owner"], "micro");
+    assert_eq!(guarded(kube.namespace("default")).await.unwrap().labels["owner"], "micro");
     let pod = pod_of(&kube, "store").await;
     assert_eq!(pod.owner.as_ref().unwrap().to_string(), "Deployment micro-store");
     assert_eq!(pod.image.as_deref(), Some("ghcr.io/m3o/platform:test"));
@@ -71,7 +72,7 @@ async fn a_kubeconfig_is_used_by_its_named_context_only() {
 async fn the_kinds_of_failure_are_told_apart() {
     let stage = Stage::set().await;
     let kube = connected(&stage).await;
-    let refused = guarded(kube.namespace_labels("nowhere")).await.unwrap_err();
+    let refused = guarded(kube.namespace("nowhere")).await.unwrap_err();
     assert_eq!(refused.code(), Some(404), "{refused}");
     assert_eq!(
         refused.to_string(),
@@ -89,6 +90,27 @@ async fn the_kinds_of_failure_are_told_apart() {
     let kube = Kube::connect(&mute, Duration::from_millis(50)).await.unwrap();
     let late = guarded(kube.cluster_uid()).await.unwrap_err();
     assert!(matches!(late, KubeError::TimedOut { .. }), "{late}");
+}
+
+#[tokio::test]
+async fn a_deployment_is_redeployed_and_its_successor_never() {
+    let stage = Stage::set().await;
+    let kube = connected(&stage).await;
+    let name = "micro-auth";
+    let before = guarded(kube.deployment("default", name)).await.unwrap();
+    let meant = |uid| Meant { namespace: "default", name, uid };
+    for conflict in [
+        guarded(kube.restart_deployment(meant("another"), "now")).await.unwrap(),
+        guarded(kube.set_image(meant("another"), "micro", "micro:next")).await.unwrap(),
+    ] {
+        let why = "Deployment.apps \"micro-auth\" is invalid: metadata.uid: Invalid value: \"another\": field is immutable";
+        assert_eq!(conflict, Redeployment::Conflict(why.into()));
+    }
+    assert_eq!(guarded(kube.deployment("default", name)).await.unwrap(), before);
+    let done = guarded(kube.restart_deployment(meant(&before.uid), "now")).await.unwrap();
+    assert_eq!(done, Redeployment::Begun);
+    let after = guarded(kube.deployment("default", name)).await.unwrap();
+    assert_eq!((after.restarted_at.as_deref(), after.uid), (Some("now"), before.uid));
 }
 
 #[tokio::test]
@@ -279,11 +301,12 @@ async fn an_annotation_is_set_read_and_removed() {
     let stage = Stage::set().await;
     let kube = connected(&stage).await;
     let key = "muster.example/freeze";
-    assert_eq!(guarded(kube.annotation("micro", key)).await.unwrap(), None);
+    let read = async || guarded(kube.namespace("micro")).await.unwrap().annotations.get(key).cloned();
+    assert_eq!(read().await, None);
     guarded(kube.annotate("micro", key, Some("on"))).await.unwrap();
-    assert_eq!(guarded(kube.annotation("micro", key)).await.unwrap().as_deref(), Some("on"));
+    assert_eq!(read().await.as_deref(), Some("on"));
     guarded(kube.annotate("micro", key, None)).await.unwrap();
-    assert_eq!(guarded(kube.annotation("micro", key)).await.unwrap(), None);
+    assert_eq!(read().await, None);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod architecture;
 mod away;
+mod between;
 mod buckets;
 mod cleanup;
 mod cli;

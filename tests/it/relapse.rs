@@ -68,7 +68,7 @@ fn passed_on(mut near: TcpStream, to: SocketAddr, seen: &Mutex<Seen>) -> std::io
 }
 
 /// A request with its body.
-fn request(near: &mut TcpStream) -> std::io::Result<String> {
+pub(crate) fn request(near: &mut TcpStream) -> std::io::Result<String> {
     let mut text = Vec::new();
     loop {
         let told = String::from_utf8_lossy(&text).into_owned();

@@ -230,6 +230,25 @@ fn a_code_that_stands_elsewhere_in_a_mailbox_is_not_shown() {
 }
 
 #[test]
+fn a_code_in_a_refusal_is_no_message_and_not_shown() {
+    const CODE: &str = "c0de-of-a-refusal";
+    for (status, ending, kind) in
+        [("404 Not Found", 1, "receive.nothing"), ("502 Bad Gateway", 3, "mailbox.unreadable")]
+    {
+        let own = Own::answering(move |asked, state| match asked.what.as_str() {
+            "GET /items/one" => Answer(status, "", json!({ "code": CODE }).to_string()),
+            _ => obedient(asked, state),
+        });
+        own.target("mailbox: { code: { op: item.value, path: $.code, pattern: '(.+)' } }\n");
+        let receive = "      - receive: { what: code, to: me@a.test, within: 50ms, capture: code }";
+        own.cases(&[("waits", "", receive)]);
+        let output = own.muster(&["run", "--seed", "1"]);
+        assert_eq!(code(&output), ending, "{status}: {}{}", stdout(&output), stderr(&output));
+        assert!(own.is_written(kind, &output) && !own.is_written(CODE, &output), "{}", stdout(&output));
+    }
+}
+
+#[test]
 fn reports_of_an_earlier_run_are_not_taken_for_those_of_this_one() {
     let own = Own::answering(obedient);
     own.set("one", json!(1));

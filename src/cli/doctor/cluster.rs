@@ -2,7 +2,7 @@
 
 use super::{Finding, quoted};
 use crate::cli::rbac::Needed;
-use crate::client::kube::{Kube, KubeError, PodFact};
+use crate::client::kube::{Kube, KubeError, PodFact, selects};
 use crate::secret::Mask;
 use crate::step::labels_of;
 use crate::target::{Group, KubernetesPlace, Target};
@@ -57,8 +57,8 @@ async fn of_group(kube: &Kube, (key, value): (&str, &str), name: &str, group: &G
     let doubt = |error: KubeError| {
         vec![Finding::bad(&what, error.to_string(), "look at the group's `namespace`, and at the rights")]
     };
-    let labels = match kube.namespace_labels(&group.namespace).await {
-        Ok(labels) => labels,
+    let labels = match kube.namespace(&group.namespace).await {
+        Ok(namespace) => namespace.labels,
         Err(error) => return doubt(error),
     };
     let pods = match kube.pods(&group.namespace, &group.selector).await {
@@ -96,13 +96,9 @@ fn of_members(what: &str, group: &Group, pods: &[PodFact]) -> Finding {
     }
 }
 
-/// `name=micro-$(member)`: all pairs must be among the pod's labels.
+/// Whether `pod_of`, such as `name=micro-$(member)`, selects the pod.
 fn is_of(pod: &PodFact, group: &Group, member: &str) -> bool {
-    labels_of(group, member)
-        .unwrap_or_default()
-        .split(',')
-        .filter_map(|pair| pair.split_once('='))
-        .all(|(key, value)| pod.labels.get(key.trim()).map(String::as_str) == Some(value.trim()))
+    labels_of(group, member).is_ok_and(|selector| selects(&selector, &pod.labels))
 }
 
 /// Every right that the cases of the suites take, here or in the whole cluster.

@@ -2,6 +2,7 @@
 //!
 //! Lives here: list, delete, evict, budgets, logs. Does not: watching (`watch`), choosing a victim.
 
+use super::selector::{is_selected, selects};
 use super::{Kube, KubeError};
 use ::kube::api::{Api, DeleteParams, ListParams, LogParams, PostParams, Preconditions};
 use ::kube::core::Status;
@@ -73,6 +74,11 @@ impl PodFact {
         matches!(self.phase.as_str(), "Succeeded" | "Failed")
     }
 
+    /// Whether it is in a namespace and selected there by a label selector.
+    fn is_among(&self, namespace: &str, selector: &str) -> bool {
+        self.namespace == namespace && selects(selector, &self.labels)
+    }
+
     pub(super) fn of(pod: &Pod) -> PodFact {
         let created_at = pod.metadata.creation_timestamp.as_ref();
         let spec = pod.spec.as_ref();
@@ -101,8 +107,9 @@ fn restarts(status: &PodStatus) -> u32 {
 }
 
 fn is_ready(status: &PodStatus) -> bool {
-    let mut conditions = status.conditions.iter().flatten();
-    conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    let conditions = status.conditions.iter().flatten();
+    let mut told = conditions.filter(|condition| condition.type_ == "Ready").peekable();
+    told.peek().is_some() && told.all(|condition| condition.status == "True")
 }
 
 fn owner(pod: &Pod) -> Option<Owner> {
@@ -179,24 +186,8 @@ impl BudgetFact {
     /// Whether a pod with these labels counts towards this budget. A budget without selector covers none, one with
     /// an empty selector all, as in policy/v1.
     pub fn covers(&self, labels: &BTreeMap<String, String>) -> bool {
-        self.selector.as_ref().is_some_and(|selector| {
-            let mut exact = selector.match_labels.iter().flatten();
-            exact.all(|(key, value)| labels.get(key) == Some(value))
-                && selector.match_expressions.iter().flatten().all(|wanted| holds(wanted, labels))
-        })
-    }
-}
-
-fn holds(wanted: &meta::LabelSelectorRequirement, labels: &BTreeMap<String, String>) -> bool {
-    let value = labels.get(&wanted.key);
-    let is_among = value.is_some_and(|value| wanted.values.iter().flatten().any(|one| one == value));
-    match wanted.operator.as_str() {
-        "In" => is_among,
-        "NotIn" => !is_among,
-        "Exists" => value.is_some(),
-        "DoesNotExist" => value.is_none(),
-        // An operator that we do not know may cover the pod: the careful answer.
-        _ => true,
+        // Of an operator that we do not know, it may cover the pod: the careful answer.
+        self.selector.as_ref().is_some_and(|it| is_selected(it, labels).unwrap_or(true))
     }
 }
 
@@ -204,14 +195,23 @@ impl Kube {
     /// The pods of a namespace that a label selector selects (all, if it is empty), ordered by name.
     ///
     /// # Errors
-    /// As every call: see [`KubeError`].
+    /// As every call: see [`KubeError`]; [`KubeError::Unreadable`] if another pod is among them, for what stands between may
+    /// lose what was asked for.
     pub async fn pods(&self, namespace: &str, selector: &str) -> Result<Vec<PodFact>, KubeError> {
         let selected = ListParams::default().labels(selector);
         let pods = self.pods_in(namespace);
-        let list = self.listed(&format!("list pods in {namespace}"), pods.list(&selected)).await?;
+        let what = format!("list pods in {namespace}");
+        let list = self.listed(&what, pods.list(&selected)).await?;
         let mut facts: Vec<PodFact> = list.items.iter().map(PodFact::of).collect();
         facts.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok(facts)
+        match facts.iter().find(|pod| !pod.is_among(namespace, selector)) {
+            None => Ok(facts),
+            Some(other) => {
+                let why =
+                    format!("pod {}/{} is not among those that were asked for", other.namespace, other.name);
+                Err(KubeError::Unreadable { what, why })
+            }
+        }
     }
 
     /// Deletes a pod if it still is the one that is meant. `grace_seconds`: the time that it is given to end, 0 for
@@ -381,6 +381,26 @@ fn budget_fact(budget: policy::PodDisruptionBudget) -> BudgetFact {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_pod_is_ready_if_each_condition_of_that_name_says_so() {
+        let told = |all: &[(&str, &str)]| {
+            let conditions: Vec<_> =
+                all.iter().map(|(kind, status)| json!({ "type": kind, "status": status })).collect();
+            is_ready(&serde_json::from_value(json!({ "conditions": conditions })).unwrap())
+        };
+        assert!(told(&[("Initialized", "False"), ("Ready", "True")]));
+        assert!(!told(&[("Initialized", "True")]) && !told(&[("Ready", "Unknown")]));
+        assert!(!told(&[("Ready", "True"), ("Ready", "False")]));
+    }
+
+    #[test]
+    fn a_pod_of_another_namespace_or_with_other_labels_is_not_among_those_that_were_asked_for() {
+        let metadata = json!({ "name": "web-1", "namespace": "shop", "labels": { "app": "web" } });
+        let pod = PodFact::of(&serde_json::from_value(json!({ "metadata": metadata })).unwrap());
+        assert!(pod.is_among("shop", "app=web") && pod.is_among("shop", ""));
+        assert!(!pod.is_among("store", "app=web") && !pod.is_among("shop", "app=web,tier"));
+    }
 
     #[test]
     fn a_budget_whose_status_is_of_before_its_last_change_allows_nothing() {

@@ -2,22 +2,46 @@
 //!
 //! Lives here: restart, image, and whether a rollout is done. Does not: watching the pods (`watch`).
 
-use super::{Kube, KubeError};
+use super::selector::is_selected;
+use super::{Kube, KubeError, is_asked_for};
 use ::kube::api::{Api, Patch, PatchParams};
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus};
 use k8s_openapi::api::core::v1::{Container, PodTemplateSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
 /// The annotation by which `kubectl rollout restart` makes a template differ.
 pub const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 
-/// What muster knows of a Deployment.
+/// What became of a change of a Deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Redeployment {
+    /// The server accepted it.
+    Begun,
+    /// A Deployment of that name is there and is another one (the server's sentence): nothing was done.
+    Conflict(String),
+}
+
+/// The one Deployment that is meant: never its successor of the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meant<'a> {
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// The UID that it must have when it is changed.
+    pub uid: &'a str,
+}
+
+/// What muster knows of a Deployment.
+#[derive(Debug, Clone, PartialEq)]
 pub struct DeploymentFact {
     /// Its UID, never used twice.
     pub uid: String,
+    /// Which pods are its own.
+    pub selector: LabelSelector,
     /// How many pods it is to keep.
     pub replicas: i32,
     /// Whether it rolls nothing out until somebody resumes it.
@@ -35,6 +59,11 @@ pub struct DeploymentFact {
 }
 
 impl DeploymentFact {
+    /// Whether a pod with these labels may be one of its own. Of a selector that is not understood, none is.
+    pub fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
+        is_selected(&self.selector, labels).unwrap_or(false)
+    }
+
     /// The image of a container.
     pub fn image_of(&self, container: &str) -> Option<&str> {
         self.containers.iter().find(|(name, _)| name == container).map(|(_, image)| image.as_str())
@@ -56,6 +85,7 @@ impl DeploymentFact {
         let image = |container: &Container| container.image.clone().unwrap_or_default();
         Self {
             uid: deployment.metadata.uid.clone().unwrap_or_default(),
+            selector: spec.map(|spec| spec.selector.clone()).unwrap_or_default(),
             replicas: wanted(deployment),
             is_paused: spec.and_then(|spec| spec.paused).unwrap_or(false),
             is_rolled_out: is_complete(deployment),
@@ -95,52 +125,66 @@ fn wanted(deployment: &Deployment) -> i32 {
 }
 
 impl Kube {
-    /// Makes a Deployment replace all its pods, as its strategy says.
+    /// Makes a Deployment replace all its pods, as its strategy says, if it still is the one that is meant.
     ///
     /// # Errors
     /// As every call: see [`KubeError`]; after a time-out it may have been done.
-    pub async fn restart_deployment(&self, namespace: &str, name: &str, at: &str) -> Result<(), KubeError> {
+    pub async fn restart_deployment(&self, meant: Meant<'_>, at: &str) -> Result<Redeployment, KubeError> {
         let template = json!({ "metadata": { "annotations": { RESTARTED_AT: at } } });
-        let what = format!("restart deployment {namespace}/{name}");
-        self.patch_deployment(namespace, name, &what, &json!({ "spec": { "template": template } })).await
+        let what = format!("restart deployment {}/{}", meant.namespace, meant.name);
+        self.patch_deployment(meant, &what, &json!({ "template": template })).await
     }
 
-    /// Gives a container of a Deployment another image.
+    /// Gives a container of a Deployment another image, if it still is the one that is meant.
     ///
     /// # Errors
     /// As every call: see [`KubeError`]; after a time-out it may have been done.
     pub async fn set_image(
         &self,
-        (namespace, name): (&str, &str),
+        meant: Meant<'_>,
         container: &str,
         image: &str,
-    ) -> Result<(), KubeError> {
-        let what = format!("set the image of deployment {namespace}/{name}");
+    ) -> Result<Redeployment, KubeError> {
+        let what = format!("set the image of deployment {}/{}", meant.namespace, meant.name);
         let containers = json!([{ "name": container, "image": image }]);
-        let spec = json!({ "template": { "spec": { "containers": containers } } });
-        self.patch_deployment(namespace, name, &what, &json!({ "spec": spec })).await
+        self.patch_deployment(meant, &what, &json!({ "template": { "spec": { "containers": containers } } }))
+            .await
     }
 
     /// What is known of a Deployment.
     ///
     /// # Errors
-    /// As every call: see [`KubeError`]; one that is not there is refused with 404.
+    /// As every call: see [`KubeError`]; one that is not there is refused with 404. [`KubeError::Unreadable`] if another one is
+    /// told instead, or one without a UID.
     pub async fn deployment(&self, namespace: &str, name: &str) -> Result<DeploymentFact, KubeError> {
         let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), namespace);
         let what = format!("read deployment {namespace}/{name}");
-        self.call(&what, deployments.get(name)).await.map(|found| DeploymentFact::of(&found))
+        let found = self.call(&what, deployments.get(name)).await?;
+        is_asked_for(&what, &found.metadata, Some(namespace), name)?;
+        let fact = DeploymentFact::of(&found);
+        if fact.uid.is_empty() {
+            return Err(KubeError::Unreadable { what, why: "it has no UID, by which it is known".into() });
+        }
+        Ok(fact)
     }
 
+    /// A UID in a patch is a precondition: nobody can change it, so another object is not changed (422).
     async fn patch_deployment(
         &self,
-        namespace: &str,
-        name: &str,
+        meant: Meant<'_>,
         what: &str,
-        patch: &Value,
-    ) -> Result<(), KubeError> {
-        let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), namespace);
+        spec: &Value,
+    ) -> Result<Redeployment, KubeError> {
+        let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), meant.namespace);
+        let patch = json!({ "metadata": { "uid": meant.uid }, "spec": spec });
         let (parameters, patch) = (PatchParams::default(), Patch::Strategic(patch));
-        self.call(what, deployments.patch(name, &parameters, &patch)).await.map(drop)
+        match self.call(what, deployments.patch(meant.name, &parameters, &patch)).await {
+            Ok(_) => Ok(Redeployment::Begun),
+            Err(KubeError::Refused { code: 409 | 422, message, .. }) if message.contains("metadata.uid") => {
+                Ok(Redeployment::Conflict(message))
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -110,6 +110,9 @@ fn update(state: &mut State, ask: &Ask, place: Place) -> Told {
     if text(&ask.body, "/metadata/resourceVersion").is_empty() {
         return Err(Refusal::version_missing(place.kind, place.name));
     }
+    if let Some((wanted, found)) = other_uid(&old, &ask.body) {
+        return Err(Refusal::precondition(place.kind, place.name, "UID", wanted, found));
+    }
     replace(state, place, &old, ask.body.clone())
 }
 
@@ -117,7 +120,16 @@ fn change_by_patch(state: &mut State, ask: &Ask, place: Place) -> Told {
     let old = present(state, place)?;
     let mut new = (*old).clone();
     patch::apply(&mut new, &ask.body, ask.patch_style);
+    if let Some((wanted, _)) = other_uid(&old, &new) {
+        return Err(Refusal::immutable(place.kind, place.name, "metadata.uid", wanted));
+    }
     replace(state, place, &old, new)
+}
+
+/// The UIDs of a new state and of the old one, if they differ: another object is meant.
+fn other_uid<'a>(old: &'a Value, new: &'a Value) -> Option<(&'a str, &'a str)> {
+    let (wanted, found) = (text(new, "/metadata/uid"), text(old, "/metadata/uid"));
+    (!wanted.is_empty() && wanted != found).then_some((wanted, found))
 }
 
 /// Keeps what a caller cannot change, refuses a version that is not the newest.

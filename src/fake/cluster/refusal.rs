@@ -66,6 +66,18 @@ impl Refusal {
         Refusal::conflict(kind, name, &why)
     }
 
+    /// A field that nobody can change, and that was to be changed to `wanted`.
+    pub(super) fn immutable(kind: Kind, name: &str, field: &str, wanted: &str) -> Refusal {
+        let resource = kind.resource();
+        let what = [resource.kind, resource.group].into_iter().filter(|part| !part.is_empty());
+        let what = what.collect::<Vec<_>>().join(".");
+        let why = format!("Invalid value: \"{wanted}\": field is immutable");
+        let cause = json!({ "reason": "FieldValueInvalid", "message": why, "field": field });
+        let details =
+            json!({ "name": name, "group": resource.group, "kind": resource.kind, "causes": [cause] });
+        Refusal::of(422, "Invalid", format!("{what} \"{name}\" is invalid: {field}: {why}"), details)
+    }
+
     fn conflict(kind: Kind, name: &str, why: &str) -> Refusal {
         let text = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", kind.qualified());
         Refusal::of(409, "Conflict", text, details(kind, name))

@@ -297,7 +297,9 @@ async fn success(shared: &Shared, head: &Parts, codec: serve::Codec, served: &Se
         }
     };
     let body = match codec {
-        serve::Codec::Json => Bytes::from(encode::go_text(&encode::to_json(&served.output, &value))),
+        serve::Codec::Json => {
+            Bytes::from(encode::go_text(&with_renamed(encode::to_json(&served.output, &value), &value)))
+        }
         serve::Codec::Protobuf => Bytes::from(crate::fake::platform::protobuf::write(&served.output, &value)),
     };
     let mut reply = Response::new(Full::new(body));
@@ -305,4 +307,12 @@ async fn success(shared: &Shared, head: &Parts, codec: serve::Codec, served: &Se
     let kind = kind.unwrap_or_else(|| header::HeaderValue::from_static(""));
     reply.headers_mut().insert(header::CONTENT_TYPE, kind);
     reply
+}
+
+/// With the token that a defect tells under a name which no message has.
+fn with_renamed(mut shown: serde_json::Value, told: &serde_json::Value) -> serde_json::Value {
+    if let Some(token) = told.pointer("/token/jwt") {
+        shown["token"]["jwt"] = token.clone();
+    }
+    shown
 }

@@ -50,7 +50,7 @@ impl Wire {
 }
 
 fn taken(bytes: &[u8]) -> Vec<String> {
-    const MEMBERS: &str = r#""(?:secret|new_?[sS]ecret|old_?[sS]ecret|access_token|refresh_token|authToken|token)"\s*:\s*"([^"\\]{8,})""#;
+    const MEMBERS: &str = r#""(?:secret|new_?[sS]ecret|old_?[sS]ecret|access_token|refresh_token|authToken|token|jwt)"\s*:\s*"([^"\\]{8,})""#;
     let mut found = all(r"[Bb]earer ([A-Za-z0-9._~+/=-]{8,})", bytes);
     found.extend(all(MEMBERS, bytes));
     found

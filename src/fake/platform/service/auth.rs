@@ -220,7 +220,9 @@ pub(super) fn issue(state: &State, mut claims: Claims, refresh: &str, life_s: i6
     if claims.iss != MICRO && state.has(Defect::TenantTokensSpoiled) {
         access.insert(0, 'x');
     }
-    json!({ "access_token": access, "refresh_token": refresh, "created": now_s, "expiry": claims.exp })
+    let is_renamed = claims.iss != MICRO && state.has(Defect::TokenRenamed);
+    let name = if is_renamed { "jwt" } else { "access_token" };
+    json!({ name: access, "refresh_token": refresh, "created": now_s, "expiry": claims.exp })
 }
 
 /// What a token says of an account; its end is set when it is issued.
