@@ -2,33 +2,60 @@
 
 use crate::faults::{self, cluster};
 use crate::program::{Bench, get, patched};
-use crate::relapse::request;
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A way to a server on which each request may be changed, or kept, before it is passed on.
-pub(crate) fn way_to(server: &str, change: impl Fn(String) -> String + Send + Sync + 'static) -> SocketAddr {
+/// A door, and what is done with each caller; one that is gone needs no answer.
+pub(crate) fn door(serve: impl Fn(TcpStream) -> std::io::Result<()> + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let (server, change) = (server.to_owned(), Arc::new(change));
+    let serve = Arc::new(serve);
     std::thread::spawn(move || {
         for near in listener.incoming().map_while(Result::ok) {
-            let (server, change) = (server.clone(), change.clone());
-            // A client that is gone needs no answer.
-            std::thread::spawn(move || passed_on(near, &server, &*change).ok());
+            let serve = serve.clone();
+            std::thread::spawn(move || serve(near).ok());
         }
     });
     address
 }
 
-/// One request and its answer, however long that goes on.
-fn passed_on(mut near: TcpStream, server: &str, change: &dyn Fn(String) -> String) -> std::io::Result<u64> {
-    let request = change(request(&mut near)?);
+/// A way to a server on which each request may be changed, or kept, before it is passed on.
+pub(crate) fn way_to(server: &str, change: impl Fn(String) -> String + Send + Sync + 'static) -> SocketAddr {
+    let server = server.to_owned();
+    door(move |mut near| {
+        let asked = change(request(&mut near)?);
+        std::io::copy(&mut passed_on(&asked, &server)?, &mut near).map(drop)
+    })
+}
+
+/// A connection on which a server answers one request, however long that goes on.
+pub(crate) fn passed_on(request: &str, server: &str) -> std::io::Result<TcpStream> {
     let mut far = TcpStream::connect(server)?;
     far.write_all(request.replacen("\r\n", "\r\nConnection: close\r\n", 1).as_bytes())?;
-    std::io::copy(&mut far, &mut near)
+    Ok(far)
+}
+
+/// A request with its body.
+pub(crate) fn request(near: &mut TcpStream) -> std::io::Result<String> {
+    let mut text = Vec::new();
+    loop {
+        let told = String::from_utf8_lossy(&text).into_owned();
+        if let Some((head, body)) = told.split_once("\r\n\r\n") {
+            let lines = head.to_lowercase();
+            let length = lines.lines().find_map(|line| line.strip_prefix("content-length: "));
+            if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
+                return Ok(told);
+            }
+        }
+        let mut piece = [0; 4096];
+        match near.read(&mut piece)? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            length => text.extend_from_slice(&piece[..length]),
+        }
+    }
 }
 
 /// What a run says that deletes a pod on such a way, and whether the platform is as it was.
@@ -59,9 +86,12 @@ fn a_way_that_changes_nothing_keeps_nothing_from_being_broken() {
 #[test]
 fn whoever_freezes_disruption_while_the_guards_ask_is_heard() {
     let (code, told, is_as_before) = told(|cluster| {
-        let cluster = cluster.to_owned();
+        let (cluster, asked) = (cluster.to_owned(), AtomicUsize::new(0));
         Box::new(move |request| {
-            if request.starts_with("GET /apis/policy/v1/namespaces/micro/poddisruptionbudgets") {
+            let is_of_guards =
+                request.starts_with("GET /apis/policy/v1/namespaces/micro/poddisruptionbudgets");
+            // The guards are asked before the probes begin, and once more right before the blow.
+            if is_of_guards && asked.fetch_add(1, Ordering::Relaxed) == 1 {
                 let frozen = r#"{"metadata":{"annotations":{"muster/freeze":"true"}}}"#;
                 patched(&cluster, "/api/v1/namespaces/micro", frozen);
             }

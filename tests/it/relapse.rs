@@ -1,10 +1,11 @@
 //! A service that fails again while its recovery is being confirmed: a registry that answers late must not hide it.
 
+use crate::between::{door, passed_on, request};
 use crate::faults;
 use crate::program::Bench;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// Longer than what is wanted of a recovery, at the pace of the bench.
@@ -33,21 +34,12 @@ impl Seen {
 /// A way to the platform on which the probed service refuses everything from the moment at which the registry is asked to
 /// confirm a recovery, and the registry takes its time.
 fn failing_when_it_is_confirmed(to: SocketAddr) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let seen = Arc::new(Mutex::new(Seen::default()));
-    std::thread::spawn(move || {
-        for near in listener.incoming().map_while(Result::ok) {
-            let seen = seen.clone();
-            // A client that is gone needs no answer.
-            std::thread::spawn(move || passed_on(near, to, &seen).ok());
-        }
-    });
-    address
+    let seen = Mutex::new(Seen::default());
+    door(move |near| answered(near, to, &seen))
 }
 
 /// One request and its answer, after which the connection is closed.
-fn passed_on(mut near: TcpStream, to: SocketAddr, seen: &Mutex<Seen>) -> std::io::Result<()> {
+fn answered(mut near: TcpStream, to: SocketAddr, seen: &Mutex<Seen>) -> std::io::Result<()> {
     let request = request(&mut near)?;
     let first_line = request.lines().next().unwrap_or_default();
     if first_line.contains("/Debug/") && seen.lock().unwrap().fails {
@@ -55,36 +47,14 @@ fn passed_on(mut near: TcpStream, to: SocketAddr, seen: &Mutex<Seen>) -> std::io
             b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
         );
     }
-    let mut far = TcpStream::connect(to)?;
-    far.write_all(request.replacen("\r\n", "\r\nConnection: close\r\n", 1).as_bytes())?;
     let mut answer = String::new();
-    far.read_to_string(&mut answer)?;
+    passed_on(&request, &to.to_string())?.read_to_string(&mut answer)?;
     let body = answer.split_once("\r\n\r\n").unwrap_or_default().1;
     if first_line.contains("/registry/") && seen.lock().unwrap().confirms(body) {
         seen.lock().unwrap().fails = true;
         std::thread::sleep(SLOW);
     }
     near.write_all(answer.as_bytes())
-}
-
-/// A request with its body.
-pub(crate) fn request(near: &mut TcpStream) -> std::io::Result<String> {
-    let mut text = Vec::new();
-    loop {
-        let told = String::from_utf8_lossy(&text).into_owned();
-        if let Some((head, body)) = told.split_once("\r\n\r\n") {
-            let lines = head.to_lowercase();
-            let length = lines.lines().find_map(|line| line.strip_prefix("content-length: "));
-            if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
-                return Ok(told);
-            }
-        }
-        let mut piece = [0; 4096];
-        match near.read(&mut piece)? {
-            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-            length => text.extend_from_slice(&piece[..length]),
-        }
-    }
 }
 
 #[test]
